@@ -1,0 +1,264 @@
+"""Every setting of a run: its name, type, default, unit and range, in one place.
+
+The dataclasses are OmegaConf structured configs, so an unknown key or a wrong type fails during composition. Ranges
+and combinations are checked in ``__post_init__``, which runs when ``resolve.py`` turns the composed config into these
+objects. This module imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Optional
+
+from bertexp.errors import ConfigError, did_you_mean
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{name}={value} is not one of {', '.join(allowed)}{did_you_mean(str(value), allowed)}")
+
+
+def _positive(name: str, value: Optional[float]) -> None:
+    _require(value is None or value > 0, f"{name}={value} must be greater than 0")
+
+
+def _fraction(name: str, value: Optional[float]) -> None:
+    _require(value is None or 0 <= value < 1, f"{name}={value} must be at least 0 and less than 1")
+
+
+@dataclass
+class RunConfig:
+    """What concerns the run as a whole."""
+
+    seed: int = 42  # weights of new layers, batch order, dropout
+    name: Optional[str] = None  # shown in MLflow; null: <model>-<dataset>-s<seed>
+    dry: bool = False  # print the plan, import no TensorFlow, write nothing
+    outputs_dir: str = "outputs"  # run folders, the default MLflow store and the caches lie here
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.seed < 2**31, f"run.seed={self.seed} must lie in 0 .. 2147483647")
+
+    @property
+    def cache_dir(self) -> str:
+        """Absolute folder of downloads and token caches."""
+        return os.path.join(os.path.abspath(self.outputs_dir), "cache")
+
+
+@dataclass
+class DatasetConfig:
+    """Which texts and labels, how they are split and how much of them is used."""
+
+    name: str = "reviews"  # reviews | imdb | mrpc | sst2 | cola | files
+    path: Optional[str] = None  # folder, archive or file on disk; null: embedded or downloaded
+    url: Optional[str] = None  # download address (a mirror may be given); null: the official one
+    train_file: Optional[str] = None  # files: names inside `path`, or paths of their own
+    val_file: Optional[str] = None
+    test_file: Optional[str] = None
+    text_column: str = "text"
+    text_pair_column: Optional[str] = None
+    label_column: str = "label"
+    label_names: Optional[list[str]] = None  # order of the classes; null: sorted as found in the training split
+    val_fraction: float = 0.2  # held out of the training rows where there is no validation split
+    test_fraction: float = 0.2  # files: held out where there is no test file
+    split_seed: int = 42
+    stratify: bool = True
+    limit_train: Optional[int] = None  # at most so many rows, drawn stratified with split_seed
+    limit_val: Optional[int] = None
+    limit_test: Optional[int] = None
+    max_length: int = 128  # word pieces per row, [CLS] and [SEP] included
+    group_by_length: bool = True  # false: uniform shuffling
+    on_bad_row: str = "error"  # error | skip
+
+    def __post_init__(self) -> None:
+        _one_of("dataset.on_bad_row", self.on_bad_row, ("error", "skip"))
+        _fraction("dataset.val_fraction", self.val_fraction)
+        _fraction("dataset.test_fraction", self.test_fraction)
+        _require(
+            self.val_fraction + self.test_fraction < 1,
+            f"dataset.val_fraction={self.val_fraction} and dataset.test_fraction={self.test_fraction} leave no rows to train on",
+        )
+        for split in ("train", "val", "test"):
+            _positive(f"dataset.limit_{split}", getattr(self, f"limit_{split}"))
+        _require(
+            8 <= self.max_length <= 512,
+            f"dataset.max_length={self.max_length} must lie in 8 .. 512, the positions that BERT knows",
+        )
+
+
+@dataclass
+class ModelConfig:
+    """The encoder, where its weights come from, and the head on top."""
+
+    name: str = "tiny"
+    source: str = "random"  # tfhub | google | huggingface | random
+    path: Optional[str] = None  # handle, address, folder, archive or file; null: from the two templates below
+    num_layers: Optional[int] = None  # null: as the source says
+    hidden_size: Optional[int] = None
+    num_heads: Optional[int] = None  # null: hidden_size / 64, or as the source says
+    tfhub_handle: Optional[str] = None  # template over {num_layers} {hidden_size} {num_heads}
+    google_checkpoint: Optional[str] = None  # address template of a Google checkpoint archive
+    huggingface_repo: Optional[str] = None  # owner/name on the Hugging Face hub
+    vocab_file: Optional[str] = None  # null: the source's, or the embedded one for random weights
+    lowercase: Optional[bool] = None  # null: as the source says
+    pooling: str = "pooler"  # pooler | cls | mean | max
+    dropout: float = 0.1  # before the head
+    encoder_dropout: Optional[float] = None  # hidden and attention dropout; null: as the source says (0.1)
+
+    def __post_init__(self) -> None:
+        _one_of("model.source", self.source, ("tfhub", "google", "huggingface", "random"))
+        _one_of("model.pooling", self.pooling, ("pooler", "cls", "mean", "max"))
+        _fraction("model.dropout", self.dropout)
+        _fraction("model.encoder_dropout", self.encoder_dropout)
+        for key in ("num_layers", "hidden_size", "num_heads"):
+            _positive(f"model.{key}", getattr(self, key))
+        if self.hidden_size and self.num_heads:
+            _require(
+                self.hidden_size % self.num_heads == 0,
+                f"model.hidden_size={self.hidden_size} cannot be divided into model.num_heads={self.num_heads}",
+            )
+
+
+@dataclass
+class TaskConfig:
+    """What is predicted from a text."""
+
+    name: str = "classification"
+    binary_head: str = "sigmoid"  # two classes: sigmoid (one logit) | softmax (two logits)
+
+    def __post_init__(self) -> None:
+        _one_of("task.name", self.name, ("classification",))
+        _one_of("task.binary_head", self.binary_head, ("sigmoid", "softmax"))
+
+
+@dataclass
+class OptimizerConfig:
+    """The update rule and its learning-rate schedule."""
+
+    name: str = "adamw"  # adamw (equals Model Garden's AdamWeightDecay) | adam
+    learning_rate: Optional[float] = None  # peak; null: 3e-5 for pretrained weights, 5e-4 for random ones
+    schedule: str = "linear"  # linear (to zero) | constant
+    warmup_fraction: float = 0.1  # of all steps
+    warmup_steps: Optional[int] = None  # in place of warmup_fraction
+    warmup_form: str = "bert"  # bert (the decay runs from step 0) | continuous (it starts after warm-up)
+    weight_decay: float = 0.01  # decoupled; not on biases and LayerNorm; adamw only
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-6
+
+    def __post_init__(self) -> None:
+        _one_of("optimizer.name", self.name, ("adamw", "adam"))
+        _one_of("optimizer.schedule", self.schedule, ("linear", "constant"))
+        _one_of("optimizer.warmup_form", self.warmup_form, ("bert", "continuous"))
+        _require(
+            self.learning_rate is None or 0 < self.learning_rate <= 1,
+            f"optimizer.learning_rate={self.learning_rate} must be greater than 0 and at most 1",
+        )
+        _fraction("optimizer.warmup_fraction", self.warmup_fraction)
+        _fraction("optimizer.beta_1", self.beta_1)
+        _fraction("optimizer.beta_2", self.beta_2)
+        _positive("optimizer.epsilon", self.epsilon)
+        _require(self.weight_decay >= 0, f"optimizer.weight_decay={self.weight_decay} must not be negative")
+        _require(
+            self.warmup_steps is None or self.warmup_steps >= 0,
+            f"optimizer.warmup_steps={self.warmup_steps} must not be negative",
+        )
+
+
+@dataclass
+class TrainableConfig:
+    """Which part of the encoder learns; the head always does."""
+
+    encoder: str = "full"  # full | frozen | top_layers
+    top_layers: Optional[int] = None  # top_layers: how many; null: half of them
+
+    def __post_init__(self) -> None:
+        _one_of("trainable.encoder", self.encoder, ("full", "frozen", "top_layers"))
+        _positive("trainable.top_layers", self.top_layers)
+
+
+@dataclass
+class TrainerConfig:
+    """The loop: how long, how large, how exact, and what is kept."""
+
+    max_epochs: Optional[int] = None  # null: 5 for pretrained weights, 10 for random ones
+    max_steps: Optional[int] = None  # ends earlier where given; the schedule spans what is really run
+    batch_size: int = 32
+    eval_batch_size: int = 64
+    accumulate_grad_batches: int = 1
+    gradient_clip_norm: Optional[float] = 1.0  # global norm; null: off
+    precision: str = "float32"  # float32 | mixed_bfloat16 | mixed_float16
+    accelerator: str = "auto"  # auto | cpu | gpu
+    deterministic: bool = False  # bitwise equal repeats, somewhat slower
+    validate_every_epochs: int = 1
+    validate_every_steps: Optional[int] = None  # in place of epochs
+    log_every_steps: int = 10
+    monitor: Optional[str] = None  # null: the task's main val/ metric, printed at the start
+    monitor_mode: Optional[str] = None  # min | max; null: the task's for its own metrics
+    early_stopping_patience: Optional[int] = None  # validations without improvement; null: off
+    restore_best: bool = True  # test and export the best checkpoint instead of the last weights
+    checkpoint_every_steps: Optional[int] = None  # null: at the end of each epoch
+    keep_checkpoints: int = 2  # besides the best one
+    resume: Optional[str] = None  # last | a run folder | an MLflow run id
+    fast_dev_run: bool = False  # one batch of each stage, nothing tracked or kept
+    limit_train_batches: Optional[int] = None
+    limit_val_batches: Optional[int] = None
+    limit_test_batches: Optional[int] = None
+    overfit_batches: Optional[int] = None  # train and validate on the same few batches
+
+    def __post_init__(self) -> None:
+        _one_of("trainer.precision", self.precision, ("float32", "mixed_bfloat16", "mixed_float16"))
+        _one_of("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+        if self.monitor_mode is not None:
+            _one_of("trainer.monitor_mode", self.monitor_mode, ("min", "max"))
+        for key in (
+            "max_epochs max_steps batch_size eval_batch_size accumulate_grad_batches gradient_clip_norm "
+            "validate_every_epochs validate_every_steps log_every_steps early_stopping_patience "
+            "checkpoint_every_steps keep_checkpoints limit_train_batches limit_val_batches limit_test_batches "
+            "overfit_batches"
+        ).split():
+            _positive(f"trainer.{key}", getattr(self, key))
+
+
+@dataclass
+class TrackingConfig:
+    """Where parameters, metrics, figures and the model are recorded."""
+
+    name: str = "mlflow"  # mlflow | none
+    uri: Optional[str] = None  # null: sqlite under run.outputs_dir, as an absolute address
+    experiment: str = "bertexp"
+    log_model: bool = True
+
+    def __post_init__(self) -> None:
+        _one_of("tracking.name", self.name, ("mlflow", "none"))
+
+
+@dataclass
+class ExportConfig:
+    """The SavedModel that a run ships."""
+
+    enabled: bool = True
+    tolerance: float = 1e-5  # largest difference between the reloaded and the trained model's probabilities
+
+    def __post_init__(self) -> None:
+        _positive("export.tolerance", self.tolerance)
+
+
+@dataclass
+class Config:
+    """One run, whole."""
+
+    run: RunConfig = field(default_factory=RunConfig)
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    task: TaskConfig = field(default_factory=TaskConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    trainable: TrainableConfig = field(default_factory=TrainableConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)

@@ -1,0 +1,63 @@
+"""The one exception family of bertexp.
+
+A ``BertexpError`` is a mistake the user can mend: its message is one clear sentence that names the mistake and the
+cure, and the door (``__main__``) prints it without a traceback and exits with ``exit_status``. Anything else that
+escapes is a defect of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BertexpError(Exception):
+    """Something the user can mend; the message is shown as it is."""
+
+    exit_status = 2
+
+
+class ConfigError(BertexpError):
+    """A value, a name or a combination in the configuration is wrong."""
+
+
+class DataError(BertexpError):
+    """A data file is missing, malformed or does not hold what the configuration says."""
+
+
+class WeightsError(BertexpError):
+    """Pretrained weights are missing, incomplete or of another architecture than asked for."""
+
+
+class NetworkError(BertexpError):
+    """An address that a run needs cannot be reached."""
+
+
+class EnvironmentProblem(BertexpError):
+    """The machine lacks what was asked for (a GPU, a package, disk space)."""
+
+
+class RunNotFound(BertexpError):
+    """A run id, folder or checkpoint that was named does not exist."""
+
+
+class ExportError(BertexpError):
+    """The exported model does not reproduce the trained one."""
+
+
+class TrainingDiverged(BertexpError):
+    """The loss stopped being a number; the last good checkpoint was kept."""
+
+
+class RunInterrupted(BertexpError):
+    """SIGINT or SIGTERM arrived; a checkpoint was written and the run ended as interrupted."""
+
+    def __init__(self, message: str, signal_number: int):
+        super().__init__(message)
+        self.exit_status = 128 + signal_number
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Returns ``"; did you mean 'x'?"`` for the closest of ``known``, or an empty string when none is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""

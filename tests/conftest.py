@@ -1,0 +1,1 @@
+"""Finds the package from a checkout."""

@@ -1,0 +1,5 @@
+"""TensorFlow is imported once for this folder."""
+
+from bertexp import environment
+
+environment.prepare()
