@@ -1,0 +1,117 @@
+"""From flat token ids to a padded BERT batch: truncation, special tokens, masks. NumPy only, no loop over rows.
+
+The rule is stated once in words here and once more in graph operations in ``serving/export.py``; a test holds the two
+together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class TokenColumn(NamedTuple):
+    """The token ids of one text column, all rows one after the other, without special tokens.
+
+    values: <int32>[n_tokens]; row ``i`` is ``values[offsets[i]:offsets[i + 1]]``.
+    offsets: <int64>[n_rows + 1].
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens in each row, <int64>[n_rows]."""
+        return np.diff(self.offsets)
+
+
+def kept_lengths(lengths: Sequence[np.ndarray], max_length: int) -> list[np.ndarray]:
+    """How many tokens of each text survive truncation to ``max_length`` pieces, special tokens included.
+
+    One text keeps its head. Two texts share the budget B = max_length - 3 as tensorflow-text's RoundRobinTrimmer
+    does: the shorter one stays whole up to half of it, the first gets the odd token.
+
+    Args:
+        lengths: one or two arrays <int>[n_rows].
+        max_length: [CLS] and the one or two [SEP] included.
+
+    Returns:
+        One array <int64>[n_rows] for each text.
+    """
+    first = np.asarray(lengths[0], np.int64)
+    if len(lengths) == 1:
+        return [np.minimum(first, max_length - 2)]
+    second = np.asarray(lengths[1], np.int64)
+    budget = max_length - 3
+    kept_first = np.minimum(first, np.maximum(budget - second, (budget + 1) // 2))
+    return [kept_first, np.minimum(second, budget - kept_first)]
+
+
+def packed_lengths(columns: Sequence[TokenColumn], max_length: int) -> np.ndarray:
+    """Length of every row as it enters the encoder, special tokens included, <int32>[n_rows]."""
+    kept = kept_lengths([np.diff(offsets) for _, offsets in columns], max_length)
+    return (sum(kept) + 1 + len(columns)).astype(np.int32)
+
+
+def untruncated_lengths(columns: Sequence[TokenColumn]) -> np.ndarray:
+    """Length that every row would need to stay whole, special tokens included, <int32>[n_rows]."""
+    return (sum(np.diff(offsets) for _, offsets in columns) + 1 + len(columns)).astype(np.int32)
+
+
+def pack_batch(
+    columns: Sequence[TokenColumn],
+    rows: np.ndarray,
+    max_length: int,
+    cls_id: int,
+    sep_id: int,
+    pad_id: int,
+    pad_to: int | None = None,
+) -> dict[str, np.ndarray]:
+    """Packs the given rows as ``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]``.
+
+    Args:
+        columns: one or two token columns.
+        rows: row numbers <int>[batch].
+        max_length: longest row, special tokens included.
+        pad_to: the width is rounded up to a multiple of this, at most ``max_length``; None: the longest row's.
+
+    Returns:
+        input_word_ids, input_mask, input_type_ids, each <int32>[batch, seq].
+    """
+    rows = np.asarray(rows, np.int64)
+    starts = [offsets[rows] for _, offsets in columns]
+    kept = kept_lengths(
+        [offsets[rows + 1] - start for (_, offsets), start in zip(columns, starts, strict=True)], max_length
+    )
+    lengths = sum(kept) + 1 + len(columns)
+    seq = int(lengths.max(initial=1 + len(columns)))
+    if pad_to:
+        seq = min(max_length, -(-seq // pad_to) * pad_to)
+
+    word_ids = np.full((len(rows), seq), pad_id, np.int32)
+    flat = word_ids.reshape(-1)
+    begin = np.arange(len(rows), dtype=np.int64) * seq  # of the row, in `flat`
+    flat[begin] = cls_id
+    place = begin + 1
+    for (values, _), start, count in zip(columns, starts, kept, strict=True):
+        flat[_runs(place, count)] = values[_runs(start, count)]
+        place = place + count
+        flat[place] = sep_id
+        place = place + 1
+
+    position = np.arange(seq)
+    mask = position < lengths[:, None]
+    if len(columns) == 2:
+        type_ids = (mask & (position >= kept[0][:, None] + 2)).astype(np.int32)
+    else:
+        type_ids = np.zeros_like(word_ids)
+    return {"input_word_ids": word_ids, "input_mask": mask.astype(np.int32), "input_type_ids": type_ids}
+
+
+def _runs(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Joins the ranges ``starts[i] .. starts[i] + counts[i]`` into one index array <int64>[sum(counts)]."""
+    ends = np.cumsum(counts)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + counts, counts)
