@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import lzma
 import os
@@ -46,8 +45,11 @@ def extract(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> 
             target.parent.mkdir(parents=True, exist_ok=True)
             with open_member() as source, open(target, "wb") as sink:
                 shutil.copyfileobj(source, sink)
-        with contextlib.suppress(FileExistsError):  # another process was faster
+        try:
             os.rename(temporary, folder)
+        except OSError:
+            if not folder.exists():  # it does where another process was faster
+                raise
     except _BROKEN_ARCHIVE as error:
         raise DataError(f"{archive} is not a whole tar or zip archive ({error}); fetch it again") from error
     finally:

@@ -1,0 +1,144 @@
+"""Reads csv, tsv, jsonl and parquet files and folders of texts into one table of strings.
+
+Two ways lead through a file. pyarrow reads it at its speed; only where that fails, or where a row is not as it should
+be, the file is read again row by row, to say which row it is or to leave it out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bertexp.data.columns import Columns, check_columns, kind_of
+from bertexp.data.labels import spellings
+from bertexp.data.readers import READERS, Bad, Located, Values, folder_rows
+from bertexp.errors import DataError, did_you_mean
+
+_NAMES_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a file holds: a table of strings with ``text``, ``text_pair`` and ``label`` (those asked for), none null."""
+
+    table: pa.Table
+    skipped: dict[str, int]  # reason -> rows left out
+
+
+def read_file(
+    path: Path,
+    columns: Columns,
+    kind: str | None = None,
+    label_names: Sequence[str] | None = None,
+    on_bad_row: str = "error",
+) -> Rows:
+    """Reads a csv, tsv, jsonl or parquet file.
+
+    In a tsv file quotes are plain characters and there are no line breaks in fields, as in GLUE; csv fields may be
+    quoted and then hold line breaks.
+
+    Args:
+        kind: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; None: as the extension says.
+        label_names: the known classes; None: any label is a class.
+        on_bad_row: ``error``, or ``skip`` to leave bad rows out and count them.
+
+    Raises:
+        DataError: a column is missing, no row is left or, with ``error``, a row is bad; names file and line.
+    """
+    kind = kind or kind_of(path)
+    check_columns(path, kind, columns)
+    read_table, read_rows = READERS[kind]
+    classes = spellings(label_names) if label_names else None
+    try:
+        table = _trim_labels(read_table(path, columns))
+        rows = Rows(table, {}) if _is_clean(table, classes) else None
+    except (pa.ArrowInvalid, UnicodeDecodeError):
+        rows = None
+    if rows is None:
+        rows = _collect(read_rows(path, columns), list(columns.wanted()), classes, on_bad_row)
+    return _not_empty(rows, path)
+
+
+def read_folder(folder: Path, label_names: Sequence[str] | None = None, on_bad_row: str = "error") -> Rows:
+    """Reads ``folder/<class>/*.txt``, one text a file, in the order of their names; else as ``read_file``."""
+    classes = spellings(label_names) if label_names else None
+    return _not_empty(_collect(folder_rows(folder), ["text", "label"], classes, on_bad_row), folder)
+
+
+def _not_empty(rows: Rows, path: Path) -> Rows:
+    if rows.table.num_rows == 0:
+        counts = ", ".join(f"{count} rows: {reason}" for reason, count in rows.skipped.items())
+        raise DataError(f"{path} holds no usable row" + (f" ({counts})" if counts else ""))
+    return rows
+
+
+def _trim_labels(table: pa.Table) -> pa.Table:
+    if "label" not in table.column_names:
+        return table
+    return table.set_column(
+        table.column_names.index("label"), "label", pc.utf8_trim_whitespace(table["label"].cast(pa.string()))
+    )
+
+
+def _is_clean(table: pa.Table, classes: Mapping[str, int] | None) -> bool:
+    table.validate(full=True)  # UTF-8, which the JSON and parquet readers leave unchecked
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if column.null_count or pc.any(pc.equal(column, "")).as_py() or pc.any(pc.utf8_is_space(column)).as_py():
+            return False
+        if name == "label" and classes is not None and not pc.all(pc.is_in(column, pa.array(list(classes)))).as_py():
+            return False
+    return True
+
+
+def _collect(rows: Iterable[Located], names: Sequence[str], classes: Mapping[str, int] | None, on_bad_row: str) -> Rows:
+    """Checks row by row, and raises or counts the bad ones."""
+    good: dict[str, list[str]] = {name: [] for name in names}
+    skipped: Counter[str] = Counter()
+    for where, values in rows:
+        checked = values if isinstance(values, Bad) else _checked(values, classes)
+        if not isinstance(checked, Bad):
+            for name in names:
+                good[name].append(checked[name])
+        elif on_bad_row == "skip":
+            skipped[checked.reason] += 1
+        else:
+            raise DataError(f"{where}: {checked.detail}; mend the row, or leave such rows out: dataset.on_bad_row=skip")
+    return Rows(pa.table({name: pa.array(column, pa.string()) for name, column in good.items()}), dict(skipped))
+
+
+def _checked(values: Values, classes: Mapping[str, int] | None) -> dict[str, str] | Bad:
+    for name in ("text", "text_pair"):
+        text = values.get(name, "-")
+        if text is None or (isinstance(text, str) and not text.strip()):
+            return Bad("no text", f"the {name} is empty")
+        if not isinstance(text, str):
+            return Bad("no text", f"the {name} is not a text but {text!r}"[:200])
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return Bad("not UTF-8", f"the {name} is not UTF-8")
+    if "label" not in values:
+        return values
+    label = _spelled(values["label"])
+    if not label:
+        return Bad("no label", "the label is missing")
+    if classes is not None and label not in classes:
+        known = list(classes)[:_NAMES_SHOWN]
+        more = ", …" if len(classes) > _NAMES_SHOWN else ""
+        hint = did_you_mean(label, classes)
+        return Bad("unknown class", f"the class {label!r} is not one of {', '.join(known)}{more}{hint}"[:400])
+    return values | {"label": label}
+
+
+def _spelled(label: object) -> str | None:
+    """Returns a label as pyarrow would spell it, None for what cannot be one."""
+    if isinstance(label, bool):
+        return str(label).lower()
+    if isinstance(label, float):
+        return str(int(label)) if label.is_integer() else str(label)
+    return str(label).strip() if isinstance(label, (str, int)) else None
