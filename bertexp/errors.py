@@ -45,6 +45,10 @@ class ExportError(BertexpError):
     """The exported model does not reproduce the trained one."""
 
 
+class TrackingError(BertexpError):
+    """The store that should record the run cannot be used."""
+
+
 class TrainingDiverged(BertexpError):
     """The loss stopped being a number; the last good checkpoint was kept."""
 

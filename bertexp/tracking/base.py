@@ -1,0 +1,113 @@
+"""What a run tells a tracker, and the tracker that listens to nothing.
+
+A tracker never ends a training: a store that cannot be used is one ``TrackingError`` at ``start``; one that stops
+answering later is warned about once, and what it missed is kept and offered again until ``finish``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bertexp.config.schema import TrackingConfig
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ParamValue = str | int | float | bool | list | None
+STATES = ("completed", "pruned", "interrupted", "failed")
+
+
+class Tracker(Protocol):
+    """The record of one run, from ``start`` to ``finish``."""
+
+    run_id: str | None  # None before `start`, and where nothing is recorded
+
+    def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str]) -> None:
+        """Opens the run with its whole configuration (flat, dotted names) and its tags.
+
+        Raises:
+            TrackingError: the store cannot be used, or the run to resume is not in it.
+        """
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Records metrics named ``split/name`` at an optimizer step; returns at once."""
+
+    def log_dataset(self, name: str, split_tables: Mapping[str, pa.Table], fingerprint: str, source: str) -> None:
+        """Records which data the run reads: one entry per split, with its rows and columns."""
+
+    def log_dict(self, data: Mapping[str, Any] | Sequence[Any], file_name: str) -> None:
+        """Keeps a JSON-able object under ``file_name`` (.json or .yaml)."""
+
+    def log_text(self, text: str, file_name: str) -> None:
+        """Keeps a text under ``file_name``."""
+
+    def log_figure(self, figure_path: str | PathLike[str], folder: str = "figures") -> None:
+        """Keeps a picture that lies on disk."""
+
+    def log_file(self, path: str | PathLike[str], folder: str = "") -> None:
+        """Keeps a copy of a file."""
+
+    def log_table(self, table: pa.Table | str | PathLike[str], file_name: str) -> None:
+        """Keeps a table (or a parquet file's) as ``file_name`` (.json), to be read in the browser."""
+
+    def log_model(
+        self,
+        folder: str | PathLike[str],
+        loader_file: str | PathLike[str],
+        input_columns: Sequence[str],
+        pip_requirements: Sequence[str],
+    ) -> None:
+        """Keeps a SavedModel as the run's model; ``loader_file`` is the one module that reads it back."""
+
+    def flush(self) -> None:
+        """Hands over every metric logged so far, before returning."""
+
+    def finish(self, state: str, reason: str = "") -> None:
+        """Closes the run as one of ``STATES``."""
+
+
+class NoTracker:
+    """Records nothing."""
+
+    run_id: str | None = None
+
+    def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str]) -> None: ...
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None: ...
+
+    def log_dataset(self, name: str, split_tables: Mapping[str, pa.Table], fingerprint: str, source: str) -> None: ...
+
+    def log_dict(self, data: Mapping[str, Any] | Sequence[Any], file_name: str) -> None: ...
+
+    def log_text(self, text: str, file_name: str) -> None: ...
+
+    def log_figure(self, figure_path: str | PathLike[str], folder: str = "figures") -> None: ...
+
+    def log_file(self, path: str | PathLike[str], folder: str = "") -> None: ...
+
+    def log_table(self, table: pa.Table | str | PathLike[str], file_name: str) -> None: ...
+
+    def log_model(
+        self,
+        folder: str | PathLike[str],
+        loader_file: str | PathLike[str],
+        input_columns: Sequence[str],
+        pip_requirements: Sequence[str],
+    ) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def finish(self, state: str, reason: str = "") -> None: ...
+
+
+def build_tracker(
+    config: TrackingConfig, run_name: str, outputs_dir: str | PathLike[str], resume_run_id: str | None = None
+) -> Tracker:
+    """Makes the tracker that ``tracking.name`` asks for; the store is opened by its ``start``."""
+    if config.name == "none":
+        return NoTracker()
+    from bertexp.tracking.mlflow import MlflowTracker
+
+    return MlflowTracker(config.uri, config.experiment, run_name, outputs_dir, resume_run_id)

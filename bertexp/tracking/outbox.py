@@ -1,0 +1,79 @@
+"""Metric points on their way to a store: collected at once, sent in batches by a thread of their own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+FULL = 1000  # points in one call: MLflow's limit
+PAUSE_SECONDS = 2.0  # between two deliveries
+PAUSE_AFTER_FAILURE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of one metric."""
+
+    key: str
+    value: float
+    step: int
+    timestamp_ms: int
+
+
+class Outbox:
+    """Takes points in microseconds and sends them in order; what could not be sent stays and is tried again."""
+
+    def __init__(self, send: Callable[[Sequence[Point]], None], on_failure: Callable[[Exception], None]):
+        self._send = send
+        self._on_failure = on_failure
+        self._points: deque[Point] = deque()
+        self._sending = threading.Lock()  # held during a delivery, so that points keep their order
+        self._full = threading.Event()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._deliver_regularly, name="metrics", daemon=True)
+        self._thread.start()
+
+    def put(self, key: str, value: float, step: int) -> Point:
+        """Takes one point, stamped with the time of now."""
+        point = Point(key, value, step, time.time_ns() // 1_000_000)
+        self._points.append(point)
+        if len(self._points) >= FULL:
+            self._full.set()
+        return point
+
+    def flush(self) -> bool:
+        """Sends everything now; returns False when the store did not take it."""
+        with self._sending:
+            while self._points:
+                # by index: `put` may append meanwhile, which an iterator over a deque does not allow
+                batch = [self._points[i] for i in range(min(FULL, len(self._points)))]
+                try:
+                    self._send(batch)
+                except Exception as error:  # whatever a store may raise must not reach the training
+                    self._on_failure(error)
+                    return False
+                for _ in batch:
+                    self._points.popleft()
+        return True
+
+    def close(self) -> int:
+        """Ends the thread after a last try; returns the number of points that were never taken."""
+        self._closed.set()
+        self._full.set()
+        self._thread.join()
+        self.flush()
+        return len(self._points)
+
+    def _deliver_regularly(self) -> None:
+        taken = True
+        while not self._closed.is_set():
+            if taken:
+                self._full.wait(PAUSE_SECONDS)
+                self._full.clear()
+            else:
+                self._closed.wait(PAUSE_AFTER_FAILURE_SECONDS)
+            if not self._closed.is_set():
+                taken = self.flush()
