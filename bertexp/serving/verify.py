@@ -1,0 +1,173 @@
+"""Proves an export: a fresh process loads it and must give the trained model's probabilities.
+
+The process takes some ten seconds to import TensorFlow. It can be started while the trainer still works, and waits:
+
+    with Verifier() as verifier:
+        ...  # train, export
+        report = verifier.verify(folder, texts, None, probabilities, tolerance=1e-5)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from bertexp.errors import ExportError
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """How close the reloaded model came."""
+
+    max_difference: float  # of any probability
+    rows: int
+    seconds: float  # from the request to the answer
+
+
+class Verifier:
+    """A fresh Python process that imports TensorFlow, waits for one export, and loads and runs it. Serves once.
+
+    It computes on the CPU, since the trainer may hold the accelerator's memory, and dies with its parent.
+    """
+
+    def __init__(self, timeout_seconds: float = 300.0):
+        self.timeout_seconds = timeout_seconds
+        environment = os.environ | {
+            "CUDA_VISIBLE_DEVICES": "-1",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "TF_USE_LEGACY_KERAS": "1",
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *_python_path()]),
+        }
+        # A file, since a full pipe would block the process; closed by `close`.
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bertexp.serving.verify"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            encoding="utf-8",
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the parent, which may still want to export
+        )
+
+    def __enter__(self) -> Verifier:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the process, whatever it is doing."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._errors):
+            with contextlib.suppress(BrokenPipeError):  # it died with our request half written; `verify` has said so
+                pipe.close()
+
+    def verify(
+        self,
+        folder: str | Path,
+        texts: Sequence[str],
+        text_pairs: Sequence[str] | None,
+        expected: np.ndarray,
+        tolerance: float,
+    ) -> VerifyReport:
+        """Compares the export's probabilities with the trained model's.
+
+        Args:
+            folder: the SavedModel.
+            texts: raw texts, and their second texts where the model reads pairs.
+            expected: the trained model's probabilities <float32>[len(texts), classes].
+            tolerance: largest difference of any probability that passes.
+
+        Raises:
+            ExportError: a difference, a crash or no answer within the time limit.
+        """
+        start = time.monotonic()
+        answer = self._ask(folder, texts, text_pairs)
+        found = np.array(answer["probabilities"], np.float64).reshape(len(texts), -1)
+        if found.shape != expected.shape:
+            raise ExportError(
+                f"the export in {folder} gives {found.shape[1]} probabilities per text, not {expected.shape[1]}"
+            )
+        difference = np.nan_to_num(np.abs(found - expected), nan=np.inf).max(axis=1, initial=0.0)
+        worst = int(difference.argmax()) if len(texts) else 0
+        largest = float(difference.max(initial=0.0))
+        if largest > tolerance:
+            raise ExportError(
+                f"the export in {folder} differs from the trained model by {largest:.2e} (export.tolerance={tolerance:g}), "
+                f"most on row {worst}, {texts[worst][:60]!r}: {found[worst].round(6).tolist()} instead of "
+                f"{np.asarray(expected[worst], np.float64).round(6).tolist()}"
+            )
+        return VerifyReport(largest, len(texts), time.monotonic() - start)
+
+    def _ask(self, folder: str | Path, texts: Sequence[str], text_pairs: Sequence[str] | None) -> dict:
+        request = {
+            "folder": str(Path(folder).absolute()),
+            "texts": list(texts),
+            "text_pairs": None if text_pairs is None else list(text_pairs),
+        }
+        try:
+            output, _ = self._process.communicate(json.dumps(request), timeout=self.timeout_seconds)
+        except subprocess.TimeoutExpired:
+            raise ExportError(
+                f"the export in {folder} gave no answer within {self.timeout_seconds:g} s after reloading"
+            ) from None
+        if self._process.returncode:
+            raise ExportError(
+                f"the export in {folder} cannot be reloaded: the fresh process ended with status "
+                f"{self._process.returncode}{self._last_words()}"
+            )
+        return json.loads(output.splitlines()[-1])
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().strip().splitlines()
+        return f", saying: {lines[-1]}" if lines else ""
+
+
+def verify_export(
+    folder: str | Path,
+    texts: Sequence[str],
+    text_pairs: Sequence[str] | None,
+    expected: np.ndarray,
+    tolerance: float,
+    timeout_seconds: float = 300.0,
+) -> VerifyReport:
+    """Starts a fresh process and compares in one go; see :meth:`Verifier.verify`."""
+    with Verifier(timeout_seconds) as verifier:
+        return verifier.verify(folder, texts, text_pairs, expected, tolerance)
+
+
+def _python_path() -> list[str]:
+    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+
+
+def _serve_one_request() -> None:
+    """The fresh process: imports first, so that the request finds it warm; ends quietly when none comes."""
+    from bertexp.serving.pyfunc import TextModel
+
+    line = sys.stdin.read()
+    if line:
+        request = json.loads(line)
+        _, probabilities = TextModel(request["folder"]).classify(request["texts"], request["text_pairs"])
+        print(json.dumps({"probabilities": probabilities.astype(np.float64).tolist()}))
+
+
+if __name__ == "__main__":
+    _serve_one_request()
