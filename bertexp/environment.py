@@ -1,13 +1,52 @@
-"""The only first importer of TensorFlow: legacy Keras, log noise, devices, precision, seeds and determinism."""
+"""The only first importer of TensorFlow: legacy Keras, log noise, devices, precision, seeds, determinism."""
 
 from __future__ import annotations
 
 import os
 
+from bertexp.config.schema import TrainerConfig
+from bertexp.errors import EnvironmentProblem
+
 
 def prepare() -> None:
-    """Sets what must be set before TensorFlow's first import, then imports it."""
+    """Sets what must be set before TensorFlow's first import, then imports it.
+
+    bertexp and its libraries use the package tf_keras by name, so a TensorFlow that a notebook imported before works too.
+    """
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default on CPUs without AVX-512; a quarter faster
     import tensorflow  # noqa: F401
+
+
+def configure(trainer: TrainerConfig, seed: int) -> str:
+    """Chooses the device, the precision and the seeds of this process.
+
+    Returns:
+        The device in words, for the log.
+
+    Raises:
+        EnvironmentProblem: a GPU was asked for and TensorFlow sees none.
+    """
+    import tensorflow as tf
+    import tf_keras
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if trainer.accelerator == "gpu" and not gpus:
+        raise EnvironmentProblem(
+            "trainer.accelerator=gpu, but TensorFlow sees no GPU; `python -m bertexp doctor` tells why, "
+            "trainer.accelerator=auto takes the CPU"
+        )
+    if trainer.accelerator == "cpu" and gpus:
+        tf.config.set_visible_devices([], "GPU")
+        gpus = []
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    tf_keras.mixed_precision.set_global_policy(trainer.precision)
+    tf_keras.utils.set_random_seed(seed)
+    if trainer.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    if gpus:
+        names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
+        return f"GPU {', '.join(names)}"
+    return f"CPU, {os.cpu_count()} cores"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Optional
 
 from bertexp.errors import ConfigError, did_you_mean
 
@@ -24,11 +23,11 @@ def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
         raise ConfigError(f"{name}={value} is not one of {', '.join(allowed)}{did_you_mean(str(value), allowed)}")
 
 
-def _positive(name: str, value: Optional[float]) -> None:
+def _positive(name: str, value: float | None) -> None:
     _require(value is None or value > 0, f"{name}={value} must be greater than 0")
 
 
-def _fraction(name: str, value: Optional[float]) -> None:
+def _fraction(name: str, value: float | None) -> None:
     _require(value is None or 0 <= value < 1, f"{name}={value} must be at least 0 and less than 1")
 
 
@@ -37,7 +36,7 @@ class RunConfig:
     """What concerns the run as a whole."""
 
     seed: int = 42  # weights of new layers, batch order, dropout
-    name: Optional[str] = None  # shown in MLflow; null: <model>-<dataset>-s<seed>
+    name: str | None = None  # shown in MLflow; null: <model>-<dataset>-s<seed>
     dry: bool = False  # print the plan, import no TensorFlow, write nothing
     outputs_dir: str = "outputs"  # run folders, the default MLflow store and the caches lie here
 
@@ -55,22 +54,22 @@ class DatasetConfig:
     """Which texts and labels, how they are split and how much of them is used."""
 
     name: str = "reviews"  # reviews | imdb | mrpc | sst2 | cola | files
-    path: Optional[str] = None  # folder, archive or file on disk; null: embedded or downloaded
-    url: Optional[str] = None  # download address (a mirror may be given); null: the official one
-    train_file: Optional[str] = None  # files: names inside `path`, or paths of their own
-    val_file: Optional[str] = None
-    test_file: Optional[str] = None
+    path: str | None = None  # folder, archive or file on disk; null: embedded or downloaded
+    url: str | None = None  # download address (a mirror may be given); null: the official one
+    train_file: str | None = None  # files: names inside `path`, or paths of their own
+    val_file: str | None = None
+    test_file: str | None = None
     text_column: str = "text"
-    text_pair_column: Optional[str] = None
+    text_pair_column: str | None = None
     label_column: str = "label"
-    label_names: Optional[list[str]] = None  # order of the classes; null: sorted as found in the training split
+    label_names: list[str] | None = None  # order of the classes; null: sorted as found in the training split
     val_fraction: float = 0.2  # held out of the training rows where there is no validation split
     test_fraction: float = 0.2  # files: held out where there is no test file
     split_seed: int = 42
     stratify: bool = True
-    limit_train: Optional[int] = None  # at most so many rows, drawn stratified with split_seed
-    limit_val: Optional[int] = None
-    limit_test: Optional[int] = None
+    limit_train: int | None = None  # at most so many rows, drawn stratified with split_seed
+    limit_val: int | None = None
+    limit_test: int | None = None
     max_length: int = 128  # word pieces per row, [CLS] and [SEP] included
     group_by_length: bool = True  # false: uniform shuffling
     on_bad_row: str = "error"  # error | skip
@@ -97,18 +96,18 @@ class ModelConfig:
 
     name: str = "tiny"
     source: str = "random"  # tfhub | google | huggingface | random
-    path: Optional[str] = None  # handle, address, folder, archive or file; null: from the two templates below
-    num_layers: Optional[int] = None  # null: as the source says
-    hidden_size: Optional[int] = None
-    num_heads: Optional[int] = None  # null: hidden_size / 64, or as the source says
-    tfhub_handle: Optional[str] = None  # template over {num_layers} {hidden_size} {num_heads}
-    google_checkpoint: Optional[str] = None  # address template of a Google checkpoint archive
-    huggingface_repo: Optional[str] = None  # owner/name on the Hugging Face hub
-    vocab_file: Optional[str] = None  # null: the source's, or the embedded one for random weights
-    lowercase: Optional[bool] = None  # null: as the source says
+    path: str | None = None  # handle, address, folder, archive or file; null: from the two templates below
+    num_layers: int | None = None  # null: as the source says
+    hidden_size: int | None = None
+    num_heads: int | None = None  # null: hidden_size / 64, or as the source says
+    tfhub_handle: str | None = None  # template over {num_layers} {hidden_size} {num_heads}
+    google_checkpoint: str | None = None  # address template of a Google checkpoint archive
+    huggingface_repo: str | None = None  # owner/name on the Hugging Face hub
+    vocab_file: str | None = None  # null: the source's, or the embedded one for random weights
+    lowercase: bool | None = None  # null: as the source says
     pooling: str = "pooler"  # pooler | cls | mean | max
     dropout: float = 0.1  # before the head
-    encoder_dropout: Optional[float] = None  # hidden and attention dropout; null: as the source says (0.1)
+    encoder_dropout: float | None = None  # hidden and attention dropout; null: as the source says (0.1)
 
     def __post_init__(self) -> None:
         _one_of("model.source", self.source, ("tfhub", "google", "huggingface", "random"))
@@ -130,10 +129,12 @@ class TaskConfig:
 
     name: str = "classification"
     binary_head: str = "sigmoid"  # two classes: sigmoid (one logit) | softmax (two logits)
+    main_metric: str = "accuracy"  # accuracy | f1 | mcc | roc_auc; chooses the checkpoint unless trainer.monitor does
 
     def __post_init__(self) -> None:
         _one_of("task.name", self.name, ("classification",))
         _one_of("task.binary_head", self.binary_head, ("sigmoid", "softmax"))
+        _one_of("task.main_metric", self.main_metric, ("accuracy", "f1", "mcc", "roc_auc"))
 
 
 @dataclass
@@ -141,10 +142,10 @@ class OptimizerConfig:
     """The update rule and its learning-rate schedule."""
 
     name: str = "adamw"  # adamw (equals Model Garden's AdamWeightDecay) | adam
-    learning_rate: Optional[float] = None  # peak; null: 3e-5 for pretrained weights, 5e-4 for random ones
+    learning_rate: float | None = None  # peak; null: 3e-5 for pretrained weights, 5e-4 for random ones
     schedule: str = "linear"  # linear (to zero) | constant
     warmup_fraction: float = 0.1  # of all steps
-    warmup_steps: Optional[int] = None  # in place of warmup_fraction
+    warmup_steps: int | None = None  # in place of warmup_fraction
     warmup_form: str = "bert"  # bert (the decay runs from step 0) | continuous (it starts after warm-up)
     weight_decay: float = 0.01  # decoupled; not on biases and LayerNorm; adamw only
     beta_1: float = 0.9
@@ -175,7 +176,7 @@ class TrainableConfig:
     """Which part of the encoder learns; the head always does."""
 
     encoder: str = "full"  # full | frozen | top_layers
-    top_layers: Optional[int] = None  # top_layers: how many; null: half of them
+    top_layers: int | None = None  # top_layers: how many; null: half of them
 
     def __post_init__(self) -> None:
         _one_of("trainable.encoder", self.encoder, ("full", "frozen", "top_layers"))
@@ -186,42 +187,37 @@ class TrainableConfig:
 class TrainerConfig:
     """The loop: how long, how large, how exact, and what is kept."""
 
-    max_epochs: Optional[int] = None  # null: 5 for pretrained weights, 10 for random ones
-    max_steps: Optional[int] = None  # ends earlier where given; the schedule spans what is really run
+    max_epochs: int | None = None  # null: 5 for pretrained weights, 10 for random ones
+    max_steps: int | None = None  # ends earlier where given; the schedule spans what is really run
     batch_size: int = 32
     eval_batch_size: int = 64
     accumulate_grad_batches: int = 1
-    gradient_clip_norm: Optional[float] = 1.0  # global norm; null: off
+    gradient_clip_norm: float | None = 1.0  # global norm; null: off
     precision: str = "float32"  # float32 | mixed_bfloat16 | mixed_float16
     accelerator: str = "auto"  # auto | cpu | gpu
     deterministic: bool = False  # bitwise equal repeats, somewhat slower
     validate_every_epochs: int = 1
-    validate_every_steps: Optional[int] = None  # in place of epochs
+    validate_every_steps: int | None = None  # in place of epochs
     log_every_steps: int = 10
-    monitor: Optional[str] = None  # null: the task's main val/ metric, printed at the start
-    monitor_mode: Optional[str] = None  # min | max; null: the task's for its own metrics
-    early_stopping_patience: Optional[int] = None  # validations without improvement; null: off
+    monitor: str | None = None  # null: the task's main val/ metric, printed at the start
+    monitor_mode: str | None = None  # min | max; null: the task's for its own metrics
+    early_stopping_patience: int | None = None  # validations without improvement; null: off
     restore_best: bool = True  # test and export the best checkpoint instead of the last weights
-    checkpoint_every_steps: Optional[int] = None  # null: at the end of each epoch
+    checkpoint_every_steps: int | None = None  # null: at the end of each epoch
     keep_checkpoints: int = 2  # besides the best one
-    resume: Optional[str] = None  # last | a run folder | an MLflow run id
+    resume: str | None = None  # last | a run folder | an MLflow run id
     fast_dev_run: bool = False  # one batch of each stage, nothing tracked or kept
-    limit_train_batches: Optional[int] = None
-    limit_val_batches: Optional[int] = None
-    limit_test_batches: Optional[int] = None
-    overfit_batches: Optional[int] = None  # train and validate on the same few batches
+    limit_train_batches: int | None = None
+    limit_val_batches: int | None = None
+    limit_test_batches: int | None = None
+    overfit_batches: int | None = None  # train and validate on the same few batches
 
     def __post_init__(self) -> None:
         _one_of("trainer.precision", self.precision, ("float32", "mixed_bfloat16", "mixed_float16"))
         _one_of("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
         if self.monitor_mode is not None:
             _one_of("trainer.monitor_mode", self.monitor_mode, ("min", "max"))
-        for key in (
-            "max_epochs max_steps batch_size eval_batch_size accumulate_grad_batches gradient_clip_norm "
-            "validate_every_epochs validate_every_steps log_every_steps early_stopping_patience "
-            "checkpoint_every_steps keep_checkpoints limit_train_batches limit_val_batches limit_test_batches "
-            "overfit_batches"
-        ).split():
+        for key in ["max_epochs", "max_steps", "batch_size", "eval_batch_size", "accumulate_grad_batches", "gradient_clip_norm", "validate_every_epochs", "validate_every_steps", "log_every_steps", "early_stopping_patience", "checkpoint_every_steps", "keep_checkpoints", "limit_train_batches", "limit_val_batches", "limit_test_batches", "overfit_batches"]:
             _positive(f"trainer.{key}", getattr(self, key))
 
 
@@ -230,7 +226,7 @@ class TrackingConfig:
     """Where parameters, metrics, figures and the model are recorded."""
 
     name: str = "mlflow"  # mlflow | none
-    uri: Optional[str] = None  # null: sqlite under run.outputs_dir, as an absolute address
+    uri: str | None = None  # null: sqlite under run.outputs_dir, as an absolute address
     experiment: str = "bertexp"
     log_model: bool = True
 

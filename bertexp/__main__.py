@@ -1,0 +1,71 @@
+"""The door: ``python -m bertexp``. Light by rule; whatever needs TensorFlow is imported behind it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from bertexp.config.help import help_text
+from bertexp.config.overrides import check_overrides, explain
+from bertexp.config.resolve import resolve
+from bertexp.config.store import register, shipped_folder
+from bertexp.errors import BertexpError
+from bertexp.runs import with_former_overrides
+
+COMMANDS = {"predict": "bertexp.serving.predict", "ui": "bertexp.tracking.ui", "doctor": "bertexp.doctor"}
+
+
+@hydra.main(config_path=str(shipped_folder("conf")), config_name="config", version_base="1.3")
+def train(composed: DictConfig) -> float | None:
+    """One run; returns the monitored validation metric, for sweeps."""
+    from bertexp.run import execute
+
+    hydra_config = HydraConfig.get()
+    folder = Path(hydra_config.runtime.output_dir)
+    try:
+        result = execute(resolve(composed), folder, list(hydra_config.overrides.task))
+    finally:
+        with contextlib.suppress(OSError):
+            os.removedirs(folder)  # Hydra made it; a run that wrote nothing leaves nothing
+    return result.objective if result else None
+
+
+def main() -> None:
+    """Runs a command line; ends the process with 0, 2 (the user's mistake), 1 (ours) or 128 + signal."""
+    words = sys.argv[1:]
+    try:
+        if words and words[0] in COMMANDS:
+            sys.exit(importlib.import_module(COMMANDS[words[0]]).main(words[1:]))
+        if "--help" in words or "-h" in words:
+            print(help_text())
+            return
+        if not any(word.startswith("-") and word not in ("-m", "--multirun") for word in words):
+            check_overrides([word for word in words if not word.startswith("-")])
+            sys.argv[1:] = with_former_overrides(words)
+        register()
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to this door instead of ending in Hydra's
+        train()
+    except BertexpError as error:
+        _leave(str(error), error.exit_status)
+    except (HydraException, OmegaConfBaseException) as error:
+        _leave(explain(error), 2)
+    except KeyboardInterrupt:
+        _leave("stopped", 130)
+
+
+def _leave(sentence: str, status: int) -> None:
+    print(f"bertexp: {sentence}", file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""From a plan to the objects that are trained: encoder, head, task, batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bertexp import environment
+from bertexp.config.schema import Config
+from bertexp.console import say
+from bertexp.data.dataset import TextDataset
+from bertexp.plan import Plan
+
+environment.prepare()
+
+from bertexp.data.module import DataModule  # noqa: E402  TensorFlow may only be imported prepared
+from bertexp.data.tokens import Tokenizer  # noqa: E402
+from bertexp.models.classifier import TextClassifier  # noqa: E402
+from bertexp.models.finetuning import set_trainable  # noqa: E402
+from bertexp.models.pretrained import LoadedEncoder, load_encoder  # noqa: E402
+from bertexp.tasks.classification import Classification  # noqa: E402
+from bertexp.training.module import FineTuningModule  # noqa: E402
+from bertexp.training.optimizer import build_optimizer  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is trained, on what."""
+
+    dataset: TextDataset
+    loaded: LoadedEncoder
+    task: Classification
+    module: FineTuningModule
+    data: DataModule
+    trained_parameters: int
+    frozen_parameters: int
+
+
+def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
+    """Makes every part of a run in a fixed order, so that one seed decides all of it."""
+    say(f"device     {environment.configure(config.trainer, config.run.seed)}")
+    loaded = load_encoder(plan.model, config.model)
+    say(f"weights    {plan.model.description}")
+    task = Classification(dataset.label_names, config.task.binary_head, config.task.main_metric)
+    model = TextClassifier(loaded.encoder, task.units, config.model.pooling, config.model.dropout, config.run.seed)
+    counts = set_trainable(model, config.trainable)
+    say(f"parameters {counts['trained']:,} trained, {counts['frozen']:,} frozen")
+    learning_rate = config.optimizer.learning_rate
+    module = FineTuningModule(model, task, lambda steps: build_optimizer(config.optimizer, learning_rate, steps))
+    data = DataModule(
+        dataset,
+        Tokenizer(loaded.vocab, loaded.lowercase),
+        config.dataset,
+        config.trainer.batch_size,
+        config.trainer.eval_batch_size,
+        config.run.seed,
+        cache_dir=f"{config.run.cache_dir}/tokens",
+    )
+    return Parts(dataset, loaded, task, module, data, counts["trained"], counts["frozen"])

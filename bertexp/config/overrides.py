@@ -1,0 +1,104 @@
+"""Checks the words of a command line before Hydra composes them, and says what is wrong in one sentence.
+
+Hydra's own messages differ between its versions, suggest ``+`` for every typo and let ``+anything=1`` pass; here each
+name is looked up in the schema and in the config groups.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Any, get_type_hints
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from bertexp.config.schema import Config
+from bertexp.config.store import group_options
+from bertexp.errors import ConfigError, did_you_mean
+
+_IN_WORDS = {
+    "float": "a number",
+    "int": "a whole number",
+    "bool": "true or false",
+    "str": "text",
+    "list": "a list like [a,b]",
+}
+
+
+def setting_types() -> dict[str, str]:
+    """Every setting's dotted name with its type in words."""
+    types = {}
+    for section in dataclasses.fields(Config):
+        section_class = get_type_hints(Config)[section.name]
+        for name, hint in get_type_hints(section_class).items():
+            kind = next(word for word in ("float", "int", "bool", "list", "str") if word in str(hint))
+            types[f"{section.name}.{name}"] = _IN_WORDS[kind]
+    return types
+
+
+def check_overrides(overrides: Sequence[str]) -> None:
+    """Raises ``ConfigError`` for a word that is no setting, no group, or no option of its group."""
+    groups, settings = group_options(), setting_types()
+    for text in overrides:
+        override = _parse(text)
+        key = override.key_or_group.split("@")[0]
+        if key.startswith("hydra.") or key.startswith("hydra/"):
+            continue
+        if key in groups:
+            _check_options(key, override, groups[key])
+        elif key not in settings:
+            known = [*groups, *settings]
+            hint = did_you_mean(key, known) or did_you_mean(
+                key.rsplit(".", 1)[-1], [s.split(".")[-1] for s in settings]
+            )
+            raise ConfigError(f"{key} is not a setting{hint}; `python -m bertexp --cfg job` shows them all")
+
+
+def explain(error: Exception) -> str:
+    """One sentence for what Hydra or OmegaConf refused."""
+    cause = error
+    while cause.__cause__ is not None and not isinstance(cause, OmegaConfBaseException):
+        cause = cause.__cause__  # type: ignore[assignment]
+    key = getattr(cause, "full_key", None)
+    first_line = str(cause).strip().splitlines()[0]
+    if key in (types := setting_types()):
+        value = re.search(r"[Vv]alue '(.*?)'", first_line)
+        shown = f"{key}={value[1]}" if value else key
+        return f"{shown} is not {types[key]}"
+    return first_line
+
+
+def _parse(text: str) -> Override:
+    try:
+        return OverridesParser.create().parse_override(text)
+    except (HydraException, OmegaConfBaseException):
+        pass
+    if "=" in text:
+        raise ConfigError(
+            f"{text!r} cannot be read; quote values with special characters: '{text.split('=')[0]}=\"...\"'"
+        )
+    commands = ("predict", "ui", "doctor")
+    raise ConfigError(
+        f"{text!r} is neither a command ({', '.join(commands)}) nor a setting like model=tiny{did_you_mean(text, commands)}"
+    )
+
+
+def _check_options(group: str, override: Override, options: dict[str, str]) -> None:
+    value: Any = override.value()
+    if override.is_sweep_override():
+        wanted = [str(v) for v in override.sweep_string_iterator()] if override.is_choice_sweep() else []
+    else:
+        wanted = (
+            []
+            if value is None or override.is_delete()
+            else [str(v) for v in (value if isinstance(value, list) else [value])]
+        )
+    for option in wanted:
+        if option not in options:
+            raise ConfigError(
+                f"{group}={option} does not exist{did_you_mean(option, options)}; there are {', '.join(options) or 'none'}"
+            )

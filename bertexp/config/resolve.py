@@ -1,0 +1,107 @@
+"""From Hydra's composed config to checked dataclasses; hydra and omegaconf stop here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from bertexp.config.overrides import check_overrides
+from bertexp.config.schema import Config
+from bertexp.config.store import register, shipped_folder
+from bertexp.errors import ConfigError
+from bertexp.runs import with_former_overrides
+
+PRETRAINED_LEARNING_RATE, PRETRAINED_EPOCHS = 3e-5, 5
+RANDOM_LEARNING_RATE, RANDOM_EPOCHS = 5e-4, 10
+
+
+def resolve(composed: DictConfig) -> Config:
+    """Turns a composed config into ``Config``, fills what depends on other settings and checks combinations.
+
+    Raises:
+        ConfigError: a value is out of range or two settings contradict each other.
+    """
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, Config)
+    _fill(config)
+    _check(config)
+    return config
+
+
+def compose_config(overrides: Sequence[str]) -> tuple[Config, str]:
+    """Composes ``overrides`` outside a Hydra application; returns the config and the run folder it asks for."""
+    check_overrides(overrides)
+    register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(shipped_folder("conf")), version_base="1.3"):
+        composed = compose("config", with_former_overrides(overrides), return_hydra_config=True)
+    folder = composed.hydra.run.dir
+    with read_write(composed), open_dict(composed):
+        del composed["hydra"]
+    return resolve(composed), folder
+
+
+def flat_parameters(config: Config) -> dict[str, Any]:
+    """Every setting under its dotted name, as MLflow shows it: ``optimizer.learning_rate`` -> 3e-05."""
+    flat: dict[str, Any] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                walk(f"{prefix}.{key}" if prefix else key, inner)
+        else:
+            flat[prefix] = value
+
+    walk("", dataclasses.asdict(config))
+    return flat
+
+
+def _fill(config: Config) -> None:
+    model, pretrained = config.model, config.model.source != "random"
+    if model.source == "random" and model.hidden_size and model.num_heads is None:
+        model.num_heads = max(model.hidden_size // 64, 1)
+    if config.optimizer.learning_rate is None:
+        config.optimizer.learning_rate = PRETRAINED_LEARNING_RATE if pretrained else RANDOM_LEARNING_RATE
+    if config.trainer.max_epochs is None and config.trainer.max_steps is None:
+        config.trainer.max_epochs = PRETRAINED_EPOCHS if pretrained else RANDOM_EPOCHS
+    if config.run.name is None:
+        config.run.name = f"{model.name}-{config.dataset.name}-s{config.run.seed}"
+
+
+def _check(config: Config) -> None:
+    model, trainer, trainable = config.model, config.trainer, config.trainable
+    if model.source == "random":
+        for key in ("num_layers", "hidden_size"):
+            if getattr(model, key) is None:
+                raise ConfigError(f"model.source=random needs model.{key}; add for example model.{key}=128")
+        if model.hidden_size % model.num_heads:
+            raise ConfigError(
+                f"model.hidden_size={model.hidden_size} cannot be divided into model.num_heads={model.num_heads}"
+            )
+        if trainable.encoder == "frozen":
+            raise ConfigError(
+                "trainable=frozen keeps the random weights of model.source=random as they are; take a pretrained model "
+                "or trainable=full"
+            )
+    if trainable.top_layers is not None and trainable.encoder != "top_layers":
+        raise ConfigError(
+            f"trainable.top_layers={trainable.top_layers} has no effect with trainable={trainable.encoder}; "
+            "choose trainable=top_layers"
+        )
+    if trainable.top_layers and model.num_layers and trainable.top_layers > model.num_layers:
+        raise ConfigError(
+            f"trainable.top_layers={trainable.top_layers} is more than the model's {model.num_layers} layers; "
+            "choose trainable=full"
+        )
+    if trainer.fast_dev_run and trainer.resume:
+        raise ConfigError("trainer.fast_dev_run keeps nothing and cannot go with trainer.resume; drop one of them")
+    if trainer.early_stopping_patience and trainer.overfit_batches:
+        raise ConfigError("trainer.overfit_batches and trainer.early_stopping_patience contradict each other; drop one")
+    monitor = trainer.monitor
+    if monitor is not None and not monitor.startswith("val/"):
+        raise ConfigError(f"trainer.monitor={monitor} must be a validation metric such as val/accuracy or val/loss")

@@ -1,0 +1,57 @@
+"""What the user sees and what goes to the run's log file."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_log = logging.getLogger("bertexp")
+
+
+def say(text: str = "") -> None:
+    """Prints ``text`` for the user and keeps it in the run's log."""
+    print(text, flush=True)
+    if text:
+        _log.info(text)
+
+
+@contextmanager
+def log_to(file: Path, redirect_stderr: bool) -> Iterator[None]:
+    """Sends Python logging and warnings to ``file``, and with ``redirect_stderr`` the native libraries' output too.
+
+    TensorFlow's C++ side writes to file descriptor 2, so that one is pointed at the file; ``sys.stderr`` (progress bars,
+    our errors, crash traces) keeps the terminal.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    former_handlers, former_level = root.handlers[:], root.level
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    warnings.simplefilter("default", DeprecationWarning)
+    saved = os.dup(2) if redirect_stderr else None
+    former_stderr = sys.stderr
+    if saved is not None:
+        former_stderr.flush()
+        os.dup2(handler.stream.fileno(), 2)
+        sys.stderr = os.fdopen(os.dup(saved), "w", buffering=1, encoding="utf-8", errors="replace")
+        faulthandler.enable(sys.stderr)
+    try:
+        yield
+    finally:
+        if saved is not None:
+            faulthandler.disable()
+            os.dup2(saved, 2)
+            os.close(saved)
+            sys.stderr = former_stderr
+        logging.captureWarnings(False)
+        root.handlers, root.level = former_handlers, former_level
+        handler.close()

@@ -1,0 +1,111 @@
+"""From a canonical table to token batches: what the trainer draws from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.batches import EvalLoader, Features, TrainLoader
+from bertexp.data.dataset import TextDataset
+from bertexp.data.look import Sample
+from bertexp.data.packing import TokenColumn, pack_batch, packed_lengths, untruncated_lengths
+from bertexp.data.tokens import Tokenizer, encode_cached
+
+
+class DataModule:
+    """Tokenizes every split once (through the cache) and makes loaders over them.
+
+    Args:
+        dataset: the canonical tables.
+        tokenizer: the encoder's own.
+        config: maximum length, grouping.
+        batch_size: rows per training batch.
+        eval_batch_size: rows per evaluation batch.
+        seed: of the batch order.
+        cache_dir: where token ids are kept between runs; ``None`` keeps them in memory only.
+        progress: called with (rows done, rows in all) while a split is tokenized.
+    """
+
+    def __init__(
+        self,
+        dataset: TextDataset,
+        tokenizer: Tokenizer,
+        config: DatasetConfig,
+        batch_size: int = 32,
+        eval_batch_size: int = 64,
+        seed: int = 42,
+        cache_dir: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ):
+        self.dataset, self.tokenizer, self.config = dataset, tokenizer, config
+        self._batch_size, self._eval_batch_size, self._seed = batch_size, eval_batch_size, seed
+        fields = ("text", "text_pair") if dataset.has_pair else ("text",)
+        self._columns: dict[str, list[TokenColumn]] = {
+            split: [
+                encode_cached(table[field], tokenizer, cache_dir, dataset.fingerprint, f"{split}/{field}", progress)
+                if cache_dir
+                else TokenColumn(*tokenizer.encode(table[field], progress))
+                for field in fields
+            ]
+            for split, table in dataset.splits.items()
+        }
+        self._labels = {split: table["label"].to_numpy().astype(np.int32) for split, table in dataset.splits.items()}
+
+    def lengths(self, split: str) -> np.ndarray:
+        """<int32>[rows]: pieces per row after truncation, [CLS] and [SEP] included."""
+        return packed_lengths(self._columns[split], self.config.max_length)
+
+    def full_lengths(self, split: str) -> np.ndarray:
+        """<int32>[rows]: pieces per row as they would be without truncation."""
+        return untruncated_lengths(self._columns[split])
+
+    def labels(self, split: str) -> np.ndarray:
+        """<int32>[rows]."""
+        return self._labels[split]
+
+    def pack(self, split: str, rows: np.ndarray) -> tuple[Features, np.ndarray]:
+        """Features <int32>[rows, longest of them] and labels <int32>[rows] of the named rows."""
+        tokenizer = self.tokenizer
+        features = pack_batch(
+            self._columns[split], rows, self.config.max_length, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id
+        )
+        return features, self._labels[split][rows]
+
+    def train_loader(self, limit_rows: int | None = None) -> TrainLoader:
+        """Shuffled training batches; ``limit_rows`` keeps the first rows only (for overfitting on purpose)."""
+        return TrainLoader(
+            lambda rows: self.pack("train", rows),
+            self.lengths("train")[:limit_rows],
+            self._batch_size,
+            self._seed,
+            self.config.group_by_length,
+        )
+
+    def eval_loader(self, split: str, limit_rows: int | None = None) -> EvalLoader:
+        """Every row of ``split`` once, sorted by length; none where the data set has no such split."""
+        if split not in self.dataset.splits:
+            return EvalLoader(lambda rows: self.pack(split, rows), np.zeros(0, np.int32), np.zeros(0, np.int32), 1)
+        return EvalLoader(
+            lambda rows: self.pack(split, rows),
+            self.lengths(split)[:limit_rows],
+            self.labels(split)[:limit_rows],
+            self._eval_batch_size,
+        )
+
+    def samples(self, count: int = 3) -> list[Sample]:
+        """The first ``count`` training rows with their pieces and masks, as the encoder will see them."""
+        table = self.dataset.splits["train"]
+        features, labels = self.pack("train", np.arange(min(count, table.num_rows)))
+        return [
+            Sample(
+                text=table["text"][i].as_py(),
+                text_pair=table["text_pair"][i].as_py() if self.dataset.has_pair else None,
+                label=self.dataset.label_names[labels[i]],
+                pieces=self.tokenizer.pieces(features["input_word_ids"][i]),
+                mask=features["input_mask"][i].tolist(),
+                type_ids=features["input_type_ids"][i].tolist(),
+            )
+            for i in range(len(labels))
+        ]

@@ -1,0 +1,117 @@
+"""The story of a run on one screen: config -> data -> model -> fit -> test -> report -> export -> verify -> track."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bertexp.config.resolve import compose_config
+from bertexp.config.schema import Config
+from bertexp.console import log_to, say
+from bertexp.plan import Plan, describe_plan, make_plan
+from bertexp.record import RunRecord, RunResult
+
+if TYPE_CHECKING:
+    from bertexp.assembly import Parts
+
+
+def run(overrides: Sequence[str] = ()) -> RunResult | None:
+    """Runs ``overrides`` (as on the command line) in this process; ``None`` for ``run.dry=true``.
+
+    Raises:
+        BertexpError: a mistake of the caller's; the message names the cure.
+    """
+    config, folder = compose_config(overrides)
+    return execute(config, Path(folder), list(overrides), owns_process=False)
+
+
+def execute(config: Config, folder: Path, overrides: list[str], owns_process: bool = True) -> RunResult | None:
+    """Runs a checked config; everything it writes lies in ``folder``, the caches and the tracking store.
+
+    ``owns_process`` lets the native libraries' output go to the run's log instead of the terminal.
+    """
+    plan = make_plan(config)
+    if config.run.dry:
+        say(describe_plan(plan, config, str(folder)))
+        return None
+    dataset = plan.dataset.load()
+    plan.model.fetch()
+    record = RunRecord(config, folder, overrides, dataset.fingerprint)
+    with log_to(record.folder.log_file, redirect_stderr=owns_process), record:
+        say(f"run        {record.folder.path}")
+        say("loading    TensorFlow")
+        from bertexp.assembly import build_parts
+
+        parts = build_parts(config, plan, dataset)
+        _look(config, parts, record)
+        return _train_and_ship(config, plan, parts, record)
+
+
+def _look(config: Config, parts: Parts, record: RunRecord) -> None:
+    """Shows and logs the data as the encoder will see them."""
+    from bertexp.data.look import describe_dataset
+
+    data, dataset = parts.data, parts.dataset
+    look = describe_dataset(
+        dataset,
+        {split: data.full_lengths(split) for split in dataset.splits},
+        config.dataset.max_length,
+        data.samples(),
+        parts.trained_parameters,
+        pretrained=config.model.source != "random",
+    )
+    say(look.text())
+    record.tracker.log_dict(look.as_dict(), "dataset.json")
+    record.tracker.log_dataset(dataset.name, dataset.splits, dataset.fingerprint, dataset.source)
+
+
+def _train_and_ship(config: Config, plan: Plan, parts: Parts, record: RunRecord) -> RunResult:
+    """Fits, tests the chosen checkpoint, reports, exports, verifies and logs the model."""
+    from bertexp.reports.results import report_results
+    from bertexp.serving.shipping import ship
+    from bertexp.serving.verify import Verifier
+    from bertexp.training.callbacks import ProgressReport
+    from bertexp.training.checkpoint import CheckpointStore
+    from bertexp.training.trainer import Trainer
+
+    folder, tracker = record.folder, record.tracker
+    trainer = Trainer(config.trainer, folder.checkpoints, [ProgressReport()], tracker, config.run.seed, record.stop)
+    resume_from = CheckpointStore(folder.checkpoints, 1).latest() if record.resumed else None
+    state = trainer.fit(parts.module, parts.data, resume_from)
+    verifier = Verifier() if config.export.enabled else None  # it imports TensorFlow beside the test
+    try:
+        test = trainer.test(parts.module, parts.data)
+        interval = report_results(parts, state.history, test, folder, tracker)
+        exported = ship(config, parts, verifier, folder, tracker) if verifier else None
+    finally:
+        if verifier:
+            verifier.close()
+    metrics = state.chosen_metrics() | test.metrics
+    difference = exported.max_difference if exported else None
+    folder.update_info(metrics=metrics, interval=interval, export_difference=difference)
+    _say_farewell(record, parts, exported is not None)
+    return RunResult(
+        folder=folder.path,
+        metrics=metrics,
+        objective=metrics.get(trainer.monitor),
+        mlflow_run_id=tracker.run_id,
+        model_folder=folder.model_folder if exported else None,
+        export_difference=difference,
+        interval=interval,
+        logits=test.outputs.logits,
+    )
+
+
+def _say_farewell(record: RunRecord, parts: Parts, exported: bool) -> None:
+    """Three lines to paste."""
+    outputs = record.config.run.outputs_dir
+    where = "" if outputs == "outputs" else f" run.outputs_dir={outputs}"
+    say()
+    if record.tracker.run_id:
+        uri = f" tracking.uri={record.config.tracking.uri}" if record.config.tracking.uri else ""
+        say(f"see it     python -m bertexp ui{where}{uri}")
+    if exported:
+        example = ' "first text" "second text" --pair' if parts.dataset.has_pair else ' "your text"'
+        say(f"use it     python -m bertexp predict {record.folder.shown}{example}")
+    say(f"repeat it  {record.command}")

@@ -1,0 +1,50 @@
+"""Export, proof and logging of a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bertexp.config.schema import Config
+from bertexp.console import say
+from bertexp.serving import pyfunc
+from bertexp.serving.export import ServingSpec, export_saved_model, reference_logits
+from bertexp.serving.verify import Verifier, VerifyReport
+from bertexp.tracking.provenance import read_versions
+
+if TYPE_CHECKING:
+    from bertexp.assembly import Parts
+    from bertexp.runs import RunFolder
+    from bertexp.tracking.base import Tracker
+
+VERIFIED_ROWS = 32
+
+
+def ship(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tracker: Tracker) -> VerifyReport:
+    """Writes the SavedModel, has a fresh process reproduce the trained model with it, and only then logs it.
+
+    Raises:
+        ExportError: the export cannot be reloaded or differs by more than ``export.tolerance``.
+    """
+    say("exporting  SavedModel with its tokenizer; a fresh process reloads it")
+    dataset, model = parts.dataset, parts.module.model
+    spec = ServingSpec(dataset.label_names, config.dataset.max_length, dataset.has_pair, config.task.binary_head)
+    export_saved_model(model, parts.loaded.vocab, parts.loaded.lowercase, spec, folder.model_folder)
+    split = "test" if "test" in dataset.splits else "train"
+    rows = dataset.splits[split].slice(0, VERIFIED_ROWS)
+    features, _ = parts.data.pack(split, np.arange(rows.num_rows))
+    expected = parts.task.probabilities(reference_logits(model, [features]))
+    pairs = rows["text_pair"].to_pylist() if dataset.has_pair else None
+    report = verifier.verify(folder.model_folder, rows["text"].to_pylist(), pairs, expected, config.export.tolerance)
+    say(f"verified   {report.rows} rows, largest difference {report.max_difference:.1e}")
+    if config.tracking.log_model:
+        versions = read_versions(("tensorflow", "tensorflow-text", "numpy"))
+        tracker.log_model(
+            folder.model_folder,
+            Path(pyfunc.__file__),
+            ("text", "text_pair") if dataset.has_pair else ("text",),
+            [f"{package}=={version}" for package, version in versions.items()],
+        )
+    return report

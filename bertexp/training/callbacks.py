@@ -1,0 +1,147 @@
+"""Hooks into the loop: our own callbacks, and any Keras callback through one adapter."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import tf_keras
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from bertexp.training.trainer import Trainer
+
+
+class Callback:
+    """Every hook of ``Trainer``; override what you need. ``trainer.state`` tells step, epoch and history."""
+
+    def on_fit_start(self, trainer: Trainer) -> None: ...
+    def on_train_epoch_start(self, trainer: Trainer) -> None: ...
+    def on_train_batch_start(self, trainer: Trainer) -> None: ...
+    def on_train_batch_end(self, trainer: Trainer) -> None: ...
+    def on_metrics(self, trainer: Trainer, metrics: dict[str, float]) -> None: ...
+    def on_validation_start(self, trainer: Trainer) -> None: ...
+    def on_validation_end(self, trainer: Trainer, metrics: dict[str, float]) -> None: ...
+    def on_train_epoch_end(self, trainer: Trainer, metrics: dict[str, float]) -> None: ...
+    def on_save_checkpoint(self, trainer: Trainer) -> None: ...
+    def on_fit_end(self, trainer: Trainer) -> None: ...
+    def on_exception(self, trainer: Trainer, error: BaseException) -> None: ...
+    def on_test_start(self, trainer: Trainer) -> None: ...
+    def on_test_end(self, trainer: Trainer, metrics: dict[str, float]) -> None: ...
+
+
+class ProgressReport(Callback):
+    """A progress bar on a terminal, a plain line every few seconds elsewhere."""
+
+    def __init__(self, every_seconds: float = 15.0):
+        self._every_seconds = every_seconds
+        self._bar: tqdm | None = None
+        self._shown: dict[str, float] = {}
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        self._started = self._last_line = time.monotonic()
+        self._first_step = trainer.state.step
+        if sys.stderr.isatty():
+            self._bar = tqdm(
+                total=trainer.length.total_steps, initial=trainer.state.step, unit="step", dynamic_ncols=True
+            )
+
+    def on_metrics(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        self._shown.update({k: v for k, v in metrics.items() if k in ("train/loss", "train/accuracy")})
+
+    def on_train_batch_end(self, trainer: Trainer) -> None:
+        if self._bar is not None:
+            self._bar.update(trainer.state.step - self._bar.n)
+            self._bar.set_postfix({name.split("/")[-1]: f"{value:.3f}" for name, value in self._shown.items()})
+        elif time.monotonic() - self._last_line >= self._every_seconds:
+            self._last_line = time.monotonic()
+            done = trainer.state.step - self._first_step
+            left = (trainer.length.total_steps - trainer.state.step) * (self._last_line - self._started) / max(done, 1)
+            values = "  ".join(f"{name} {value:.4f}" for name, value in self._shown.items())
+            self._say(f"step {trainer.state.step}/{trainer.length.total_steps}  {values}  {left:.0f} s left")
+
+    def on_validation_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        chosen = {trainer.monitor: metrics[trainer.monitor]} if trainer.monitor in metrics else {}
+        shown = {"val/loss": metrics["val/loss"]} | chosen
+        values = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
+        best = "  (best so far)" if trainer.state.best_step == trainer.state.step else ""
+        self._say(
+            f"epoch {trainer.state.epoch + 1}  step {trainer.state.step}/{trainer.length.total_steps}  {values}{best}"
+        )
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        self._close()
+
+    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
+        self._close()
+
+    def _say(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.write(line, file=sys.stdout)
+        else:
+            print(line, flush=True)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class KerasCallbacks(Callback):
+    """Runs tf_keras callbacks; they see Keras's metric names (``loss``, ``val_accuracy``) and the real model.
+
+    ``model.optimizer`` is the run's optimizer and ``model.stop_training`` ends the run. A resumed run starts them afresh.
+    """
+
+    def __init__(self, callbacks: Sequence[tf_keras.callbacks.Callback]):
+        self._callbacks = list(callbacks)
+
+    def on_fit_start(self, trainer: Trainer) -> None:
+        model = trainer.module.model
+        model.stop_training = False
+        self._list = tf_keras.callbacks.CallbackList(
+            self._callbacks,
+            model=model,
+            epochs=trainer.length.max_epochs,
+            steps=trainer.length.batches_per_epoch,
+            verbose=0,
+        )
+        self._reads_batches = self._list._should_call_train_batch_hooks
+        self._list.on_train_begin()
+
+    def on_train_epoch_start(self, trainer: Trainer) -> None:
+        self._list.on_epoch_begin(trainer.state.epoch)
+
+    def on_train_batch_start(self, trainer: Trainer) -> None:
+        if self._reads_batches:
+            self._list.on_train_batch_begin(trainer.state.batch)
+
+    def on_train_batch_end(self, trainer: Trainer) -> None:
+        if self._reads_batches:
+            self._list.on_train_batch_end(trainer.state.batch - 1, trainer.epoch_means())
+        self._look_for_stop(trainer)
+
+    def on_validation_start(self, trainer: Trainer) -> None:
+        self._list.on_test_begin()
+
+    def on_validation_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        self._list.on_test_end(_keras_names(metrics))
+
+    def on_train_epoch_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        self._list.on_epoch_end(trainer.state.epoch, _keras_names(metrics))
+        self._look_for_stop(trainer)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        self._list.on_train_end()
+
+    def _look_for_stop(self, trainer: Trainer) -> None:
+        if trainer.module.model.stop_training:
+            trainer.should_stop = True
+
+
+def _keras_names(metrics: dict[str, float]) -> dict[str, float]:
+    """``train/loss_epoch`` -> ``loss``, ``val/accuracy`` -> ``val_accuracy``."""
+    names = {name: name.removeprefix("train/").removesuffix("_epoch").replace("/", "_") for name in metrics}
+    return {names[name]: value for name, value in metrics.items()}

@@ -1,0 +1,116 @@
+"""Checkpoints that are complete or absent, and what they say of the loop."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tensorflow as tf
+
+from bertexp.errors import RunNotFound
+
+
+@dataclass
+class LoopState:
+    """Where the loop stands; with weights and optimizer it is all that an exact continuation needs.
+
+    Batch order is a function of (seed, epoch) and dropout of (seed, batches_seen), so neither has a state of its own.
+    """
+
+    step: int = 0  # optimizer steps done
+    epoch: int = 0  # the epoch under way, counted from 0
+    batch: int = 0  # batches of that epoch done
+    batches_seen: int = 0  # batches of all epochs done
+    validated_step: int = -1
+    best_score: float | None = None
+    best_step: int = -1
+    validations_without_improvement: int = 0
+    epoch_sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])  # loss, hits, rows of the epoch so far
+    interval_sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])  # the same since the last logged step
+    history: list[tuple[int, dict[str, float]]] = field(default_factory=list)  # (step, metrics) as logged
+
+    def chosen_metrics(self) -> dict[str, float]:
+        """The last of each training metric and the best validation's ``val/…``."""
+        last = {name: value for _, found in self.history for name, value in found.items() if name.startswith("train/")}
+        best = (found for step, found in self.history if step == self.best_step and "val/loss" in found)
+        return last | next(best, {})
+
+
+class CheckpointStore:
+    """The checkpoints of one run.
+
+    ``step-<n>/`` holds weights, optimizer and loop state, the newest ``keep`` of them; ``best-<n>/`` holds the weights of
+    the best validation. Each is written under a temporary name, synced and renamed. A former best is removed only with
+    the next step checkpoint, so that whatever a checkpoint calls the best is still there when a run goes on from it.
+    """
+
+    def __init__(self, folder: Path, keep: int):
+        self.folder, self._keep = Path(folder), keep
+
+    def save(self, checkpoint: tf.train.Checkpoint, state: LoopState) -> Path:
+        """Writes ``step-<state.step>``, then removes the oldest ones beyond ``keep`` and former bests."""
+        path = self._write(f"step-{state.step:08d}", checkpoint, dataclasses.asdict(state))
+        stale = self._complete("step-")[: -self._keep]
+        stale += [best for best in self._complete("best-") if best != self.best(state.best_step)]
+        for old in stale:
+            shutil.rmtree(old)
+        return path
+
+    def save_best(self, weights: tf.train.Checkpoint, step: int, score: float) -> Path:
+        """Writes ``best-<step>``."""
+        return self._write(f"best-{step:08d}", weights, {"step": step, "score": score})
+
+    def latest(self) -> Path | None:
+        """The newest complete checkpoint, or ``None``."""
+        return next(reversed(self._complete("step-")), None)
+
+    def best(self, step: int) -> Path:
+        """Where the weights of the best validation lie, which was at ``step``."""
+        return self.folder / f"best-{step:08d}"
+
+    def _complete(self, prefix: str) -> list[Path]:
+        return sorted(p for p in self.folder.glob(f"{prefix}*") if (p / "state.json").exists())
+
+    def _write(self, name: str, checkpoint: tf.train.Checkpoint, state: dict) -> Path:
+        target, partial = self.folder / name, self.folder / f".partial-{name}"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        checkpoint.write(str(partial / "checkpoint"))
+        (partial / "state.json").write_text(json.dumps(state))
+        for path in [*partial.iterdir(), partial]:
+            _sync(path)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(partial, target)
+        _sync(self.folder)
+        return target
+
+
+def read_state(path: Path) -> LoopState:
+    """The loop state that ``path`` (a ``step-<n>`` folder) holds.
+
+    Raises:
+        RunNotFound: there is no complete checkpoint at ``path``.
+    """
+    try:
+        values = json.loads((Path(path) / "state.json").read_text())
+    except FileNotFoundError:
+        raise RunNotFound(f"{path} holds no complete checkpoint; start the run anew without trainer.resume") from None
+    values["history"] = [(step, metrics) for step, metrics in values["history"]]
+    return LoopState(**values)
+
+
+def restore(checkpoint: tf.train.Checkpoint, path: Path) -> None:
+    """Loads the variables of ``path`` into ``checkpoint``'s objects; all of them must match."""
+    checkpoint.read(str(Path(path) / "checkpoint")).assert_existing_objects_matched().expect_partial()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,57 @@
+"""What is trained: a model, its task and its optimizer, in Lightning's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+Features = dict[str, tf.Tensor]
+
+
+class Task(Protocol):
+    """What a module needs of a task; ``bertexp.tasks`` holds the tasks there are."""
+
+    main_metric: str
+    main_metric_mode: str
+
+    def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor: ...
+    def correct(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor: ...
+    def metrics(self, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]: ...
+
+
+class FineTuningModule:
+    """A model with a task's head.
+
+    Args:
+        model: ``model(features, training, dropout_seed) -> logits <float32>[batch, units]``.
+        task: loss, metrics, main metric.
+        make_optimizer: from the number of optimizer steps to a tf_keras optimizer.
+    """
+
+    def __init__(
+        self, model: tf_keras.Model, task: Task, make_optimizer: Callable[[int], tf_keras.optimizers.Optimizer]
+    ):
+        self.model, self.task, self._make_optimizer = model, task, make_optimizer
+
+    def configure_optimizers(self, total_steps: int) -> tf_keras.optimizers.Optimizer:
+        """The optimizer for a run of ``total_steps`` steps."""
+        return self._make_optimizer(total_steps)
+
+    def training_step(
+        self, features: Features, labels: tf.Tensor, dropout_seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Loss and hits, both <float32>[batch], of one batch under dropout that ``dropout_seed`` <int32>[2] decides."""
+        logits = self.model(features, training=True, dropout_seed=dropout_seed)
+        return self.task.loss(labels, logits), self.task.correct(labels, logits)
+
+    def predict_step(self, features: Features) -> tf.Tensor:
+        """Logits <float32>[batch, units] without dropout."""
+        return self.model(features, training=False)
+
+    def metrics(self, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+        """Quality of logits <float32>[rows, units] against labels <int32>[rows]."""
+        return self.task.metrics(labels, logits)

@@ -1,0 +1,97 @@
+"""One optimizer step: forward, backward, clipping, update."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tf_keras
+
+from bertexp.training.module import FineTuningModule
+
+_FEATURES = {name: tf.TensorSpec([None, None], tf.int32) for name in ("input_word_ids", "input_mask", "input_type_ids")}
+_LABELS = tf.TensorSpec([None], tf.int32)
+_SEED = tf.TensorSpec([2], tf.int32)
+
+
+class TrainStep:
+    """Turns batches into updates of a module's trainable variables.
+
+    Calling it with a batch computes its gradients; every ``accumulate`` calls, or when ``last`` is set, it updates the
+    weights with the mean gradient over all rows since the last update. It returns statistics as a tensor and never
+    waits for the device.
+    """
+
+    def __init__(
+        self,
+        module: FineTuningModule,
+        optimizer: tf_keras.optimizers.Optimizer,
+        clip_norm: float | None,
+        accumulate: int = 1,
+    ):
+        self._module, self._optimizer, self._clip_norm, self._accumulate = module, optimizer, clip_norm, accumulate
+        self._scaled = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
+        self._variables = module.model.trainable_variables
+        self._waiting = 0
+        if accumulate > 1:
+            self._sums = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self._variables]
+            self._rows = tf.Variable(0.0, trainable=False)
+        # input signatures bound the number of traced graphs to one per function, whatever the batch shapes
+        self._direct = tf.function(self._update_at_once, input_signature=[_FEATURES, _LABELS, _SEED])
+        self._collect = tf.function(self._add_gradients, input_signature=[_FEATURES, _LABELS, _SEED])
+        self._apply = tf.function(self._apply_sums, input_signature=[])
+
+    def __call__(
+        self, features: dict[str, tf.Tensor], labels: tf.Tensor, dropout_seed: tf.Tensor, last: bool = False
+    ) -> tuple[tf.Tensor, bool]:
+        """Returns (<float32>[3] summed loss, hits and rows of this batch; whether the weights were updated)."""
+        if self._accumulate == 1:
+            return self._direct(features, labels, dropout_seed), True
+        statistics = self._collect(features, labels, dropout_seed)
+        self._waiting += 1
+        if self._waiting < self._accumulate and not last:
+            return statistics, False
+        self._waiting = 0
+        self._apply()
+        return statistics, True
+
+    def _gradients(
+        self, features: dict[str, tf.Tensor], labels: tf.Tensor, seed: tf.Tensor, mean: bool
+    ) -> tuple[list[tf.Tensor | None], tf.Tensor]:
+        with tf.GradientTape() as tape:
+            losses, hits = self._module.training_step(features, labels, seed)
+            loss = tf.reduce_mean(losses) if mean else tf.reduce_sum(losses)
+            if self._scaled:
+                loss = self._optimizer.get_scaled_loss(loss)
+        gradients = tape.gradient(loss, self._variables)
+        if self._scaled:
+            gradients = self._optimizer.get_unscaled_gradients(gradients)
+        # summing sparse embedding gradients here makes the clipping norm that of the true gradient
+        dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+        rows = tf.cast(tf.shape(labels)[0], tf.float32)
+        return dense, tf.stack([tf.reduce_sum(losses), tf.reduce_sum(hits), rows])
+
+    def _update(self, gradients: list[tf.Tensor | None]) -> None:
+        pairs = [(g, v) for g, v in zip(gradients, self._variables, strict=True) if g is not None]
+        found, variables = zip(*pairs, strict=True)
+        if self._clip_norm is not None:
+            found, _ = tf.clip_by_global_norm(found, self._clip_norm)
+        self._optimizer.apply_gradients(zip(found, variables, strict=True))
+
+    def _update_at_once(self, features: dict[str, tf.Tensor], labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        gradients, statistics = self._gradients(features, labels, seed, mean=True)
+        self._update(gradients)
+        return statistics
+
+    def _add_gradients(self, features: dict[str, tf.Tensor], labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        gradients, statistics = self._gradients(features, labels, seed, mean=False)
+        self._used = [gradient is not None for gradient in gradients]  # a pooler that is not read has no gradient
+        for total, gradient in zip(self._sums, gradients, strict=True):
+            if gradient is not None:
+                total.assign_add(gradient)
+        self._rows.assign_add(statistics[2])
+        return statistics
+
+    def _apply_sums(self) -> None:
+        self._update([total / self._rows if used else None for total, used in zip(self._sums, self._used, strict=True)])
+        for total in self._sums:
+            total.assign(tf.zeros_like(total))
+        self._rows.assign(0.0)

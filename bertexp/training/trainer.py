@@ -1,0 +1,347 @@
+"""The training loop, in Lightning's words, over a tf.function step on a tf_keras model.
+
+The hooks of ``fit``, in order::
+
+    on_fit_start
+    for each epoch:
+        on_train_epoch_start
+        for each batch:
+            on_train_batch_start
+            training_step, backward, clip, update         (TrainStep)
+            on_train_batch_end
+            on_metrics                                    every log_every_steps steps
+            on_validation_start .. on_validation_end      every validate_every_steps steps
+            on_save_checkpoint                            every checkpoint_every_steps steps
+        on_validation_start .. on_validation_end          every validate_every_epochs epochs
+        on_metrics
+        on_train_epoch_end
+        on_save_checkpoint                                where checkpoint_every_steps is not set
+    on_fit_end          or, whatever went wrong:          on_exception
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from bertexp.config.schema import TrainerConfig
+from bertexp.errors import ConfigError, TrainingDiverged, did_you_mean
+from bertexp.training.callbacks import Callback, KerasCallbacks
+from bertexp.training.checkpoint import CheckpointStore, LoopState, read_state, restore
+from bertexp.training.evaluation import Loaders, Outputs, evaluate
+from bertexp.training.length import make_run_length
+from bertexp.training.module import FineTuningModule
+from bertexp.training.signals import StopSignal
+from bertexp.training.step import TrainStep
+
+
+class Logger(Protocol):
+    """Where metrics go; ``bertexp.tracking`` has the ones there are."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None: ...
+
+
+class TestResult(NamedTuple):
+    """``test/…`` metrics with the outputs that they come from."""
+
+    metrics: dict[str, float]
+    outputs: Outputs
+
+
+class Trainer:
+    """Fits, validates, tests and predicts a module.
+
+    Args:
+        config: how long, how often, how exact.
+        folder: where checkpoints go; ``None`` keeps none on disk (and then nothing is restored).
+        callbacks: ours and any tf_keras one, called in this order.
+        logger: receives every metric with its optimizer step.
+        seed: of dropout; with the loader's seed it decides the whole run.
+        stop: lets SIGINT and SIGTERM end the loop after a checkpoint.
+    """
+
+    def __init__(
+        self,
+        config: TrainerConfig,
+        folder: Path | None = None,
+        callbacks: Sequence[Callback | tf_keras.callbacks.Callback] = (),
+        logger: Logger | None = None,
+        seed: int = 42,
+        stop: StopSignal | None = None,
+    ):
+        self.config, self._logger, self._seed = config, logger, seed
+        self._store = CheckpointStore(folder, config.keep_checkpoints) if folder and not config.fast_dev_run else None
+        self._stop = stop or StopSignal()
+        keras = [c for c in callbacks if isinstance(c, tf_keras.callbacks.Callback)]
+        self._callbacks: list[Callback] = [c for c in callbacks if isinstance(c, Callback)]
+        if keras:
+            self._callbacks.append(KerasCallbacks(keras))
+        self.should_stop = False
+        self.state = LoopState()
+        self._saved: tuple[int, ...] | None = None  # where the loop stood at the last checkpoint
+        self.module: FineTuningModule
+
+    # ------------------------------------------------------------------ fit
+
+    def fit(self, module: FineTuningModule, data: Loaders, resume_from: Path | None = None) -> LoopState:
+        """Trains ``module`` on ``data``; returns where the loop ended.
+
+        With ``resume_from`` (a checkpoint of this very run) it continues at the exact step.
+
+        Raises:
+            TrainingDiverged: the loss is no longer a number; the last checkpoint is intact.
+            RunInterrupted: a signal came; a checkpoint was written.
+        """
+        self.module = module
+        try:
+            with self._stop.deferred():
+                self._start(module, data, resume_from)
+                self._call("on_fit_start")
+                if resume_from is not None:
+                    self._validate_if_due()  # the signal or kill may have come in the middle of it
+                while not self._done():
+                    self._run_epoch()
+                self._finish()
+        except BaseException as error:
+            self._call("on_exception", error)
+            raise
+        return self.state
+
+    def _start(self, module: FineTuningModule, data: Loaders, resume_from: Path | None) -> None:
+        config = self.config
+        overfit = config.overfit_batches and config.overfit_batches * config.batch_size
+        self._train = data.train_loader(limit_rows=overfit)
+        self._val = data.eval_loader("train" if overfit else "val", limit_rows=overfit)
+        self.length = make_run_length(config, len(self._train))
+        self.monitor, self.monitor_mode = self._resolve_monitor(module)
+        optimizer = module.configure_optimizers(self.length.total_steps)
+        if tf_keras.mixed_precision.global_policy().name == "mixed_float16":
+            optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
+        optimizer.build(module.model.trainable_variables)
+        # untracked, so that saving the model does not save the optimizer with it
+        with tf.__internal__.tracking.no_automatic_dependency_tracking_scope(module.model):
+            module.model.optimizer = optimizer
+        self.optimizer = optimizer
+        self._step = TrainStep(module, optimizer, config.gradient_clip_norm, config.accumulate_grad_batches)
+        self._everything = tf.train.Checkpoint(model=module.model, optimizer=optimizer)
+        self._weights = tf.train.Checkpoint(model=module.model)
+        self._pending: list[tf.Tensor] = []
+        if resume_from is not None:
+            self.state = read_state(resume_from)
+            restore(self._everything, resume_from)
+        self._clock_started, self._clock_rows = time.monotonic(), 0.0
+
+    def _done(self) -> bool:
+        return (
+            self.should_stop or self.state.step >= self.length.total_steps or self.state.epoch >= self.length.max_epochs
+        )
+
+    def _run_epoch(self) -> None:
+        state = self.state
+        if state.batch == 0:
+            self._call("on_train_epoch_start")
+        for features, labels in self._train.epoch(state.epoch, state.batch, self.length.batches_per_epoch):
+            self._call("on_train_batch_start")
+            dropout_seed = tf.constant([self._seed, state.batches_seen], tf.int32)
+            last = state.batch + 1 == self.length.batches_per_epoch
+            statistics, updated = self._step(features, labels, dropout_seed, last)
+            self._pending.append(statistics)
+            state.batch += 1
+            state.batches_seen += 1
+            state.step += int(updated)
+            self._call("on_train_batch_end")
+            if updated:
+                self._after_step()
+            if self._done():
+                break
+        self._read_pending()
+        if (
+            state.batch == self.length.batches_per_epoch
+        ):  # max_steps or a stop may have ended the run before; _finish validates
+            self._end_epoch()
+
+    def _after_step(self) -> None:
+        """What is due after an optimizer step; a checkpoint comes last, so that it holds all of it."""
+        config, step = self.config, self.state.step
+        if step % config.log_every_steps == 0:
+            self._log_interval()
+        self._validate_if_due()
+        if config.checkpoint_every_steps and step % config.checkpoint_every_steps == 0:
+            self._save()
+        self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        if self._stop.received is not None:
+            self._save()
+            self._stop.raise_if_received(f"stopped by a signal; the checkpoint of step {self.state.step} is kept")
+
+    def _validate_if_due(self) -> None:
+        every = self.config.validate_every_steps
+        if every and self.state.step % every == 0 and self.state.step:
+            self._validate_once()
+
+    def _end_epoch(self) -> None:
+        config, state = self.config, self.state
+        due = (state.epoch + 1) % config.validate_every_epochs == 0 and not config.validate_every_steps
+        if due or self._last_epoch():
+            self._validate_once()
+        metrics = {f"train/{name}_epoch": value for name, value in self.epoch_means().items()}
+        self._log(metrics | {"epoch": float(state.epoch + 1)})
+        self._call("on_train_epoch_end", metrics | self._last_validation())
+        state.epoch, state.batch, state.epoch_sums = state.epoch + 1, 0, [0.0, 0.0, 0.0]
+        if not config.checkpoint_every_steps:
+            self._save()
+
+    def _last_epoch(self) -> bool:
+        return self.state.epoch + 1 >= self.length.max_epochs or self.state.step >= self.length.total_steps
+
+    def _finish(self) -> None:
+        self._validate_once()
+        if self._store is not None:
+            self._save()
+            if self.config.restore_best and self.state.best_step >= 0:
+                restore(self._weights, self._store.best(self.state.best_step))
+        self._call("on_fit_end")
+
+    # ------------------------------------------------------- metrics of fit
+
+    def epoch_means(self) -> dict[str, float]:
+        """Mean training loss and accuracy of the epoch so far; waits for the device."""
+        self._read_pending()
+        loss, hits, rows = self.state.epoch_sums
+        return {"loss": loss / max(rows, 1.0), "accuracy": hits / max(rows, 1.0)}
+
+    def _read_pending(self) -> None:
+        """Adds the waiting statistics to the epoch's and the interval's sums."""
+        if not self._pending:
+            return
+        total = np.sum([np.asarray(s, np.float64) for s in self._pending], axis=0)
+        self._pending.clear()
+        if not np.isfinite(total[0]):
+            kept = self._store and self._store.latest()
+            raise TrainingDiverged(
+                f"the training loss is not a number any more at step {self.state.step}; lower optimizer.learning_rate "
+                f"or set trainer.gradient_clip_norm=1.0 (last good checkpoint: {kept or 'none'})"
+            )
+        self.state.epoch_sums = (total + self.state.epoch_sums).tolist()
+        self.state.interval_sums = (total + self.state.interval_sums).tolist()
+        self._clock_rows += float(total[2])
+
+    def _log_interval(self) -> None:
+        self._read_pending()
+        loss, hits, rows = self.state.interval_sums
+        self.state.interval_sums = [0.0, 0.0, 0.0]
+        self._log(
+            {
+                "train/loss": loss / rows,
+                "train/accuracy": hits / rows,
+                "train/learning_rate": float(self._rate()),
+                "train/examples_per_second": self._clock_rows / max(time.monotonic() - self._clock_started, 1e-9),
+            }
+        )
+        self._clock_started, self._clock_rows = time.monotonic(), 0.0
+
+    def _rate(self) -> tf.Tensor:
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        rate = getattr(inner, "current_learning_rate", None)
+        return rate() if rate else inner.learning_rate
+
+    def _log(self, metrics: dict[str, float]) -> None:
+        self.state.history.append((self.state.step, metrics))
+        if self._logger is not None:
+            self._logger.log_metrics(metrics, self.state.step)
+        self._call("on_metrics", metrics)
+
+    # ----------------------------------------------------------- validation
+
+    def _validate_once(self) -> None:
+        """Validates the current weights unless that was done; keeps the best ones."""
+        state = self.state
+        if state.validated_step == state.step or not len(self._val):
+            return
+        self._call("on_validation_start")
+        self._read_pending()
+        started = time.monotonic()
+        limit = self._limit(self.config.limit_val_batches)
+        outputs = evaluate(self.module, self._val, limit, before_batch=self._stop_if_asked)
+        metrics = _with_prefix("val", self.module.metrics(outputs.labels, outputs.logits))
+        state.validated_step = state.step
+        self._keep_best(metrics)
+        self._log(metrics)
+        self._call("on_validation_end", metrics)
+        self._clock_started += time.monotonic() - started  # throughput is that of training alone
+
+    def _keep_best(self, metrics: dict[str, float]) -> None:
+        state = self.state
+        if self.monitor not in metrics:
+            raise ConfigError(
+                f"trainer.monitor={self.monitor} is not measured; there are {', '.join(sorted(metrics))}"
+                f"{did_you_mean(self.monitor, metrics)}"
+            )
+        score = metrics[self.monitor]
+        sign = 1.0 if self.monitor_mode == "max" else -1.0
+        if state.best_score is None or sign * score > sign * state.best_score:
+            state.best_score, state.best_step, state.validations_without_improvement = score, state.step, 0
+            if self._store is not None:
+                self._store.save_best(self._weights, state.step, score)
+        else:
+            state.validations_without_improvement += 1
+            patience = self.config.early_stopping_patience
+            self.should_stop |= patience is not None and state.validations_without_improvement >= patience
+
+    def _last_validation(self) -> dict[str, float]:
+        return next((m for _, m in reversed(self.state.history) if "val/loss" in m), {})
+
+    def _resolve_monitor(self, module: FineTuningModule) -> tuple[str, str]:
+        monitor = self.config.monitor or f"val/{module.task.main_metric}"
+        mode = self.config.monitor_mode or ("min" if monitor.endswith("loss") else module.task.main_metric_mode)
+        return monitor, mode
+
+    # ----------------------------------------------- validate, test, predict
+
+    def validate(self, module: FineTuningModule, data: Loaders) -> dict[str, float]:
+        """Metrics of the validation split, as ``val/<name>``."""
+        outputs = evaluate(module, data.eval_loader("val"), self._limit(self.config.limit_val_batches))
+        return _with_prefix("val", module.metrics(outputs.labels, outputs.logits))
+
+    def test(self, module: FineTuningModule, data: Loaders) -> TestResult:
+        """Runs the test split and logs its metrics as ``test/<name>``."""
+        self._call("on_test_start")
+        outputs = self.predict(module, data, "test")
+        metrics = _with_prefix("test", module.metrics(outputs.labels, outputs.logits))
+        self._log(metrics)
+        self._call("on_test_end", metrics)
+        return TestResult(metrics, outputs)
+
+    def predict(self, module: FineTuningModule, data: Loaders, split: str = "test") -> Outputs:
+        """Rows, labels and logits <float32>[rows, units] of ``split``, in its own row order."""
+        return evaluate(module, data.eval_loader(split), self._limit(self.config.limit_test_batches))
+
+    # -------------------------------------------------------------- helpers
+
+    def _limit(self, configured: int | None) -> int | None:
+        return 1 if self.config.fast_dev_run else configured
+
+    def _save(self) -> None:
+        state = self.state
+        standing = (state.step, state.epoch, state.batch, state.validated_step)
+        if self._store is None or standing == self._saved:
+            return
+        self._saved = standing
+        self._read_pending()  # raises rather than keep weights that came after a loss that was no number
+        self._call("on_save_checkpoint")
+        self._store.save(self._everything, self.state)
+
+    def _call(self, hook: str, *arguments: object) -> None:
+        for callback in self._callbacks:
+            getattr(callback, hook)(self, *arguments)
+
+
+def _with_prefix(split: str, metrics: dict[str, float]) -> dict[str, float]:
+    return {f"{split}/{name}": value for name, value in metrics.items()}
