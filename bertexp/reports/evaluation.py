@@ -1,0 +1,103 @@
+"""How sure a test result is, and a few predictions to look at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+Counts = np.ndarray  # <int64>[..., classes, classes]: rows are true classes, columns predictions
+
+
+def wilson_interval(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:
+    """Returns the interval of an accuracy, 95% by default (Wilson 1927, JASA 22, 209-212).
+
+    Unlike the textbook's plus-minus it stays within 0 .. 1 and holds for few rows and for accuracies near 1.
+    """
+    if total == 0:
+        return 0.0, 1.0
+    share, spread = correct / total, z * z / total
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / total + spread / (4 * total)) / (1 + spread)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def bootstrap_interval(
+    metric: Callable[[Counts], np.ndarray], counts: Counts, resamples: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """Returns the 95% percentile interval of a metric (Efron and Tibshirani 1993, chapter 13).
+
+    Drawing n rows with replacement is drawing the cells of their confusion matrix from a multinomial distribution, so
+    all resamples are one array operation however many rows there are.
+
+    Args:
+        metric: from <int64>[resamples, classes, classes] to <float>[resamples].
+        counts: <int64>[classes, classes], the confusion matrix of the test rows.
+    """
+    total = int(counts.sum())
+    if total == 0:
+        return math.nan, math.nan
+    cells = np.random.default_rng(seed).multinomial(total, counts.ravel() / total, size=resamples)
+    low, high = np.percentile(metric(cells.reshape(resamples, *counts.shape)), (2.5, 97.5))
+    return float(low), float(high)
+
+
+def accuracy_of(counts: Counts) -> np.ndarray:
+    """Share of rows on the diagonal, <float64>[...]."""
+    return np.trace(counts, axis1=-2, axis2=-1) / counts.sum((-2, -1))
+
+
+def f1_of(counts: Counts) -> np.ndarray:
+    """F1 of the second class where there are two, else the mean over classes (macro), <float64>[...]."""
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    scores = 2 * hits / np.maximum(counts.sum(-2) + counts.sum(-1), 1)
+    return scores[..., 1] if counts.shape[-1] == 2 else scores.mean(-1)
+
+
+def matthews_of(counts: Counts) -> np.ndarray:
+    """Matthews correlation for any number of classes, <float64>[...]; 0 where undefined (Gorodkin 2004, eq. 8)."""
+    total, correct = counts.sum((-2, -1)), np.trace(counts, axis1=-2, axis2=-1)
+    true, predicted = counts.sum(-1), counts.sum(-2)
+    covariance = total * correct - (true * predicted).sum(-1)
+    spread = np.sqrt((total**2 - (true**2).sum(-1)).astype(float) * (total**2 - (predicted**2).sum(-1)))
+    return np.divide(covariance, spread, out=np.zeros(np.shape(spread)), where=spread > 0)
+
+
+def sample_predictions(
+    texts: Sequence[str],
+    labels: Sequence[int] | np.ndarray,
+    probabilities: np.ndarray,
+    label_names: Sequence[str],
+    count: int = 6,
+    seed: int = 0,
+    width: int = 100,
+) -> list[str]:
+    """Returns lines that show ``count`` predictions, up to half of them wrong ones.
+
+    Args:
+        labels: <int>[n] true classes; -1 where unknown.
+        probabilities: <float32>[n, classes].
+        width: characters in a line.
+    """
+    labels, predictions = np.asarray(labels), probabilities.argmax(-1)
+    order = np.random.default_rng(seed).permutation(len(labels))
+    missed = (labels != predictions) & (labels >= 0)
+    wrong = order[missed[order]][: count // 2]
+    right = order[~missed[order]][: count - len(wrong)]
+    column = max(map(len, label_names))
+    lines = []
+    for row in (*right, *wrong):
+        verdict = "?" if labels[row] < 0 else "wrong" if missed[row] else "right"
+        start = f"{verdict:5}  {label_names[predictions[row]]:{column}} {probabilities[row].max():4.0%}  "
+        end = f"  (true: {label_names[labels[row]]})" if missed[row] else ""
+        lines.append(start + _quote(texts[row], max(width - len(start) - len(end), 20)) + end)
+    return lines
+
+
+def _quote(text: str, width: int) -> str:
+    """Returns the text on one line, in quotes, cut at a word."""
+    text = " ".join(text.split())
+    if len(text) > width - 2:
+        text = text[: width - 3].rsplit(" ", 1)[0] + "…"
+    return f'"{text}"'

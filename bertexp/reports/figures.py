@@ -1,0 +1,176 @@
+"""The pictures of a run: curves, learning rate, confusion matrix.
+
+Drawn with matplotlib's objects alone (no pyplot, no global state), in colours of Okabe and Ito that colour-blind readers
+tell apart. Every function writes one picture and returns its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize, PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+Points = Sequence[tuple[int, float]]  # (optimizer step, value), steps ascending
+
+BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#222222"
+SPLIT_COLOURS = {"train": BLUE, "val": ORANGE, "test": GREEN}
+SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
+DOTS_PER_INCH = 150
+
+
+def draw_curves(
+    history: Mapping[str, Points],
+    path: Path,
+    metrics: Sequence[str] = ("loss", "accuracy"),
+    best_step: int | None = None,
+) -> Path:
+    """Draws ``train/<metric>``, ``val/<metric>`` (and ``test/<metric>``) over steps, one panel per metric.
+
+    Args:
+        history: points by metric name ``split/name``; metrics without points get no panel.
+        best_step: the step of the checkpoint that was kept, marked by a dashed line.
+    """
+    shown = [name for name in metrics if any(history.get(f"{split}/{name}") for split in SPLIT_COLOURS)]
+    figure = new_figure(4.8 * max(len(shown), 1), 3.6)
+    for axes, name in zip(figure.subplots(1, max(len(shown), 1), squeeze=False)[0], shown, strict=False):
+        for split, colour in SPLIT_COLOURS.items():
+            _draw_split(axes, history.get(f"{split}/{name}", ()), split, colour)
+        if best_step is not None:
+            axes.axvline(best_step, color=GREY, linewidth=1, linestyle=(0, (4, 3)), label="best checkpoint", zorder=0)
+        _finish_axes(axes, name.replace("_", " "))
+        axes.legend(frameon=False, fontsize=9)
+    return save_figure(figure, path)
+
+
+def draw_learning_rate(points: Points, path: Path) -> Path:
+    """Draws the learning rate over steps."""
+    figure = new_figure(4.8, 3.2)
+    axes = figure.subplots()
+    steps, values = _arrays(points)
+    axes.plot(steps, values, color=BLUE, linewidth=1.8)
+    _finish_axes(axes, "learning rate")
+    axes.set_ylim(bottom=0)
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
+    return save_figure(figure, path)
+
+
+def draw_confusion_matrix(
+    labels: Sequence[int] | np.ndarray, predictions: Sequence[int] | np.ndarray, label_names: Sequence[str], path: Path
+) -> Path:
+    """Draws how often each true class (row) got each prediction (column); colours are shares of the row.
+
+    Args:
+        labels: <int>[n] true classes; negative ones (unlabelled rows) are left out.
+        predictions: <int>[n] predicted classes.
+    """
+    counts = count_confusions(labels, predictions, len(label_names))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    classes = len(label_names)
+    names = [_shorten(name, 28) for name in label_names]
+    longest = max(map(len, names), default=1)
+    font = float(np.clip(150 / classes, 5.0, 10.0))  # points
+    margin = longest * font * 0.6 / 72 + 0.7  # inches that the class names take
+    side = max(classes * (0.62 if classes <= 12 else font * 1.35 / 72), 2.2)
+    figure = new_figure(side + margin + 1.0, side + margin + 0.4)
+    axes = figure.subplots()
+    # many classes: small shares, the confusions, would drown in white on a linear scale
+    scale = Normalize(0, 1) if classes <= 12 else PowerNorm(0.5, 0, 1)
+    image = axes.imshow(shares, cmap="Blues", norm=scale, interpolation="nearest")
+    slanted = longest * font * 0.6 / 72 > side / classes * 0.9
+    axes.set_xticks(range(classes), names, fontsize=font, rotation=90 if slanted else 0)
+    axes.set_yticks(range(classes), names, fontsize=font)
+    axes.set_xticks(np.arange(-0.5, classes), minor=True)
+    axes.set_yticks(np.arange(-0.5, classes), minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5 if classes <= 12 else 0.5)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("predicted", color=INK)
+    axes.set_ylabel("true", color=INK)
+    if classes <= 12:
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            colour = "white" if shares[row, column] > 0.55 else INK
+            text = f"{counts[row, column]:,}"
+            axes.text(column, row, text, ha="center", va="center", fontsize=font, color=colour)
+    correct = np.trace(counts) / max(counts.sum(), 1)
+    axes.set_title(f"{correct:.1%} of {counts.sum():,} correct", fontsize=11, color=INK, loc="left")
+    height = min(1.0, 3.0 / side)
+    bar = figure.colorbar(image, cax=axes.inset_axes((1 + 0.12 / side, 1 - height, 0.14 / side, height)))
+    bar.set_label("share of the true class", fontsize=9, color=INK)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=8, length=2)
+    return save_figure(figure, path)
+
+
+def count_confusions(labels: Iterable[int], predictions: Iterable[int], classes: int) -> np.ndarray:
+    """Returns <int64>[classes, classes]: rows are true classes, columns predictions."""
+    true, predicted = np.asarray(labels, np.int64), np.asarray(predictions, np.int64)
+    kept = true >= 0
+    return np.bincount(true[kept] * classes + predicted[kept], minlength=classes**2).reshape(classes, classes)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Returns an empty figure of so many inches that lays out its parts without overlap."""
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> Path:
+    """Writes the figure in the format that the file's suffix names (.png, .svg, .pdf)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, facecolor="white")
+    return path
+
+
+def _draw_split(axes: Axes, points: Points, split: str, colour: str) -> None:
+    """Draws few points with markers; many (the training steps) faintly, with their running mean on top."""
+    if not points:
+        return
+    steps, values = _arrays(points)
+    word = SPLIT_WORDS[split]
+    if len(steps) <= 30:
+        line = {"linewidth": 1.8, "marker": "o", "markersize": 4.5}
+        if len(steps) == 1:  # the one test result: no line in the legend either
+            line = {"linestyle": "none", "marker": "D", "markersize": 5.5}
+        axes.plot(steps, values, color=colour, label=word, **line)
+        return
+    width = max(len(values) // 20, 3)
+    axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.3)
+    axes.plot(steps, _running_mean(values, width), color=colour, linewidth=1.8, label=f"{word} (mean of {width})")
+
+
+def _running_mean(values: np.ndarray, width: int) -> np.ndarray:
+    """Returns the mean of up to ``width`` values around each, <float64>[n]; shorter at the ends, NaN left out."""
+    known = np.isfinite(values)
+    window = np.ones(width)
+    return np.convolve(np.where(known, values, 0.0), window, "same") / np.maximum(
+        np.convolve(known.astype(float), window, "same"), 1
+    )
+
+
+def _arrays(points: Points) -> tuple[np.ndarray, np.ndarray]:
+    table = np.asarray(points, np.float64).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def _finish_axes(axes: Axes, name: str) -> None:
+    axes.set_title(name, fontsize=11, color=INK, loc="left")
+    axes.set_xlabel("step", color=INK)
+    axes.set_xlim(0, max(1.03 * axes.dataLim.x1, 1))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(labelsize=9, colors=INK)
+
+
+def _shorten(name: str, length: int) -> str:
+    return name if len(name) <= length else f"{name[: length - 1]}…"

@@ -1,0 +1,92 @@
+"""Intervals and metrics against their definitions, samples, and pictures of every size."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, matthews_corrcoef
+
+from bertexp.models.architecture import BertArchitecture
+from bertexp.reports.evaluation import (
+    accuracy_of,
+    bootstrap_interval,
+    f1_of,
+    matthews_of,
+    sample_predictions,
+    wilson_interval,
+)
+from bertexp.reports.figures import count_confusions, draw_confusion_matrix, draw_curves, draw_learning_rate
+from bertexp.reports.model_plot import describe_classifier, draw_model
+
+
+def make_rows(classes: int, rows: int = 800) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(classes)
+    labels = random.integers(0, classes, rows)
+    return labels, np.where(random.random(rows) < 0.8, labels, random.integers(0, classes, rows))
+
+
+def is_picture(path: Path) -> bool:
+    return path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 3000
+
+
+def test_wilson_interval_is_the_published_one():
+    # Newcombe 1998, Statistics in Medicine 17, table I: 81 of 263, and 0 of 20
+    assert wilson_interval(81, 263, z=1.95996) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(0, 20, z=1.95996) == pytest.approx((0.0, 0.1611), abs=5e-5)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_metrics_of_counts_equal_scikit_learn(classes):
+    labels, predictions = make_rows(classes)
+    counts = count_confusions(labels, predictions, classes)
+    assert accuracy_of(counts) == pytest.approx((labels == predictions).mean())
+    assert f1_of(counts) == pytest.approx(f1_score(labels, predictions, average="binary" if classes == 2 else "macro"))
+    assert matthews_of(counts) == pytest.approx(matthews_corrcoef(labels, predictions))
+
+
+def test_matthews_of_a_constant_answer_is_zero():
+    assert matthews_of(np.array([[0, 5], [0, 7]])) == 0
+
+
+def test_bootstrap_agrees_with_wilson_and_repeats_with_its_seed():
+    labels, predictions = make_rows(2)
+    counts = count_confusions(labels, predictions, 2)
+    low, high = bootstrap_interval(accuracy_of, counts, seed=1)
+    assert (low, high) == pytest.approx(wilson_interval(int(np.trace(counts)), len(labels)), abs=0.005)
+    assert bootstrap_interval(accuracy_of, counts, seed=1) == (low, high)
+
+
+def test_samples_show_right_and_wrong_ones_on_one_line_each():
+    texts = [
+        f"review number {i}\nwith a second line, and many more words than a terminal is wide " * 3 for i in range(40)
+    ]
+    labels = np.zeros(40, int)
+    probabilities = np.tile([0.9, 0.1], (40, 1))
+    probabilities[[3, 7, 9, 11]] = [0.2, 0.8]
+    lines = sample_predictions(texts, labels, probabilities, ["negative", "positive"])
+    assert len(lines) == 6
+    assert sum(line.startswith("wrong  positive  80%") and line.endswith("(true: negative)") for line in lines) == 3
+    assert all("\n" not in line and len(line) <= 100 for line in lines)
+    assert len(sample_predictions(texts[:2], [-1, -1], probabilities[:2], ["negative", "positive"])) == 2
+
+
+@pytest.mark.parametrize("classes", [2, 77])
+def test_confusion_matrix_of_any_size(tmp_path, classes):
+    labels, predictions = make_rows(classes)
+    names = [f"a_rather_long_name_of_a_class_{i}" for i in range(classes)]
+    assert is_picture(draw_confusion_matrix(labels, predictions, names, tmp_path / "new" / "matrix.png"))
+
+
+def test_curves_of_long_short_and_broken_runs(tmp_path):
+    long = {"train/loss": [(step, 1 / step) for step in range(1, 400)], "val/loss": [(100, 0.5), (200, float("nan"))]}
+    assert is_picture(draw_curves(long, tmp_path / "long.png", best_step=100))
+    assert is_picture(draw_curves({"train/loss": [(1, 0.7)]}, tmp_path / "short.png"))
+    assert is_picture(draw_learning_rate([(1, 1e-5), (2, 3e-5), (3, 0.0)], tmp_path / "rate.png"))
+
+
+def test_the_model_plot_counts_every_weight(tmp_path):
+    architecture = BertArchitecture(30522, 384, 6, 12, 1536)
+    rows = describe_classifier(architecture, 128, "pooler", 0.1, 1, 2, trained_layers=2)
+    assert sum(row.parameters for row in rows) == architecture.encoder_parameters() + 385
+    assert [row.trained for row in rows if row.name == "transformer layer"] == [False, True]
+    assert is_picture(draw_model(rows, tmp_path / "model.png"))
