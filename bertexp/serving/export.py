@@ -148,7 +148,8 @@ def _make_signatures(
         flat = [tf.reshape(text, [-1]) for text in texts]
         if len(flat) == 2:
             message = "text and text_pair must hold the same number of texts"
-            tf.debugging.assert_equal(tf.size(flat[0]), tf.size(flat[1]), message=message)
+            with tf.control_dependencies([tf.debugging.assert_equal(tf.size(flat[0]), tf.size(flat[1]), message)]):
+                flat = [tf.identity(text) for text in flat]
         tokens = [tokenizer.tokenize(text) for text in flat]
         logits = tf.cast(
             model(pack_tokens(tokens, spec.max_length, cls_id, sep_id, pad_id), training=False), tf.float32

@@ -1,0 +1,267 @@
+"""``python -m bertexp predict RUN "text" …``: labels for texts from a run's exported model.
+
+Whatever can be wrong with the command line or the input is found before TensorFlow is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertexp.errors import DataError, RunNotFound
+from bertexp.runs import find_run, list_runs, write_atomically
+
+ROWS_PER_STEP = 1024  # of the progress bar
+
+EXAMPLES = """\
+examples:
+  python -m bertexp predict last "A film to remember." "Two hours I will not get back."
+  python -m bertexp predict last --file reviews.csv --text-column review --output predictions.csv
+  python -m bertexp predict outputs/runs/NAME --json < texts.txt
+"""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One text and what the model says of it."""
+
+    text: str
+    text_pair: str | None
+    label: str
+    probability: float  # of the label
+    probabilities: dict[str, float]  # of every class
+
+
+class Predictor:
+    """An exported model, ready to classify.
+
+    Args:
+        folder: a SavedModel written by bertexp, such as ``<run folder>/model``.
+    """
+
+    def __init__(self, folder: str | Path):
+        from bertexp import environment
+
+        environment.prepare()
+        from bertexp.serving.pyfunc import TextModel
+
+        self._model = TextModel(folder)
+
+    def predict(
+        self, texts: Sequence[str], text_pairs: Sequence[str] | None = None, batch_size: int = 64
+    ) -> list[Prediction]:
+        """Classifies texts (with their second texts, where the model reads pairs), keeping their order."""
+        labels, probabilities = self._model.classify(texts, text_pairs, batch_size)
+        names = self._model.label_names
+        return [
+            Prediction(text, other, label, float(row.max()), dict(zip(names, map(float, row), strict=True)))
+            for text, other, label, row in zip(
+                texts, text_pairs or [None] * len(texts), labels, probabilities, strict=True
+            )
+        ]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command; returns its exit status.
+
+    Raises:
+        BertexpError: the run, the model or the input is not there or not of the right form.
+    """
+    options = _parser().parse_args(argv)
+    folder, about = find_model(options.run, options.outputs_dir)
+    columns = ("text", "text_pair") if about["has_pair"] else ("text",)
+    if options.file:
+        rows = read_file(Path(options.file), (options.text_column, options.pair_column)[: len(columns)])
+    elif options.text:
+        rows = _from_words(options.text, about["has_pair"])
+    elif not sys.stdin.isatty():
+        rows = _from_lines(sys.stdin.read().splitlines(), len(columns), "standard input")
+    else:
+        raise DataError('no text to classify: give it as "text", with --file, or through a pipe')
+    if options.output and Path(options.output).suffix not in (".csv", ".jsonl"):
+        raise DataError(f"--output {options.output} must end in .csv or .jsonl")
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the answer is all that is wanted on the terminal
+    predictor = Predictor(folder)
+    from tqdm import tqdm
+
+    predictions: list[Prediction] = []
+    # None: a bar on a terminal only
+    with tqdm(total=len(rows), unit=" texts", disable=True if len(rows) <= ROWS_PER_STEP else None) as bar:
+        for begin in range(0, len(rows), ROWS_PER_STEP):
+            step = list(zip(*rows[begin : begin + ROWS_PER_STEP], strict=True))
+            predictions += predictor.predict(*step, batch_size=options.batch_size)
+            bar.update(len(step[0]))
+
+    if options.output:
+        as_text = _as_csv if options.output.endswith(".csv") else _as_json_lines
+        write_atomically(Path(options.output), as_text(predictions))
+        print(f"{len(predictions)} predictions in {options.output}")
+    else:
+        print(_as_json_lines(predictions) if options.json else _as_table(predictions), end="")
+    return 0
+
+
+def find_model(reference: str, outputs_dir: str) -> tuple[Path, dict[str, Any]]:
+    """The exported model that ``reference`` (a SavedModel folder, run folder, run id or ``last``) names.
+
+    Returns:
+        Its folder and the content of its ``bertexp.json``.
+
+    Raises:
+        RunNotFound: there is no such run, or it exported nothing.
+    """
+    folder = Path(reference)
+    if not (folder / "saved_model.pb").exists():
+        run = find_run(reference, outputs_dir)
+        folder = run.model_folder
+        if not (folder / "saved_model.pb").exists():
+            others = [
+                other.path.name for other in list_runs(outputs_dir) if (other.model_folder / "bertexp.json").exists()
+            ]
+            cure = f"the newest run that has one is {others[0]}" if others else "no run here has one yet"
+            raise RunNotFound(
+                f"run {run.path.name} ({run.info.get('state', 'not begun')}) has no exported model; {cure}"
+            )
+    try:
+        return folder, json.loads((folder / "bertexp.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunNotFound(
+            f"{folder} is a SavedModel, but not one that bertexp exported: bertexp.json is missing"
+        ) from None
+
+
+def read_file(path: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
+    """Reads texts from csv, tsv, jsonl or parquet by column name, from any other file one row a line.
+
+    Returns:
+        One tuple a row, with as many texts as ``columns``.
+
+    Raises:
+        DataError: the file cannot be read, lacks a column or holds an empty cell.
+    """
+    if not path.is_file():
+        raise DataError(f"--file {path} does not exist")
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+    from pyarrow import json as arrow_json
+    from pyarrow import parquet
+
+    try:
+        if path.suffix in (".csv", ".tsv"):
+            parse = arrow_csv.ParseOptions(delimiter="," if path.suffix == ".csv" else "\t", newlines_in_values=True)
+            as_strings = arrow_csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()))
+            table = arrow_csv.read_csv(path, parse_options=parse, convert_options=as_strings)
+        elif path.suffix == ".jsonl":
+            table = arrow_json.read_json(path)
+        elif path.suffix == ".parquet":
+            table = parquet.read_table(path)
+        else:
+            return _from_lines(path.read_text(encoding="utf-8-sig").splitlines(), len(columns), str(path))
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    found = []
+    for column in columns:
+        if column not in table.column_names:
+            raise DataError(
+                f"{path} has no column {column!r}, only {', '.join(table.column_names)}: "
+                "name the right ones with --text-column and --pair-column"
+            )
+        found.append(table[column].to_pylist())
+    rows = list(zip(*found, strict=True))
+    if not rows:
+        raise DataError(f"{path} holds no text to classify")
+    for number, row in enumerate(rows, start=1):
+        if not all(isinstance(text, str) for text in row):
+            raise DataError(f"{path} holds no text in row {number}: {row}")
+    return rows
+
+
+def _from_words(words: Sequence[str], has_pair: bool) -> list[tuple[str, ...]]:
+    if not has_pair:
+        return [(word,) for word in words]
+    if len(words) % 2:
+        raise DataError(f'this model reads two texts at a time: give "text" "other text", not {len(words)} texts')
+    return list(zip(words[::2], words[1::2], strict=True))
+
+
+def _from_lines(lines: Iterable[str], n_texts: int, source: str) -> list[tuple[str, ...]]:
+    """One row a line; two texts are parted by a tab."""
+    rows = [tuple(line.split("\t")) if n_texts == 2 else (line,) for line in lines]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != n_texts:
+            raise DataError(
+                f"line {number} of {source} must hold two texts parted by a tab, since the model reads pairs"
+            )
+    if not rows:
+        raise DataError(f"{source} holds no text to classify")
+    return rows
+
+
+def _as_table(predictions: Sequence[Prediction]) -> str:
+    """Label, probability and text in columns; texts are cut to the width of the terminal, if there is one."""
+    width = max(len("label"), *(len(prediction.label) for prediction in predictions))
+    room = max(20, shutil.get_terminal_size().columns - width - 17) if sys.stdout.isatty() else None
+    lines = [f"{'label':{width}}  probability  text"]
+    for prediction in predictions:
+        text = " | ".join(
+            " ".join(part.split()) for part in (prediction.text, prediction.text_pair) if part is not None
+        )
+        text = text if room is None or len(text) <= room else f"{text[: room - 1]}…"
+        lines.append(f"{prediction.label:{width}}  {prediction.probability:11.4f}  {text}")
+    return "\n".join(lines) + "\n"
+
+
+def _record(prediction: Prediction) -> dict[str, Any]:
+    pair = {} if prediction.text_pair is None else {"text_pair": prediction.text_pair}
+    return {"text": prediction.text, **pair, "label": prediction.label, "probability": prediction.probability}
+
+
+def _as_json_lines(predictions: Sequence[Prediction]) -> str:
+    records = ({**_record(one), "probabilities": one.probabilities} for one in predictions)
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+
+
+def _as_csv(predictions: Sequence[Prediction]) -> str:
+    rows = [_record(one) | {f"p_{name}": value for name, value in one.probabilities.items()} for one in predictions]
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bertexp predict",
+        description="Classify texts with a run's exported model.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", metavar="RUN", help="last, a run id, a run folder or a SavedModel folder")
+    parser.add_argument("text", nargs="*", metavar="TEXT", help='a text; models of two texts: "text" "other text" ...')
+    parser.add_argument("--file", help="csv, tsv, jsonl or parquet with a header; else one text a line (pairs: a tab)")
+    parser.add_argument("--text-column", default="text", metavar="NAME", help="column of the texts (default: text)")
+    parser.add_argument(
+        "--pair-column", default="text_pair", metavar="NAME", help="of second texts (default: text_pair)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON lines with every class's probability")
+    parser.add_argument("--output", metavar="FILE", help="write to a .csv or .jsonl file")
+    parser.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="texts at a time (default: 64)")
+    parser.add_argument("--outputs-dir", default="outputs", metavar="DIR", help="where runs lie (default: outputs)")
+    return parser
+
+
+def _positive(word: str) -> int:
+    if not word.isdecimal() or int(word) == 0:
+        raise argparse.ArgumentTypeError(f"{word} is not a whole number above 0")
+    return int(word)

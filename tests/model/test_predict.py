@@ -1,0 +1,55 @@
+"""The predict command on an exported model."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from tiny_export import PAIRS, TEXTS, VOCAB, make_model
+
+from bertexp.serving.export import ServingSpec, export_saved_model
+from bertexp.serving.predict import Predictor, main
+
+
+@pytest.fixture(scope="module")
+def pair_folder(tmp_path_factory):
+    """An exported model of two texts and three classes."""
+    spec = ServingSpec(label_names=("no", "maybe", "yes"), max_length=12, has_pair=True)
+    return export_saved_model(make_model(3), VOCAB, True, spec, tmp_path_factory.mktemp("pair") / "model")
+
+
+def test_predictions_do_not_depend_on_batches_or_order(pair_folder):
+    predictor = Predictor(pair_folder)
+    whole = predictor.predict(TEXTS, PAIRS)
+    for batch_size in (1, 4):
+        again = predictor.predict(TEXTS[::-1], PAIRS[::-1], batch_size)[::-1]
+        for one, other in zip(whole, again, strict=True):
+            assert (one.text, one.text_pair, one.label) == (other.text, other.text_pair, other.label)
+            np.testing.assert_allclose(list(one.probabilities.values()), list(other.probabilities.values()), atol=1e-6)
+    assert all(one.probability == max(one.probabilities.values()) == one.probabilities[one.label] for one in whole)
+    assert predictor.predict([], []) == []
+
+
+def test_wrong_number_of_columns_is_refused(pair_folder):
+    with pytest.raises(ValueError, match="reads text and text_pair"):
+        Predictor(pair_folder).predict(TEXTS)
+
+
+def test_table_json_and_csv_agree(pair_folder, tmp_path, capsys):
+    words = [str(pair_folder), "A good film", "not bad", "bad\tfilms", "a, film"]
+    assert main(words) == 0
+    header, *table = capsys.readouterr().out.splitlines()
+    assert header.split() == ["label", "probability", "text"]
+    assert table[0].endswith("A good film | not bad")
+    assert table[1].endswith("bad films | a, film")
+    main([*words, "--json"])
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    main([*words, "--output", str(tmp_path / "out.csv")])
+    with open(tmp_path / "out.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for line, record, row in zip(table, records, rows, strict=True):
+        assert line.split()[:2] == [record["label"], f"{record['probability']:.4f}"]
+        assert (row["text"], row["text_pair"], row["label"]) == (record["text"], record["text_pair"], record["label"])
+        assert float(row["p_maybe"]) == record["probabilities"]["maybe"]
