@@ -124,9 +124,8 @@ class Trainer:
         if tf_keras.mixed_precision.global_policy().name == "mixed_float16":
             optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
         optimizer.build(module.model.trainable_variables)
-        # untracked, so that saving the model does not save the optimizer with it
-        with tf.__internal__.tracking.no_automatic_dependency_tracking_scope(module.model):
-            module.model.optimizer = optimizer
+        # Keras callbacks look for it there; untracked, so that saving the model does not save the optimizer with it
+        module.model.optimizer = module.model._no_dependency(optimizer)
         self.optimizer = optimizer
         self._step = TrainStep(module, optimizer, config.gradient_clip_norm, config.accumulate_grad_batches)
         self._everything = tf.train.Checkpoint(model=module.model, optimizer=optimizer)

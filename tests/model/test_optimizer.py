@@ -1,0 +1,73 @@
+"""AdamW and the schedules against Model Garden's and Keras's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from official.nlp import optimization
+
+from bertexp.config.schema import OptimizerConfig
+from bertexp.training.optimizer import AdamW, build_optimizer
+from bertexp.training.schedule import make_schedule
+
+
+def make_variables():
+    generator = np.random.default_rng(0)
+    shapes = {"dense/kernel": [7, 5], "dense/bias": [5], "x/layer_norm/gamma": [5], "embeddings": [11, 5]}
+    return [tf.Variable(generator.normal(size=shape).astype("float32"), name=name) for name, shape in shapes.items()]
+
+
+def gradients_at(step, variables):
+    generator = np.random.default_rng(step)
+    return [tf.constant(generator.normal(size=v.shape).astype("float32") * 0.1) for v in variables]
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam"])
+def test_two_hundred_updates_equal_the_reference(name):
+    ours, theirs = make_variables(), make_variables()
+    config = OptimizerConfig(name=name, warmup_fraction=0.1)
+    optimizer = build_optimizer(config, 1e-3, total_steps=200)
+    optimizer.build(ours)
+    reference = optimization.create_optimizer(1e-3, 200, 20)
+    if name == "adam":
+        reference = tf_keras.optimizers.legacy.Adam(reference.learning_rate, epsilon=1e-6)
+    else:
+        reference.gradient_clip_norm = 0.0
+    for step in range(200):
+        optimizer.apply_gradients(zip(gradients_at(step, ours), ours, strict=True))
+        reference.apply_gradients(zip(gradients_at(step, theirs), theirs, strict=True))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)
+
+
+def test_sparse_gradients_give_the_dense_update():
+    dense, sparse = tf.Variable(tf.ones([6, 2]), name="a"), tf.Variable(tf.ones([6, 2]), name="a")
+    rows = tf.IndexedSlices(
+        tf.constant([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), tf.constant([1, 1, 4]), tf.constant([6, 2])
+    )
+    for variable, gradient in ((dense, tf.convert_to_tensor(rows)), (sparse, rows)):
+        optimizer = AdamW(0.1)
+        optimizer.build([variable])
+        optimizer.apply_gradients([(gradient, variable)])
+    np.testing.assert_array_equal(dense.numpy(), sparse.numpy())
+
+
+def test_bert_warmup_equals_model_gardens_and_drops_at_the_seam():
+    decay = tf_keras.optimizers.schedules.PolynomialDecay(3e-5, 1000, 0.0)
+    reference = optimization.WarmUp(3e-5, decay, 100)
+    factor = make_schedule("linear", 1000, 100, "bert")
+    steps = [0, 1, 50, 99, 100, 101, 500, 999, 1000]
+    np.testing.assert_allclose(
+        [3e-5 * float(factor(s)) for s in steps], [float(reference(s)) for s in steps], rtol=1e-5
+    )
+    assert float(factor(99)) == pytest.approx(0.99)
+    assert float(factor(100)) == pytest.approx(0.9)
+
+
+def test_continuous_warmup_reaches_the_peak_and_constant_stays_there():
+    continuous = make_schedule("linear", 1000, 100, "continuous")
+    assert [round(float(continuous(s)), 6) for s in (0, 50, 100, 550, 1000)] == [0.0, 0.5, 1.0, 0.5, 0.0]
+    constant = make_schedule("constant", 1000, 0, "bert")
+    assert float(constant(0)) == float(constant(999)) == 1.0

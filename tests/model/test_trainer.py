@@ -1,0 +1,229 @@
+"""The loop: order of hooks, exact continuation, accumulation, guards, Keras callbacks."""
+
+from __future__ import annotations
+
+import signal
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from toy import ToyData, make_module
+
+from bertexp.config.schema import TrainerConfig
+from bertexp.errors import ConfigError, RunInterrupted, TrainingDiverged
+from bertexp.training.callbacks import Callback
+from bertexp.training.checkpoint import CheckpointStore
+from bertexp.training.signals import StopSignal
+from bertexp.training.trainer import Trainer
+
+
+class Recorder(Callback):
+    """Writes down the name of each hook as it is called."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __getattribute__(self, name):
+        if name.startswith("on_"):
+            return lambda *_: self.calls.append(name)
+        return super().__getattribute__(name)
+
+
+class Metrics:
+    """A logger that keeps what it is given."""
+
+    def __init__(self):
+        self.points = {}
+
+    def log_metrics(self, metrics, step):
+        for name, value in metrics.items():
+            assert (name, step) not in self.points or not name.startswith(("val", "train/loss_"))
+            self.points[name, step] = value
+
+
+def weights_of(module):
+    return [v.numpy() for v in module.model.variables]
+
+
+def assert_bitwise_equal(first, second):
+    for a, b in zip(weights_of(first), weights_of(second), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_hooks_are_called_in_the_documented_order(tmp_path):
+    recorder = Recorder()
+    config = TrainerConfig(max_epochs=1, log_every_steps=2, validate_every_steps=2, checkpoint_every_steps=2)
+    Trainer(config, tmp_path, [recorder]).fit(make_module(), ToyData(rows=16, batch_size=8))
+    assert recorder.calls == [
+        "on_fit_start",
+        "on_train_epoch_start",
+        "on_train_batch_start",
+        "on_train_batch_end",
+        "on_train_batch_start",
+        "on_train_batch_end",
+        "on_metrics",
+        "on_validation_start",
+        "on_metrics",
+        "on_validation_end",
+        "on_save_checkpoint",
+        "on_metrics",
+        "on_train_epoch_end",
+        "on_save_checkpoint",
+        "on_fit_end",
+    ]
+
+
+def test_fit_learns_and_restores_the_best_weights(tmp_path):
+    module = make_module()
+    trainer = Trainer(TrainerConfig(max_epochs=8), tmp_path)
+    state = trainer.fit(module, ToyData())
+    assert state.best_score > 0.9
+    assert trainer.validate(module, ToyData())["val/accuracy"] == pytest.approx(state.best_score)
+
+
+class StopAt(Callback):
+    """Sends this process a signal once a step is done."""
+
+    def __init__(self, step, number=signal.SIGTERM):
+        self.step, self.number = step, number
+
+    def on_train_batch_end(self, trainer):
+        if trainer.state.step == self.step:
+            signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize("stop_step", [5, 8, 13])
+@pytest.mark.parametrize(
+    "settings", [{}, {"checkpoint_every_steps": 3, "validate_every_steps": 4, "log_every_steps": 3}]
+)
+def test_an_interrupted_run_goes_on_to_bitwise_equal_weights_and_equal_metrics(tmp_path, stop_step, settings):
+    config = TrainerConfig(max_epochs=3, **settings)
+    whole, logged_whole = make_module(), Metrics()
+    Trainer(config, tmp_path / "whole", logger=logged_whole).fit(whole, ToyData())
+
+    folder, logged = tmp_path / "parts", Metrics()
+    with pytest.raises(RunInterrupted) as caught, StopSignal() as stop:
+        Trainer(config, folder, [StopAt(stop_step)], logged, stop=stop).fit(make_module(), ToyData())
+    assert caught.value.exit_status == 128 + signal.SIGTERM
+    latest = CheckpointStore(folder, 2).latest()
+    assert latest.name == f"step-{stop_step:08d}"
+
+    resumed = make_module(learning_rate=0.05)
+    for variable in resumed.model.variables:
+        variable.assign(tf.zeros_like(variable))  # whatever is there must come from the checkpoint
+    state = Trainer(config, folder, logger=logged).fit(resumed, ToyData(), resume_from=latest)
+    assert_bitwise_equal(whole, resumed)
+    timeless = {key: value for key, value in logged_whole.points.items() if "per_second" not in key[0]}
+    assert {key: value for key, value in logged.points.items() if "per_second" not in key[0]} == timeless
+    assert [step for step, _ in state.history] == sorted(step for step, _ in state.history)
+
+
+def test_a_kill_after_a_checkpoint_repeats_only_the_steps_since(tmp_path):
+    config = TrainerConfig(max_epochs=2, checkpoint_every_steps=5, keep_checkpoints=8, restore_best=False)
+    whole = make_module()
+    Trainer(config, tmp_path).fit(whole, ToyData())
+    earlier = tmp_path / "step-00000005"
+    again = make_module()
+    Trainer(config, tmp_path / "other").fit(again, ToyData(), resume_from=earlier)
+    assert_bitwise_equal(whole, again)
+
+
+def test_old_checkpoints_go_and_incomplete_ones_do_not_count(tmp_path):
+    config = TrainerConfig(max_epochs=2, checkpoint_every_steps=2, keep_checkpoints=2)
+    Trainer(config, tmp_path).fit(make_module(), ToyData())
+    assert sorted(p.name for p in tmp_path.glob("step-*")) == ["step-00000014", "step-00000016"]
+    assert len(list(tmp_path.glob("best-*"))) == 1
+    (tmp_path / "step-00000099").mkdir()
+    assert CheckpointStore(tmp_path, 2).latest().name == "step-00000016"
+
+
+def test_accumulated_batches_equal_one_large_batch():
+    large, small = make_module(rate=0.0), make_module(rate=0.0)
+    Trainer(TrainerConfig(max_epochs=2)).fit(large, _Ordered(batch_size=16))
+    state = Trainer(TrainerConfig(max_epochs=2, accumulate_grad_batches=2)).fit(small, _Ordered(batch_size=8))
+    assert state.step == 8
+    for a, b in zip(weights_of(large), weights_of(small), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+class _Ordered(ToyData):
+    """Rows in their own order, so that two batch sizes see the same rows."""
+
+    def train_loader(self, limit_rows=None):
+        loader = super().train_loader(limit_rows)
+        loader.order = lambda epoch: [np.arange(i, i + self.batch_size) for i in range(0, 64, self.batch_size)]
+        return loader
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
+    class Poison(Callback):
+        def on_train_batch_end(self, trainer):
+            if trainer.state.step == 7:
+                trainer.module.model.head.bias.assign([np.nan])
+
+    config = TrainerConfig(max_epochs=2, checkpoint_every_steps=3)
+    with pytest.raises(TrainingDiverged, match=r"learning_rate.*step-00000006"):
+        Trainer(config, tmp_path, [Poison()]).fit(make_module(), ToyData())
+    assert CheckpointStore(tmp_path, 2).latest().name == "step-00000006"
+
+
+def test_max_steps_fast_dev_run_limits_and_overfitting():
+    assert Trainer(TrainerConfig(max_steps=11)).fit(make_module(), ToyData()).step == 11
+    assert Trainer(TrainerConfig(max_epochs=3, fast_dev_run=True)).fit(make_module(), ToyData()).step == 1
+    assert Trainer(TrainerConfig(max_epochs=2, limit_train_batches=3)).fit(make_module(), ToyData()).step == 6
+    state = Trainer(TrainerConfig(max_epochs=30, overfit_batches=1, batch_size=8)).fit(make_module(rate=0.0), ToyData())
+    assert state.step == 30
+    assert state.best_score == 1.0
+
+
+def test_early_stopping_counts_validations_without_improvement():
+    state = Trainer(TrainerConfig(max_epochs=50, early_stopping_patience=2)).fit(make_module(), ToyData())
+    assert state.epoch < 50
+    assert state.validations_without_improvement == 2
+
+
+def test_an_unknown_monitor_is_named_with_a_suggestion():
+    with pytest.raises(ConfigError, match="did you mean 'val/accuracy'"):
+        Trainer(TrainerConfig(max_epochs=1, monitor="val/acuracy")).fit(make_module(), ToyData())
+
+
+def test_results_come_in_row_order():
+    data = ToyData()
+    outputs = Trainer(TrainerConfig()).predict(make_module(), data)
+    np.testing.assert_array_equal(outputs.rows, np.arange(64))
+    np.testing.assert_array_equal(outputs.labels, data.labels)
+    features, _ = data.pack(np.arange(64))
+    np.testing.assert_allclose(outputs.logits, make_module().model(features).numpy(), atol=1e-6)
+
+
+def test_keras_callbacks_see_kerass_names_and_act_on_model_and_optimizer(tmp_path):
+    seen = []
+    callbacks = [
+        tf_keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append((epoch, dict(logs)))),
+        tf_keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.5, patience=1, min_delta=10.0),
+        tf_keras.callbacks.ModelCheckpoint(
+            str(tmp_path / "best.weights.h5"), monitor="val_accuracy", save_best_only=True, save_weights_only=True
+        ),
+    ]
+    module = make_module()
+    Trainer(TrainerConfig(max_epochs=3), callbacks=callbacks).fit(module, ToyData())
+    assert [epoch for epoch, _ in seen] == [0, 1, 2]
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(seen[0][1])
+    assert float(module.model.optimizer.learning_rate) == pytest.approx(0.05 * 0.5**2)
+    assert (tmp_path / "best.weights.h5").exists()
+
+
+def test_keras_early_stopping_ends_the_run():
+    stopping = tf_keras.callbacks.EarlyStopping(monitor="val_loss", patience=1, min_delta=10.0)
+    state = Trainer(TrainerConfig(max_epochs=20), callbacks=[stopping]).fit(make_module(), ToyData())
+    assert state.epoch == 2
+
+
+def test_the_optimizer_is_not_saved_with_the_model():
+    module = make_module()
+    Trainer(TrainerConfig(max_epochs=1)).fit(module, ToyData())
+    tracked = tf.train.Checkpoint(model=module.model)
+    assert not any(
+        "optimizer" in name for name in tf.train.list_variables(tracked.write("/tmp/bertexp-toy")) for name in name
+    )
