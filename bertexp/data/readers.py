@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -166,11 +166,14 @@ def _parquet_rows(path: Path, columns: Columns) -> Iterator[Located]:
 # folders
 
 
-def folder_rows(folder: Path) -> Iterator[Located]:
+def folder_rows(folder: Path, names: Sequence[str] = ()) -> Iterator[Located]:
+    """Yields the texts below ``folder/<class>``, of the classes ``names`` or of all."""
     for class_folder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        if names and class_folder.name not in names:
+            continue
         for path in sorted(class_folder.glob("*.txt")):
             try:
-                yield str(path), {"text": path.read_text(encoding="utf-8-sig"), "label": class_folder.name}
+                yield str(path), {"text": path.read_bytes().decode("utf-8-sig"), "label": class_folder.name}
             except UnicodeDecodeError:
                 yield str(path), Bad("not UTF-8", "the text is not UTF-8")
 

@@ -64,10 +64,16 @@ def read_file(
     return _not_empty(rows, path)
 
 
-def read_folder(folder: Path, label_names: Sequence[str] | None = None, on_bad_row: str = "error") -> Rows:
-    """Reads ``folder/<class>/*.txt``, one text a file, in the order of their names; else as ``read_file``."""
+def read_folder(
+    folder: Path, label_names: Sequence[str] | None = None, on_bad_row: str = "error", folders: Sequence[str] = ()
+) -> Rows:
+    """Reads ``folder/<class>/*.txt``, one text a file, in the order of their names; else as ``read_file``.
+
+    Args:
+        folders: read only these class folders; all where empty.
+    """
     classes = spellings(label_names) if label_names else None
-    return _not_empty(_collect(folder_rows(folder), ["text", "label"], classes, on_bad_row), folder)
+    return _not_empty(_collect(folder_rows(folder, folders), ["text", "label"], classes, on_bad_row), folder)
 
 
 def _not_empty(rows: Rows, path: Path) -> Rows:

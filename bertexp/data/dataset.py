@@ -1,0 +1,62 @@
+"""The one canonical form of a data set: Arrow tables of texts and class indices."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class TextDataset:
+    """Labelled texts, split.
+
+    Each split is a table with the columns ``text`` <string>, ``text_pair`` <string> (where ``has_pair``) and
+    ``label`` <int32>, the index into ``label_names``, or -1 in every row of a test split without labels.
+    """
+
+    name: str
+    splits: dict[str, pa.Table]  # train, val, test; val or test may be absent
+    label_names: tuple[str, ...]
+    has_pair: bool
+    fingerprint: str  # of all rows and label names, 16 hex digits
+    skipped: dict[str, int]  # reason -> bad rows left out
+    source: str  # where the rows came from, one phrase
+
+
+def make_fingerprint(splits: Mapping[str, pa.Table], label_names: Sequence[str]) -> str:
+    """Returns 16 hex digits (BLAKE2b, RFC 7693) of what the tables hold, however Arrow has chunked or sliced them."""
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(repr([*label_names]).encode())
+    for split in sorted(splits):
+        table = splits[split]
+        digest.update(repr((split, table.num_rows, table.column_names)).encode())
+        for column in table.columns:
+            _hash_column(digest, column)
+    return digest.hexdigest()
+
+
+def _hash_column(digest: hashlib.blake2b, column: pa.ChunkedArray) -> None:
+    """Adds integers as int64; texts as the lengths of all in bytes, then their bytes."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        digest.update(column.to_numpy().astype("<i8"))
+        return
+    chunks = [chunk for chunk in column.chunks if len(chunk)]
+    bounds = [_offsets(chunk) for chunk in chunks]
+    for offsets in bounds:
+        digest.update(np.diff(offsets).astype("<i8"))
+    for chunk, offsets in zip(chunks, bounds, strict=True):
+        data = chunk.buffers()[2]
+        if data is not None:
+            digest.update(memoryview(data)[offsets[0] : offsets[-1]])
+
+
+def _offsets(chunk: pa.Array) -> np.ndarray:
+    """Returns where each text begins and ends in the chunk's data: <int32 or int64>[rows + 1]."""
+    dtype = np.int64 if pa.types.is_large_string(chunk.type) else np.int32
+    return np.frombuffer(chunk.buffers()[1], dtype)[chunk.offset : chunk.offset + len(chunk) + 1]

@@ -1,0 +1,172 @@
+"""Where each dataset lies: given by path, cached, or at an address. Answers in milliseconds; reading comes later."""
+
+from __future__ import annotations
+
+import dataclasses
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.places import existing_path, find_splits
+from bertexp.downloads import extract, fetch
+from bertexp.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:  # pyarrow loads when rows are read
+    from bertexp.data.dataset import TextDataset
+
+_IMDB_URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
+_IMDB_SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
+_IMDB_BYTES = 84_125_825
+_GLUE_FOLDERS = {"mrpc": "MRPC", "sst2": "SST-2", "cola": "CoLA"}
+_GLUE_URL = "https://dl.fbaipublicfiles.com/glue/data"
+_MSR_URL = "https://dl.fbaipublicfiles.com/senteval/senteval_data"
+_GLUE_FILES = ("train.tsv", "dev.tsv")
+_MSR_FILES = ("msr_paraphrase_train.txt", "msr_paraphrase_test.txt")
+_ONLY_FILES = ["train_file", "val_file", "test_file", "text_column", "text_pair_column", "label_column", "label_names"]
+
+
+@dataclass(frozen=True)
+class DatasetSource:
+    """A dataset that was found, and how to read it."""
+
+    description: str
+    urls: tuple[str, ...]  # to download before it can be read
+    load: Callable[[], TextDataset]  # downloads what is missing, reads, splits, limits; raises DataError, NetworkError
+
+
+def locate_dataset(config: DatasetConfig, cache_dir: str) -> DatasetSource:
+    """Finds the dataset and checks what can be checked without reading it: paths, names, columns. No network.
+
+    Args:
+        cache_dir: downloads and prepared tables lie in its folder ``datasets``.
+
+    Raises:
+        DataError: the name is unknown, a path or column is missing, or a setting does not belong to this dataset.
+    """
+    if config.name not in _LOCATE:
+        raise DataError(
+            f"dataset.name={config.name} is not one of {', '.join(_LOCATE)}{did_you_mean(config.name, _LOCATE)}"
+        )
+    if config.name != "files":
+        defaults = {field.name: field.default for field in dataclasses.fields(DatasetConfig)}
+        unused = [f"dataset.{key}" for key in _ONLY_FILES if getattr(config, key) != defaults[key]]
+        if config.name == "reviews":
+            unused += [f"dataset.{key}" for key in ("path", "url") if getattr(config, key) is not None]
+        if unused:
+            raise DataError(
+                f"dataset={config.name} does not use {', '.join(unused)}; for data of your own: dataset=files"
+            )
+    return _LOCATE[config.name](config, Path(cache_dir) / "datasets" / config.name)
+
+
+def _locate_reviews(config: DatasetConfig, cache_dir: Path) -> DatasetSource:
+    description = "short film reviews, made by a grammar in the package"
+
+    def load() -> TextDataset:
+        from bertexp.data.reviews import LABEL_NAMES, make_reviews
+        from bertexp.data.splits import make_dataset
+
+        return make_dataset(config, make_reviews(), LABEL_NAMES, description)
+
+    return DatasetSource(description, (), load)
+
+
+def _locate_files(config: DatasetConfig, cache_dir: Path) -> DatasetSource:
+    if config.url is not None:
+        raise DataError("dataset=files reads files on disk and does not use dataset.url; give dataset.path")
+    places = find_splits(config)
+
+    def load() -> TextDataset:
+        from bertexp.data.files import load_files
+
+        return load_files(config, places)
+
+    return DatasetSource(", ".join(f"{split} {path}" for split, (path, _) in places.items()), (), load)
+
+
+def _locate_imdb(config: DatasetConfig, cache_dir: Path) -> DatasetSource:
+    if config.path is not None:
+        path = existing_path("dataset.path", config.path)
+        if path.is_dir():
+            path = next((folder for folder in (path, path / "aclImdb") if (folder / "train" / "pos").is_dir()), path)
+            missing = [
+                name for name in ("train/neg", "train/pos", "test/neg", "test/pos") if not (path / name).is_dir()
+            ]
+            if missing:
+                raise DataError(
+                    f"dataset.path={config.path} has no folder {missing[0]}; give the folder aclImdb itself"
+                )
+        elif not tarfile.is_tarfile(path):
+            raise DataError(
+                f"dataset.path={config.path} is no tar archive; give aclImdb_v1.tar.gz or the folder aclImdb"
+            )
+        urls = ()
+    else:
+        path = cache_dir / "aclImdb_v1.tar.gz"
+        urls = () if path.exists() else (config.url or _IMDB_URL,)
+
+    def load() -> TextDataset:
+        from bertexp.data.imdb import load_imdb
+
+        for url in urls:
+            fetch(url, path, _IMDB_SHA256, _IMDB_BYTES)
+        return load_imdb(config, path, cache_dir)
+
+    return DatasetSource(f"IMDB film reviews (Maas et al. 2011), {urls[0] if urls else path}", urls, load)
+
+
+def _locate_glue(config: DatasetConfig, cache_dir: Path) -> DatasetSource:
+    name = _GLUE_FOLDERS[config.name]
+    archive: Path | None = None
+    downloads: dict[Path, str] = {}  # destination -> address
+    if config.path is not None:
+        folder = existing_path("dataset.path", config.path)
+        if folder.is_file():
+            status = folder.stat()
+            archive, folder = folder, cache_dir / f"unpacked-{status.st_size}-{status.st_mtime_ns}"
+        else:
+            _glue_files(folder, config)  # raises where there are none
+    elif config.name == "mrpc" and not (config.url or "").endswith(".zip"):  # GLUE has no MRPC archive of its own
+        folder = cache_dir
+        base = (config.url or _MSR_URL).rstrip("/")
+        downloads = {folder / file: f"{base}/{file}" for file in _MSR_FILES}
+    else:
+        archive, folder = cache_dir / f"{name}.zip", cache_dir / "unpacked"
+        downloads = {archive: config.url or f"{_GLUE_URL}/{name}.zip"}
+    downloads = {path: url for path, url in downloads.items() if not path.exists()}
+
+    def load() -> TextDataset:
+        from bertexp.data.glue import load_glue
+
+        for path, url in downloads.items():
+            fetch(url, path)
+        if archive is not None:
+            extract(archive, folder)
+        return load_glue(config, *_glue_files(folder, config))
+
+    urls = tuple(downloads.values())
+    return DatasetSource(f"GLUE {name}, {', '.join(urls) or archive or folder}", urls, load)
+
+
+def _glue_files(folder: Path, config: DatasetConfig) -> tuple[Path, Path]:
+    """Returns the training file and the labelled file to test on, in ``folder`` or in the task's folder there."""
+    name = _GLUE_FOLDERS[config.name]
+    for names in (_GLUE_FILES, _MSR_FILES) if config.name == "mrpc" else (_GLUE_FILES,):
+        for candidate in (folder, folder / name):
+            train_file, test_file = (candidate / file for file in names)
+            if train_file.is_file() and test_file.is_file():
+                return train_file, test_file
+    raise DataError(f"{folder} holds no train.tsv and dev.tsv, nor a folder {name} with them; check dataset.path")
+
+
+_LOCATE: dict[str, Callable[[DatasetConfig, Path], DatasetSource]] = {
+    "reviews": _locate_reviews,
+    "imdb": _locate_imdb,
+    "mrpc": _locate_glue,
+    "sst2": _locate_glue,
+    "cola": _locate_glue,
+    "files": _locate_files,
+}

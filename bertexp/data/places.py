@@ -1,0 +1,94 @@
+"""Finds where the splits of a user's own data lie: files, or folders of texts. Reads no more than their headers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.columns import KINDS, Columns, check_columns, column_names, kind_of
+from bertexp.errors import DataError, did_you_mean
+
+_ALIASES = {"train": ("train",), "val": ("val", "valid", "validation", "dev"), "test": ("test",)}
+
+
+def existing_path(setting: str, value: str) -> Path:
+    """Returns ``value`` as a path, the home folder's tilde expanded.
+
+    Raises:
+        DataError: nothing lies there; names the setting.
+    """
+    path = Path(value).expanduser()
+    if not path.exists():
+        siblings = [str(path.parent / name.name) for name in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise DataError(f"{setting}={value} does not exist{did_you_mean(str(path), siblings)}")
+    return path
+
+
+def find_splits(config: DatasetConfig) -> dict[str, tuple[Path, Columns]]:
+    """Returns the place of each split that has one, and the columns to read there.
+
+    A folder is searched for ``train``, ``val`` (or ``valid``, ``validation``, ``dev``) and ``test``, as a file of a
+    known kind or as a folder of class folders; failing that it may be a folder of class folders itself, or hold one
+    single data file. A test file may lack the label column.
+
+    Raises:
+        DataError: there is no training split, a file is ambiguous or a column is missing.
+    """
+    if config.path is None and config.train_file is None:
+        raise DataError("dataset=files needs data: dataset.path=<folder or file>, or dataset.train_file=<file>")
+    root = existing_path("dataset.path", config.path) if config.path is not None else Path()
+    places = {}
+    for split in _ALIASES:
+        name = getattr(config, f"{split}_file")
+        if name is not None:
+            inside = root / Path(name).expanduser()
+            places[split] = inside if inside.exists() else existing_path(f"dataset.{split}_file", name)
+        elif config.path is not None and root.is_dir() and (found := _search(root, split)):
+            places[split] = found
+    if "train" not in places:
+        places["train"] = root if root.is_file() or _has_class_folders(root) else _only_file(root)
+    return {split: (path, _columns(config, split, path)) for split, path in sorted(places.items())}
+
+
+def _search(root: Path, split: str) -> Path | None:
+    found = [
+        path
+        for alias in _ALIASES[split]
+        for path in (root / alias, *(root / f"{alias}.{kind}" for kind in KINDS))
+        if path.is_file() or _has_class_folders(path)
+    ]
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise DataError(f"{root} holds more than one {split} split ({names}); name one with dataset.{split}_file")
+    return found[0] if found else None
+
+
+def _has_class_folders(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    return any(next(path.glob("*.txt"), None) for path in folder.iterdir() if path.is_dir())
+
+
+def _only_file(root: Path) -> Path:
+    found = sorted(path for path in root.iterdir() if path.suffix.removeprefix(".") in KINDS)
+    if len(found) != 1:
+        held = f"several data files ({', '.join(path.name for path in found[:5])})" if found else "no data file"
+        wanted = ", ".join(f"train.{kind}" for kind in KINDS)
+        raise DataError(
+            f"dataset.path={root} holds {held} and none of {wanted} or train/<class>/*.txt; name the training file "
+            f"with dataset.train_file"
+        )
+    return found[0]
+
+
+def _columns(config: DatasetConfig, split: str, path: Path) -> Columns:
+    if path.is_dir():
+        if config.text_pair_column is not None:
+            raise DataError(f"dataset.text_pair_column needs a file with columns, and {path} is a folder of texts")
+        return Columns()
+    kind = kind_of(path)
+    columns = Columns(config.text_column, config.text_pair_column, config.label_column)
+    if split == "test" and columns.label not in column_names(path, kind):
+        columns = Columns(config.text_column, config.text_pair_column, None)
+    check_columns(path, kind, columns)
+    return columns

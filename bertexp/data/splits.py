@@ -1,0 +1,110 @@
+"""Holds rows out and draws fewer of them: by class and seed, the same on every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.dataset import SPLITS, TextDataset, make_fingerprint
+from bertexp.errors import DataError
+
+
+def hold_out(
+    table: pa.Table, fractions: Mapping[str, float], label_names: Sequence[str], config: DatasetConfig
+) -> dict[str, pa.Table]:
+    """Cuts the splits named in ``fractions`` (of all rows) out of ``table``; the rest is ``train``. Keeps row order.
+
+    Raises:
+        DataError: a class has too few rows to stand on both sides of a stratified cut, or a split would be empty.
+    """
+    sizes = {split: round(fraction * table.num_rows) for split, fraction in fractions.items() if fraction > 0}
+    for split, size in sizes.items():
+        if size == 0:
+            raise DataError(
+                f"{split}: {fractions[split]:g} of {table.num_rows} rows is no row at all; raise "
+                f"dataset.{split}_fraction or give the split a file of its own"
+            )
+    labels = table["label"].to_numpy()
+    classes = labels if config.stratify else np.zeros_like(labels)
+    counts = np.bincount(classes)
+    if sizes and (lonely := np.flatnonzero(counts == 1)).size and config.stratify:
+        raise DataError(
+            f"class {label_names[lonely[0]]!r} has a single row, which cannot stand on both sides of a stratified "
+            f"split; add rows to it, leave it out, or set dataset.stratify=false"
+        )
+    free = np.arange(table.num_rows)
+    splits = {}
+    for number, (split, size) in enumerate(sizes.items()):
+        held = draw(classes[free], size, config.split_seed + number, keep_one=config.stratify)
+        splits[split] = table.take(free[held])
+        free = np.delete(free, held)
+    return {"train": table.take(free) if sizes else table, **splits}
+
+
+def draw(classes: np.ndarray, size: int, seed: int, keep_one: bool = False) -> np.ndarray:
+    """Draws ``size`` of the rows, of each class its share (largest remainders), at random within a class.
+
+    Args:
+        classes: <int>[rows]; class of each row.
+        keep_one: never draw the last row of a class.
+
+    Returns:
+        <int64>[size]; the drawn rows in ascending order (fewer where ``keep_one`` leaves no more).
+    """
+    names, members = np.unique(classes, return_inverse=True)
+    counts = np.bincount(members, minlength=len(names))
+    most = counts - 1 if keep_one else counts
+    quotas = np.minimum(counts * size // len(classes), most)
+    remainders = counts * size % len(classes)
+    for index in np.argsort(-remainders, kind="stable"):
+        if quotas.sum() < size and quotas[index] < most[index]:
+            quotas[index] += 1
+    # Raw output of the bit generator: NumPy keeps that stream stable, which it does not promise of its distributions.
+    keys = np.random.PCG64(seed).random_raw(len(classes))
+    order = np.lexsort((keys, members))
+    starts = np.cumsum(counts) - counts
+    rank = np.arange(len(classes)) - starts[members[order]]
+    return np.sort(order[rank < quotas[members[order]]])
+
+
+def limit(splits: Mapping[str, pa.Table], config: DatasetConfig) -> dict[str, pa.Table]:
+    """Returns the splits with at most ``limit_train``, ``limit_val`` and ``limit_test`` rows, drawn by class."""
+    limited = dict(splits)
+    for split, table in splits.items():
+        size = getattr(config, f"limit_{split}")
+        if size is not None and size < table.num_rows:
+            limited[split] = table.take(draw(table["label"].to_numpy(), size, config.split_seed))
+    return limited
+
+
+def make_dataset(
+    config: DatasetConfig,
+    splits: Mapping[str, pa.Table],
+    label_names: Sequence[str],
+    source: str,
+    skipped: Mapping[str, int] | None = None,
+) -> TextDataset:
+    """Applies the limits, checks that there is something to learn, and takes the fingerprint.
+
+    Args:
+        splits: with ``label`` <int32>.
+
+    Raises:
+        DataError: there are fewer than two classes.
+    """
+    if len(label_names) < 2:
+        found = f"only the class {label_names[0]!r}" if label_names else "no class"
+        raise DataError(f"{source}: {found} was found, and a classifier needs two; check dataset.label_column")
+    limited = limit({split: splits[split] for split in SPLITS if split in splits}, config)
+    return TextDataset(
+        name=config.name,
+        splits=limited,
+        label_names=tuple(label_names),
+        has_pair="text_pair" in limited["train"].column_names,
+        fingerprint=make_fingerprint(limited, label_names),
+        skipped=dict(skipped or {}),
+        source=source,
+    )
