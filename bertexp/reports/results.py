@@ -1,8 +1,9 @@
-"""What a finished run shows: metrics with an interval, figures, a table of predictions, samples."""
+"""What a finished run shows: metrics with an interval, samples, figures, a table of predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,58 +12,46 @@ import pyarrow.parquet as pq
 
 from bertexp.console import say
 from bertexp.reports.evaluation import sample_predictions, wilson_interval
-from bertexp.reports.figures import draw_confusion_matrix, draw_curves, draw_learning_rate, draw_model
-from bertexp.reports.model_rows import make_layer_rows
+from bertexp.reports.figures import draw_confusion_matrix, draw_curves, draw_learning_rate
+from bertexp.reports.model_plot import describe_classifier, draw_model
 
 if TYPE_CHECKING:
     from bertexp.assembly import Parts
+    from bertexp.config.schema import Config
     from bertexp.runs import RunFolder
     from bertexp.tracking.base import Tracker
+    from bertexp.training.checkpoint import LoopState
     from bertexp.training.trainer import TestResult
 
 
 def report_results(
-    parts: Parts,
-    history: Sequence[tuple[int, dict[str, float]]],
-    test: TestResult,
-    folder: RunFolder,
-    tracker: Tracker,
+    config: Config, parts: Parts, state: LoopState, test: TestResult, folder: RunFolder, tracker: Tracker
 ) -> tuple[float, float]:
     """Prints the result and six samples; writes figures and the test predictions, and hands them to the tracker.
 
     Returns:
         The 95% interval of the test accuracy.
     """
-    chosen_rows, labels, logits = test.outputs
+    rows, labels, logits = test.outputs
     probabilities = parts.task.probabilities(logits)
     predicted = probabilities.argmax(axis=1)
-    correct = int((predicted == labels).sum())
-    interval = wilson_interval(correct, len(labels))
+    interval = wilson_interval(int((predicted == labels).sum()), len(labels))
     _say_metrics(test.metrics, interval, len(labels))
+    tracker.log_metrics({"test/accuracy_low": interval[0], "test/accuracy_high": interval[1]}, state.step)
 
-    rows = parts.dataset.splits["test"].take(chosen_rows)
-    texts = rows["text"].to_pylist()
+    tested = parts.dataset.splits["test"].take(rows)
     say()
-    for line in sample_predictions(texts, labels, probabilities, parts.dataset.label_names):
+    for line in sample_predictions(tested["text"].to_pylist(), labels, probabilities, parts.dataset.label_names):
         say(line)
 
-    folder.figures.mkdir(parents=True, exist_ok=True)
-    draw_curves(history, folder.figures / "curves.png")
-    draw_learning_rate(
-        [(step, found["train/learning_rate"]) for step, found in history if "train/learning_rate" in found],
-        folder.figures / "learning_rate.png",
-    )
-    names = parts.dataset.label_names
-    draw_confusion_matrix(labels, predicted, names, folder.figures / "confusion_matrix.png")
-    draw_model(make_layer_rows(parts), folder.figures / "model.png")
-    for figure in sorted(folder.figures.glob("*.png")):
+    figures = folder.figures
+    _draw_history(state, figures)
+    draw_confusion_matrix(labels, predicted, parts.dataset.label_names, figures / "confusion_matrix.png")
+    _draw_model(config, parts, figures / "model.png")
+    for figure in sorted(figures.glob("*.png")):
         tracker.log_figure(figure)
 
-    table = rows.append_column("predicted", pa.array(np.array(names, object)[predicted]))
-    table = table.set_column(table.column_names.index("label"), "label", pa.array(np.array(names, object)[labels]))
-    table = table.append_column("probability", pa.array(probabilities.max(axis=1)))
-    for index, name in enumerate(names):
-        table = table.append_column(f"p_{name}", pa.array(probabilities[:, index]))
+    table = _prediction_table(tested, parts.dataset.label_names, labels, predicted, probabilities)
     pq.write_table(table, folder.path / "predictions.parquet")
     tracker.log_file(folder.path / "predictions.parquet")
     tracker.log_table(table, "predictions.json")
@@ -72,8 +61,52 @@ def report_results(
 def _say_metrics(metrics: dict[str, float], interval: tuple[float, float], rows: int) -> None:
     say()
     low, high = interval
-    say(
-        f"result     test/accuracy {metrics['test/accuracy']:.4f}  (95% interval {low:.4f} to {high:.4f}, {rows:,} rows)"
-    )
-    rest = [f"{name} {value:.4f}" for name, value in metrics.items() if name != "test/accuracy"]
+    say(f"result     test/accuracy {metrics['test/accuracy']:.4f}  (95% interval {low:.4f} to {high:.4f}, {rows:,} rows)")
+    rest = [f"{name.removeprefix('test/')} {value:.4f}" for name, value in metrics.items() if name != "test/accuracy"]
     say(f"           {'  '.join(rest)}")
+
+
+def _draw_history(state: LoopState, figures: Path) -> None:
+    points: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for step, found in state.history:
+        for name, value in found.items():
+            points[name].append((step, value))
+    draw_curves(points, figures / "curves.png", best_step=state.best_step if state.best_step >= 0 else None)
+    if points["train/learning_rate"]:
+        draw_learning_rate(points["train/learning_rate"], figures / "learning_rate.png")
+
+
+def _draw_model(config: Config, parts: Parts, path: Path) -> None:
+    architecture = parts.loaded.architecture
+    if architecture is None:  # an opaque SavedModel has no layers to draw
+        return
+    trained_layers = {
+        "full": architecture.num_layers,
+        "frozen": 0,
+        "top_layers": config.trainable.top_layers or max(1, architecture.num_layers // 2),
+    }[config.trainable.encoder]
+    rows = describe_classifier(
+        architecture,
+        config.dataset.max_length,
+        config.model.pooling,
+        config.model.dropout,
+        parts.task.units,
+        len(parts.dataset.label_names),
+        trained_layers,
+        parts.dataset.has_pair,
+    )
+    draw_model(rows, path)
+
+
+def _prediction_table(
+    tested: pa.Table, names: tuple[str, ...], labels: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray
+) -> pa.Table:
+    """The tested rows with label and prediction in words, its probability, and one column per class."""
+    in_words = np.array(names, dtype=object)
+    table = tested.drop_columns(["label"])
+    table = table.append_column("label", pa.array(in_words[labels]))
+    table = table.append_column("predicted", pa.array(in_words[predicted]))
+    table = table.append_column("probability", pa.array(probabilities.max(axis=1)))
+    for index, name in enumerate(names):
+        table = table.append_column(f"p_{name}", pa.array(probabilities[:, index]))
+    return table

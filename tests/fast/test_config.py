@@ -1,0 +1,75 @@
+"""Composition, checks and messages, as a user at the shell meets them."""
+
+from __future__ import annotations
+
+import pytest
+
+from bertexp.config.overrides import check_overrides, setting_types
+from bertexp.config.resolve import compose_config, flat_parameters
+from bertexp.config.store import group_options
+from bertexp.errors import BertexpError, ConfigError
+
+
+def message_of(*overrides: str) -> str:
+    with pytest.raises(BertexpError) as caught:
+        compose_config(overrides)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("optimizer.learning_rat=1", "did you mean 'optimizer.learning_rate'"),
+        ("learning_rate=1", "did you mean"),
+        ("modle=tiny", "did you mean 'model'"),
+        ("model=small_bert_l5", "did you mean 'small_bert_l"),
+        ("dataset=imbd", "did you mean 'imdb'"),
+        ("experiment=quickstrat", "did you mean 'quickstart'"),
+        ("+anything=1", "anything is not a setting"),
+        ("preditc", "did you mean 'predict'"),
+        ("model.source=hugingface", "did you mean 'huggingface'"),
+        ("trainer.batch_size=0", "trainer.batch_size=0 must be greater than 0"),
+        ("optimizer.warmup_fraction=1.5", "must be at least 0 and less than 1"),
+        ("dataset.max_length=1024", "8 .. 512"),
+        ("run.seed=-1", "run.seed=-1"),
+        ("trainable=frozen", "model.source=random"),
+        ("trainable.top_layers=2", "choose trainable=top_layers"),
+        ("trainer.monitor=train/loss", "must be a validation metric"),
+        ("a=[1", "cannot be read"),
+    ],
+)
+def test_a_mistake_is_named_with_its_cure(override, expected):
+    assert expected in message_of(override)
+
+
+def test_settings_that_depend_on_others_are_filled():
+    random, _ = compose_config(["model.hidden_size=256"])
+    assert random.model.num_heads == 4
+    assert random.optimizer.learning_rate > 1e-4
+    pretrained, _ = compose_config(["model=small_bert_l4", "dataset=imdb"])
+    assert (pretrained.optimizer.learning_rate, pretrained.trainer.max_epochs) == (3e-5, 5)
+    assert (pretrained.dataset.max_length, pretrained.trainer.batch_size) == (128, 32)
+    by_steps, _ = compose_config(["trainer.max_steps=10"])
+    assert (by_steps.trainer.max_epochs, by_steps.trainer.max_steps) == (None, 10)
+
+
+def test_one_value_keeps_its_dotted_name_from_yaml_to_the_parameter():
+    config, _ = compose_config(["optimizer=adam", "optimizer.learning_rate=1e-4"])
+    assert flat_parameters(config)["optimizer.learning_rate"] == 1e-4
+    assert flat_parameters(config)["optimizer.epsilon"] == 1e-8
+    assert set(flat_parameters(config)) == set(setting_types())
+
+
+def test_every_option_of_every_group_composes_and_explains_itself():
+    for group, options in group_options().items():
+        for option, sentence in options.items():
+            assert sentence, f"{group}/{option} has no comment on its first line"
+            extra = ["model=small_bert_l4"] if group == "trainable" else []
+            extra += ["dataset.path=."] if option == "files" else []
+            compose_config([*extra, f"{group}={option}"])
+
+
+def test_sweeps_over_groups_are_checked_option_by_option():
+    check_overrides(["model=small_bert_l2,small_bert_l4", "optimizer.learning_rate=choice(1e-5,3e-5)"])
+    with pytest.raises(ConfigError, match="small_bert_l3"):
+        check_overrides(["model=small_bert_l2,small_bert_l3"])
