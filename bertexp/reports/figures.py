@@ -1,4 +1,4 @@
-"""The pictures of a run: curves, learning rate, confusion matrix.
+"""The pictures of a run: curves, learning rate, confusion matrix, model.
 
 Drawn with matplotlib's objects alone (no pyplot, no global state), in colours of Okabe and Ito that colour-blind readers
 tell apart. Every function writes one picture and returns its path.
@@ -7,6 +7,7 @@ tell apart. Every function writes one picture and returns its path.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,50 +15,69 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch, Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 Points = Sequence[tuple[int, float]]  # (optimizer step, value), steps ascending
+History = Sequence[tuple[int, Mapping[str, float]]]  # (optimizer step, values by metric name `split/name`)
 
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#222222"
 SPLIT_COLOURS = {"train": BLUE, "val": ORANGE, "test": GREEN}
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 DOTS_PER_INCH = 150
+TRAINED, FROZEN, WEIGHTLESS = "#9CCBEA", "#DDDDDD", "#FFFFFF"
+EDGES = {TRAINED: "#0072B2", FROZEN: "#777777", WEIGHTLESS: "#777777"}
+BOX_WIDTH, BOX_HEIGHT, GAP, STACK = 5.6, 0.62, 0.34, 0.05  # inches
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One box of the picture, from the input down."""
+
+    name: str
+    detail: str = ""  # small print beside the name
+    shape: str = ""  # of its output
+    parameters: int = 0  # weights of all `repeat` layers together
+    trained: bool = False
+    repeat: int = 1  # so many equal layers in a row
 
 
 def draw_curves(
-    history: Mapping[str, Points],
-    path: Path,
-    metrics: Sequence[str] = ("loss", "accuracy"),
-    best_step: int | None = None,
+    history: History, path: Path, metrics: Sequence[str] = ("loss", "accuracy"), best_step: int | None = None
 ) -> Path:
-    """Draws ``train/<metric>``, ``val/<metric>`` (and ``test/<metric>``) over steps, one panel per metric.
+    """Draws ``train/<metric>``, ``val/<metric>`` and ``test/<metric>`` over steps, one panel per metric that occurs.
 
     Args:
-        history: points by metric name ``split/name``; metrics without points get no panel.
         best_step: the step of the checkpoint that was kept, marked by a dashed line.
     """
-    shown = [name for name in metrics if any(history.get(f"{split}/{name}") for split in SPLIT_COLOURS)]
-    figure = new_figure(4.8 * max(len(shown), 1), 3.6)
-    for axes, name in zip(figure.subplots(1, max(len(shown), 1), squeeze=False)[0], shown, strict=False):
-        for split, colour in SPLIT_COLOURS.items():
-            _draw_split(axes, history.get(f"{split}/{name}", ()), split, colour)
+    curves = {
+        name: {split: _points_of(history, f"{split}/{name}") for split in SPLIT_COLOURS}
+        for name in metrics
+        if any(f"{split}/{name}" in values for _, values in history for split in SPLIT_COLOURS)
+    }
+    panels = max(len(curves), 1)
+    figure = _new_figure(4.8 * panels, 3.6)
+    for axes, (name, splits) in zip(figure.subplots(1, panels, squeeze=False)[0], curves.items(), strict=False):
+        for split, points in splits.items():
+            _draw_split(axes, points, split)
         if best_step is not None:
             axes.axvline(best_step, color=GREY, linewidth=1, linestyle=(0, (4, 3)), label="best checkpoint", zorder=0)
         _finish_axes(axes, name.replace("_", " "))
         axes.legend(frameon=False, fontsize=9)
-    return save_figure(figure, path)
+    return _save(figure, path)
 
 
 def draw_learning_rate(points: Points, path: Path) -> Path:
     """Draws the learning rate over steps."""
-    figure = new_figure(4.8, 3.2)
+    figure = _new_figure(4.8, 3.2)
     axes = figure.subplots()
     steps, values = _arrays(points)
     axes.plot(steps, values, color=BLUE, linewidth=1.8)
     _finish_axes(axes, "learning rate")
     axes.set_ylim(bottom=0)
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
-    return save_figure(figure, path)
+    return _save(figure, path)
 
 
 def draw_confusion_matrix(
@@ -77,7 +97,7 @@ def draw_confusion_matrix(
     font = float(np.clip(150 / classes, 5.0, 10.0))  # points
     margin = longest * font * 0.6 / 72 + 0.7  # inches that the class names take
     side = max(classes * (0.62 if classes <= 12 else font * 1.35 / 72), 2.2)
-    figure = new_figure(side + margin + 1.0, side + margin + 0.4)
+    figure = _new_figure(side + margin + 1.0, side + margin + 0.4)
     axes = figure.subplots()
     # many classes: small shares, the confusions, would drown in white on a linear scale
     scale = Normalize(0, 1) if classes <= 12 else PowerNorm(0.5, 0, 1)
@@ -104,7 +124,34 @@ def draw_confusion_matrix(
     bar.set_label("share of the true class", fontsize=9, color=INK)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2)
-    return save_figure(figure, path)
+    return _save(figure, path)
+
+
+def draw_model(layers: Sequence[LayerRow], path: Path) -> Path:
+    """Draws the boxes from top to bottom; blue ones learn, grey ones are frozen, white ones have no weights."""
+    height = len(layers) * BOX_HEIGHT + (len(layers) - 1) * GAP
+    figure = _new_figure(BOX_WIDTH + 0.3, height + 0.75)
+    axes = figure.subplots()
+    axes.set_xlim(-0.1, BOX_WIDTH + 0.1)
+    axes.set_ylim(height + 0.05, -0.05)
+    axes.set_axis_off()
+    for index, row in enumerate(layers):
+        top = index * (BOX_HEIGHT + GAP)
+        _draw_box(axes, row, top)
+        if index:
+            axes.annotate(
+                "",
+                xy=(BOX_WIDTH / 2, top - _stacked(row) * STACK),
+                xytext=(BOX_WIDTH / 2, top - GAP),
+                arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1, "shrinkA": 1, "shrinkB": 1},
+            )
+    trained = sum(row.parameters for row in layers if row.trained)
+    frozen = sum(row.parameters for row in layers if row.parameters and not row.trained)
+    keys = [Patch(facecolor=TRAINED, edgecolor=EDGES[TRAINED], label=f"trained: {_count(trained)} weights")]
+    if frozen:
+        keys.append(Patch(facecolor=FROZEN, edgecolor=EDGES[FROZEN], label=f"frozen: {_count(frozen)} weights"))
+    figure.legend(handles=keys, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    return _save(figure, path)
 
 
 def count_confusions(labels: Iterable[int], predictions: Iterable[int], classes: int) -> np.ndarray:
@@ -114,26 +161,26 @@ def count_confusions(labels: Iterable[int], predictions: Iterable[int], classes:
     return np.bincount(true[kept] * classes + predicted[kept], minlength=classes**2).reshape(classes, classes)
 
 
-def new_figure(width: float, height: float) -> Figure:
+def _new_figure(width: float, height: float) -> Figure:
     """Returns an empty figure of so many inches that lays out its parts without overlap."""
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def save_figure(figure: Figure, path: Path) -> Path:
+def _save(figure: Figure, path: Path) -> Path:
     """Writes the figure in the format that the file's suffix names (.png, .svg, .pdf)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, facecolor="white")
     return path
 
 
-def _draw_split(axes: Axes, points: Points, split: str, colour: str) -> None:
+def _draw_split(axes: Axes, points: Points, split: str) -> None:
     """Draws few points with markers; many (the training steps) faintly, with their running mean on top."""
     if not points:
         return
     steps, values = _arrays(points)
-    word = SPLIT_WORDS[split]
+    word, colour = SPLIT_WORDS[split], SPLIT_COLOURS[split]
     if len(steps) <= 30:
         line = {"linewidth": 1.8, "marker": "o", "markersize": 4.5}
         if len(steps) == 1:  # the one test result: no line in the legend either
@@ -152,6 +199,10 @@ def _running_mean(values: np.ndarray, width: int) -> np.ndarray:
     return np.convolve(np.where(known, values, 0.0), window, "same") / np.maximum(
         np.convolve(known.astype(float), window, "same"), 1
     )
+
+
+def _points_of(history: History, name: str) -> Points:
+    return [(step, values[name]) for step, values in history if name in values]
 
 
 def _arrays(points: Points) -> tuple[np.ndarray, np.ndarray]:
@@ -174,3 +225,57 @@ def _finish_axes(axes: Axes, name: str) -> None:
 
 def _shorten(name: str, length: int) -> str:
     return name if len(name) <= length else f"{name[: length - 1]}…"
+
+
+def _draw_box(axes: Axes, row: LayerRow, top: float) -> None:
+    face = WEIGHTLESS if not row.parameters else TRAINED if row.trained else FROZEN
+    for behind in reversed(range(_stacked(row) + 1)):
+        axes.add_patch(
+            FancyBboxPatch(
+                (behind * STACK, top - behind * STACK),
+                BOX_WIDTH - 0.1,
+                BOX_HEIGHT,
+                boxstyle="round,pad=0,rounding_size=0.07",
+                facecolor=face,
+                edgecolor=EDGES[face],
+                linewidth=1,
+            )
+        )
+    name = f"{row.repeat} {TIMES} {row.name}" if row.repeat > 1 else row.name
+    axes.text(
+        0.16,
+        top + BOX_HEIGHT * (0.34 if row.detail else 0.5),
+        name,
+        fontsize=10.5,
+        color=INK,
+        va="center",
+        weight="bold",
+    )
+    axes.text(0.16, top + BOX_HEIGHT * 0.72, row.detail, fontsize=8.5, color=INK, va="center")
+    axes.text(
+        BOX_WIDTH - 0.26,
+        top + BOX_HEIGHT * 0.34,
+        row.shape,
+        fontsize=9,
+        color=INK,
+        va="center",
+        ha="right",
+        family="monospace",
+    )
+    if row.parameters:
+        axes.text(
+            BOX_WIDTH - 0.26, top + BOX_HEIGHT * 0.72, f"{_count(row.parameters)} weights", fontsize=8.5, color=INK, va="center", ha="right"
+        )  # fmt: skip
+
+
+def _stacked(row: LayerRow) -> int:
+    """Equal layers look like a stack, of at most three."""
+    return min(row.repeat, 3) - 1
+
+
+def _count(number: int) -> str:
+    """Writes 28,763,649 as 28.8 M."""
+    for unit, name in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if number >= unit:
+            return f"{number / unit:.3g}{name}"
+    return str(number)

@@ -1,6 +1,7 @@
 """Intervals and metrics against their definitions, samples, and pictures of every size."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +16,14 @@ from bertexp.reports.evaluation import (
     sample_predictions,
     wilson_interval,
 )
-from bertexp.reports.figures import count_confusions, draw_confusion_matrix, draw_curves, draw_learning_rate
-from bertexp.reports.model_plot import describe_classifier, draw_model
+from bertexp.reports.figures import (
+    count_confusions,
+    draw_confusion_matrix,
+    draw_curves,
+    draw_learning_rate,
+    draw_model,
+)
+from bertexp.reports.model_rows import make_layer_rows
 
 
 def make_rows(classes: int, rows: int = 800) -> tuple[np.ndarray, np.ndarray]:
@@ -78,15 +85,36 @@ def test_confusion_matrix_of_any_size(tmp_path, classes):
 
 
 def test_curves_of_long_short_and_broken_runs(tmp_path):
-    long = {"train/loss": [(step, 1 / step) for step in range(1, 400)], "val/loss": [(100, 0.5), (200, float("nan"))]}
+    long = [(step, {"train/loss": 1 / step, "epoch": 1.0}) for step in range(1, 400)]
+    long += [(100, {"val/loss": 0.5, "val/accuracy": 0.7}), (200, {"val/loss": float("nan"), "val/accuracy": 0.5})]
     assert is_picture(draw_curves(long, tmp_path / "long.png", best_step=100))
-    assert is_picture(draw_curves({"train/loss": [(1, 0.7)]}, tmp_path / "short.png"))
+    assert is_picture(draw_curves([(1, {"train/loss": 0.7})], tmp_path / "short.png"))
     assert is_picture(draw_learning_rate([(1, 1e-5), (2, 3e-5), (3, 0.0)], tmp_path / "rate.png"))
 
 
-def test_the_model_plot_counts_every_weight(tmp_path):
-    architecture = BertArchitecture(30522, 384, 6, 12, 1536)
-    rows = describe_classifier(architecture, 128, "pooler", 0.1, 1, 2, trained_layers=2)
-    assert sum(row.parameters for row in rows) == architecture.encoder_parameters() + 385
-    assert [row.trained for row in rows if row.name == "transformer layer"] == [False, True]
+def make_layer(shape: tuple[int, ...], learns: bool) -> SimpleNamespace:
+    weights = [np.empty(shape, np.int8)]
+    return SimpleNamespace(weights=weights, trainable_weights=weights if learns else [])
+
+
+def test_the_model_plot_tells_trained_from_frozen_layers_and_counts_every_weight(tmp_path):
+    layers = [make_layer((10, 10), learns) for learns in (False, False, False, True)]
+    encoder = SimpleNamespace(
+        embedding_layers=[make_layer((1000, 8), False)],
+        transformer_layers=layers,
+        pooler_layer=make_layer((8, 8), True),
+    )
+    dense = SimpleNamespace(**vars(make_layer((8, 1), True)), kernel=np.empty((8, 1)))
+    model = SimpleNamespace(encoder=encoder, pooling="pooler", head=SimpleNamespace(dense=dense, dropout=0.1))
+    parts = SimpleNamespace(
+        dataset=SimpleNamespace(has_pair=False, label_names=("negative", "positive")),
+        loaded=SimpleNamespace(vocab=("[PAD]",) * 1000, native=True, architecture=BertArchitecture(1000, 8, 4, 2, 32)),
+        task=SimpleNamespace(units=1),
+        module=SimpleNamespace(model=model),
+        data=SimpleNamespace(config=SimpleNamespace(max_length=128)),
+    )
+    rows = make_layer_rows(parts)
+    assert sum(row.parameters for row in rows if row.trained) == 100 + 64 + 8
+    assert sum(row.parameters for row in rows if not row.trained) == 8000 + 300
+    assert [(row.repeat, row.trained) for row in rows if row.name == "transformer layer"] == [(3, False), (1, True)]
     assert is_picture(draw_model(rows, tmp_path / "model.png"))
