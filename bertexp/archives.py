@@ -10,6 +10,8 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -56,14 +58,14 @@ def extract(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> 
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _members(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]] | None]]:
+def _members(archive: Path) -> Iterator[tuple[str, Callable[[], AbstractContextManager[IO[bytes]]] | None]]:
     """Yields each member's name and how to open it; None for a folder."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as file:
             for info in file.infolist():
                 if (info.external_attr >> 16) & 0o170000 == 0o120000:
                     raise DataError(f"{archive} holds a link ({info.filename}) and was not unpacked")
-                yield info.filename, None if info.is_dir() else lambda i=info: file.open(i)
+                yield info.filename, None if info.is_dir() else partial(file.open, info)
         return
     with tarfile.open(archive) as tar:
         for member in tar:
@@ -76,4 +78,4 @@ def _members(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]] | Non
                 content = None
             if content is None:
                 raise DataError(f"{archive} holds {member.name}, which is no plain file, and was not unpacked")
-            yield member.name, lambda c=content: c
+            yield member.name, partial(nullcontext, content)

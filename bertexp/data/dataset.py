@@ -44,12 +44,12 @@ def make_fingerprint(splits: Mapping[str, pa.Table], label_names: Sequence[str])
 def _hash_column(digest: hashlib.blake2b, column: pa.ChunkedArray) -> None:
     """Adds integers as int64; texts as the lengths of all in bytes, then their bytes."""
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        digest.update(column.to_numpy().astype("<i8"))
+        digest.update(column.to_numpy().astype("<i8").tobytes())
         return
     chunks = [chunk for chunk in column.chunks if len(chunk)]
     bounds = [_offsets(chunk) for chunk in chunks]
     for offsets in bounds:
-        digest.update(np.diff(offsets).astype("<i8"))
+        digest.update(np.diff(offsets).astype("<i8").tobytes())
     for chunk, offsets in zip(chunks, bounds, strict=True):
         data = chunk.buffers()[2]
         if data is not None:

@@ -88,6 +88,7 @@ def _locate_files(config: DatasetConfig, cache_dir: Path) -> DatasetSource:
 
 
 def _locate_imdb(config: DatasetConfig, cache_dir: Path) -> DatasetSource:
+    urls: tuple[str, ...] = ()
     if config.path is not None:
         path = existing_path("dataset.path", config.path)
         if path.is_dir():
@@ -103,7 +104,6 @@ def _locate_imdb(config: DatasetConfig, cache_dir: Path) -> DatasetSource:
             raise DataError(
                 f"dataset.path={config.path} is no tar archive; give aclImdb_v1.tar.gz or the folder aclImdb"
             )
-        urls = ()
     else:
         path = cache_dir / "aclImdb_v1.tar.gz"
         urls = () if path.exists() else (config.url or _IMDB_URL,)

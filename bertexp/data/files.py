@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -38,7 +38,7 @@ def load_files(config: DatasetConfig, places: Mapping[str, tuple[Path, Columns]]
     return make_dataset(config, tables, label_names, source, skipped)
 
 
-def _read(path: Path, columns: Columns, config: DatasetConfig, label_names: tuple[str, ...] | None) -> Rows:
+def _read(path: Path, columns: Columns, config: DatasetConfig, label_names: Sequence[str] | None) -> Rows:
     if path.is_dir():
         return read_folder(path, label_names, config.on_bad_row)
     return read_file(path, columns, None, label_names, config.on_bad_row)

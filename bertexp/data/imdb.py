@@ -103,5 +103,6 @@ def _reviews(archive: Path) -> Iterator[tuple[str, int, str, bytes]]:
             if len(parts) < 3 or not member.isfile() or not parts[-1].endswith(".txt"):
                 continue
             split, folder, name = parts[-3:]
-            if split in ("train", "test") and folder in _CLASSES:
-                yield split, _CLASSES[folder], f"{folder}/{name}", tar.extractfile(member).read()
+            content = tar.extractfile(member) if split in ("train", "test") and folder in _CLASSES else None
+            if content is not None:
+                yield split, _CLASSES[folder], f"{folder}/{name}", content.read()

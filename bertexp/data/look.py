@@ -70,8 +70,10 @@ class DatasetLook:
     def text(self) -> str:
         """Returns the look as about twenty lines for a terminal."""
         data = self.dataset
-        head = f"{data.name}, {len(data.label_names)} classes, fingerprint {data.fingerprint}: {data.source}"
-        lines = [f"data       {_short(head)}"]
+        lines = [
+            f"data       {data.name}, {len(data.label_names)} classes, fingerprint {data.fingerprint}",
+            f"source     {_short(data.source)}",
+        ]
         if data.skipped:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in data.skipped.items())
             lines.append(f"left out   {sum(data.skipped.values()):,} bad rows: {reasons}")
@@ -151,9 +153,9 @@ def _look(table: pa.Table, label_names: Sequence[str], lengths: np.ndarray, max_
 def _recommendation(rows: int, trained_parameters: int) -> str | None:
     """Advises to freeze the encoder where labels are few.
 
-    A rule of thumb: Zhang et al. 2021 ("Revisiting Few-sample BERT Fine-tuning", arXiv:2006.05987) study 1,000 training
-    rows as the regime where full fine-tuning differs much from seed to seed. The second bound leaves small encoders,
-    and those of which little is trained, alone.
+    The bounds are a rule of thumb of ours; that full fine-tuning on few rows differs much from seed to seed is shown by
+    Zhang et al. 2021 ("Revisiting Few-sample BERT Fine-tuning", arXiv:2006.05987). The second bound leaves small
+    encoders, and those of which little is trained, alone.
     """
     if rows >= FEW_ROWS or trained_parameters <= MANY_PARAMETERS_PER_ROW * rows:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 from bertexp.config.schema import DatasetConfig
@@ -19,7 +20,7 @@ def existing_path(setting: str, value: str) -> Path:
     """
     path = Path(value).expanduser()
     if not path.exists():
-        siblings = [str(path.parent / name.name) for name in path.parent.iterdir()] if path.parent.is_dir() else []
+        siblings = map(str, islice(path.parent.iterdir(), 500)) if path.parent.is_dir() else ()
         raise DataError(f"{setting}={value} does not exist{did_you_mean(str(path), siblings)}")
     return path
 
@@ -47,7 +48,7 @@ def find_splits(config: DatasetConfig) -> dict[str, tuple[Path, Columns]]:
             places[split] = found
     if "train" not in places:
         places["train"] = root if root.is_file() or _has_class_folders(root) else _only_file(root)
-    return {split: (path, _columns(config, split, path)) for split, path in sorted(places.items())}
+    return {split: (places[split], _columns(config, split, places[split])) for split in _ALIASES if split in places}
 
 
 def _search(root: Path, split: str) -> Path | None:

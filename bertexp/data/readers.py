@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import pyarrow as pa
 import pyarrow.csv
@@ -61,11 +61,11 @@ def _delimited_table(path: Path, columns: Columns, parse_options: pa.csv.ParseOp
 def _csv_rows(path: Path, columns: Columns) -> Iterator[Located]:
     csv.field_size_limit(sys.maxsize)
     with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        yield from _delimited_rows(path, columns, _csv_records(reader))
+        yield from _delimited_rows(path, columns, _csv_records(file))
 
 
-def _csv_records(reader: object) -> Iterator[tuple[int, list[str] | Bad]]:
+def _csv_records(file: TextIO) -> Iterator[tuple[int, list[str] | Bad]]:
+    reader = csv.reader(file, strict=True)
     while True:
         line = reader.line_num + 1
         try:

@@ -103,7 +103,7 @@ def _is_clean(table: pa.Table, classes: Mapping[str, int] | None) -> bool:
 
 def _collect(rows: Iterable[Located], names: Sequence[str], classes: Mapping[str, int] | None, on_bad_row: str) -> Rows:
     """Checks row by row, and raises or counts the bad ones."""
-    good: dict[str, list[str]] = {name: [] for name in names}
+    good: dict[str, list[object]] = {name: [] for name in names}
     skipped: Counter[str] = Counter()
     for where, values in rows:
         checked = values if isinstance(values, Bad) else _checked(values, classes)
@@ -117,7 +117,7 @@ def _collect(rows: Iterable[Located], names: Sequence[str], classes: Mapping[str
     return Rows(pa.table({name: pa.array(column, pa.string()) for name, column in good.items()}), dict(skipped))
 
 
-def _checked(values: Values, classes: Mapping[str, int] | None) -> dict[str, str] | Bad:
+def _checked(values: Values, classes: Mapping[str, int] | None) -> Values | Bad:
     for name in ("text", "text_pair"):
         text = values.get(name, "-")
         if text is None or (isinstance(text, str) and not text.strip()):
