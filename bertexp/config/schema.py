@@ -101,6 +101,7 @@ class ModelConfig:
     hidden_size: int | None = None
     num_heads: int | None = None  # null: hidden_size / 64, or as the source says
     tfhub_handle: str | None = None  # template over {num_layers} {hidden_size} {num_heads}
+    tfhub_preprocess: str | None = None  # handle, folder or archive of the preprocessing SavedModel; vocab_file replaces it
     google_checkpoint: str | None = None  # address template of a Google checkpoint archive
     huggingface_repo: str | None = None  # owner/name on the Hugging Face hub
     vocab_file: str | None = None  # null: the source's, or the embedded one for random weights

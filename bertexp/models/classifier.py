@@ -1,0 +1,51 @@
+"""Encoder and head as one Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+import tf_keras
+
+from bertexp.models.heads import ClassificationHead
+
+
+class TextClassifier(tf_keras.Model):
+    """Maps token ids to logits.
+
+    Args:
+      encoder: called as ``encoder(features, training, dropout_seed)``, returns sequence_output and pooled_output. It
+        is told to compute only what the pooling reads, where it can.
+      units: number of logits.
+      pooling: pooler, cls, mean or max.
+      dropout: rate before the head.
+      seed: of the head's first weights.
+    """
+
+    def __init__(self, encoder: tf_keras.layers.Layer, units: int, pooling: str, dropout: float, seed: int):
+        super().__init__(name="text_classifier")
+        self.encoder = encoder
+        self.head = ClassificationHead(units, pooling, dropout, seed)
+        self.pooling = pooling
+        token = tf.ones([1, 1], tf.int32)
+        self({"input_word_ids": token, "input_mask": token, "input_type_ids": token})  # creates the head's weights
+
+    def call(
+        self, inputs: Mapping[str, tf.Tensor], training: bool = False, dropout_seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Returns logits.
+
+        Args:
+          inputs: input_word_ids, input_mask, input_type_ids: <int32>[batch, seq].
+          training: whether dropout is applied.
+          dropout_seed: <int32>[2], (run seed, step); None draws one.
+
+        Returns:
+          <float32>[batch, units].
+        """
+        if not training:
+            dropout_seed = None
+        elif dropout_seed is None:
+            dropout_seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+        outputs = self.encoder(inputs, training=training, dropout_seed=dropout_seed)
+        return self.head(outputs, inputs["input_mask"], dropout_seed)

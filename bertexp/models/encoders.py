@@ -1,0 +1,204 @@
+"""The BERT encoder: Model Garden's layers and variables, called in a faster way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from official.modeling import tf_utils
+from official.nlp.modeling.networks.bert_encoder import BertEncoderV2
+
+from bertexp.models.architecture import BertArchitecture
+from bertexp.models.ops import dropout, fold, layer_norm
+
+_EPSILON = 1e-12  # what BertEncoderV2 has built in
+_ACTIVATIONS = {"gelu_tanh": tf_utils.get_activation("gelu"), "gelu_erf": "gelu", "relu": "relu"}
+
+
+@tf_keras.utils.register_keras_serializable(package="bertexp")
+class BertEncoder(BertEncoderV2):
+    """BERT (Devlin et al. 2019) as Model Garden's BertEncoderV2, with a call of our own.
+
+    Variables, their names, the config and the checkpoint structure are BertEncoderV2's, so checkpoints can be
+    exchanged both ways. The call computes the same values with
+
+    - one [batch * seq, hidden] matrix product per kernel (query, key and value in one);
+    - stateless dropout: a step is a pure function of (weights, batch, seed, step);
+    - LayerNorm, softmax and GELU in float32 whatever the compute type;
+    - `output_range=1`: where only [CLS] is read, the last layer projects no keys and values at all. With one query
+      per head, its score q . (x Wk + bk) is (Wk q) . x + q . bk, and its context sum_s p_s (x_s Wv + bv) is
+      (sum_s p_s x_s) Wv + (sum_s p_s) bv.
+    """
+
+    def __init__(self, layer_norm_epsilon: float = _EPSILON, **kwargs: Any):
+        if kwargs.get("output_range") not in (None, 1):
+            raise ValueError("output_range is None (all positions) or 1 (only [CLS])")
+        super().__init__(**kwargs)
+        self._layer_norm_epsilon = layer_norm_epsilon
+        self._embedding_norm_layer.epsilon = layer_norm_epsilon
+        for layer in self._transformer_layers:
+            layer._norm_epsilon = layer_norm_epsilon
+
+    def get_config(self) -> dict[str, Any]:
+        """BertEncoderV2's config; the epsilon is in it only where it is not the one BertEncoderV2 has."""
+        extra = {} if self._layer_norm_epsilon == _EPSILON else {"layer_norm_epsilon": self._layer_norm_epsilon}
+        return super().get_config() | extra
+
+    def build(self, input_shape: Any) -> None:
+        """Creates all variables, through BertEncoderV2's own call on one token."""
+        token = tf.zeros([1, 1], tf.int32)
+        BertEncoderV2.call(self, {"input_word_ids": token, "input_mask": token, "input_type_ids": token})
+        super().build(input_shape)
+
+    def call(
+        self, inputs: Mapping[str, tf.Tensor], training: bool = False, dropout_seed: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Encodes a batch.
+
+        Args:
+          inputs: input_word_ids, input_mask (1 for tokens, 0 for padding), input_type_ids: <int32>[batch, seq].
+          training: whether dropout is applied.
+          dropout_seed: <int32>[2], (run seed, step); None draws one.
+
+        Returns:
+          sequence_output <float32>[batch, seq, hidden] (seq is 1 with output_range=1) and
+          pooled_output <float32>[batch, hidden].
+        """
+        if not training:
+            dropout_seed = None
+        elif dropout_seed is None:
+            dropout_seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+        shape = tf.shape(inputs["input_word_ids"])
+        mask = (1.0 - tf.cast(inputs["input_mask"], tf.float32)) * -1e9
+        x = self._embed(inputs, shape, dropout_seed)
+        for number, layer in enumerate(self._transformer_layers):
+            last = number == self._num_layers - 1
+            attend = self._attend_cls if last and self._output_range else self._attend
+            x = self._transform(layer, attend, x, mask[:, None, None, :], shape, 3 * number + 1, dropout_seed)
+        sequence = tf.reshape(x, tf.stack([shape[0], -1, self.hidden_size]))
+        pooled = tf.tanh(_dense(self._cast(sequence[:, 0]), self._pooler_layer.kernel, self._pooler_layer.bias))
+        return {"sequence_output": sequence, "pooled_output": tf.cast(pooled, tf.float32)}
+
+    @property
+    def hidden_size(self) -> int:
+        return self._config["hidden_size"]
+
+    @property
+    def embedding_layers(self) -> list[tf_keras.layers.Layer]:
+        """Word, position and type embeddings and their LayerNorm."""
+        tables = [self._embedding_layer, self._position_embedding_layer, self._type_embedding_layer]
+        return [*tables, self._embedding_norm_layer]
+
+    def _cast(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.cast(x, self.compute_dtype)
+
+    def _embed(self, inputs: Mapping[str, tf.Tensor], shape: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+        """<float32>[batch * seq, hidden]: the sum of the three embeddings, normalized."""
+        words = tf.gather(self._embedding_layer.embeddings, inputs["input_word_ids"])
+        positions = self._position_embedding_layer._position_embeddings[: shape[1]]
+        # A product with one-hot rows, for its gradient is dense and cheap.
+        types = tf.one_hot(inputs["input_type_ids"], self._config["type_vocab_size"], dtype=self.compute_dtype)
+        types = tf.matmul(types, self._type_embedding_layer.embeddings)
+        x = tf.reshape(words + types + positions, [-1, self.hidden_size])
+        return dropout(_normalize(self._embedding_norm_layer, x), self._config["output_dropout"], _site(seed, 0))
+
+    def _transform(self, layer, attend, x, mask, shape, site, seed) -> tf.Tensor:
+        """One post-norm transformer layer: <float32>[batch * seq, hidden] -> the same (or [batch, hidden])."""
+        rate = self._config["output_dropout"]
+        rows, context = attend(layer._attention_layer, x, mask, shape, _site(seed, site))
+        output = layer._attention_layer._output_dense
+        attended = _dense(context, tf.reshape(output.kernel, [self.hidden_size, self.hidden_size]), output.bias)
+        attended = dropout(attended, rate, _site(seed, site + 1))
+        x = _normalize(layer._attention_layer_norm, rows + tf.cast(attended, tf.float32))
+        inner = _dense(self._cast(x), layer._intermediate_dense.kernel, layer._intermediate_dense.bias)
+        inner = self._cast(layer._intermediate_activation_layer.activation(tf.cast(inner, tf.float32)))
+        inner = _dense(inner, layer._output_dense.kernel, layer._output_dense.bias)
+        inner = dropout(inner, rate, _site(seed, site + 2))
+        return _normalize(layer._output_layer_norm, x + tf.cast(inner, tf.float32))
+
+    def _attend(self, attention, x, mask, shape, seed) -> tuple[tf.Tensor, tf.Tensor]:
+        """Every position attends to every position: residual rows and context, both [batch * seq, hidden]."""
+        hidden, heads = self.hidden_size, attention._num_heads
+        parts = (attention._query_dense, attention._key_dense, attention._value_dense)
+        kernel = tf.concat([tf.reshape(part.kernel, [hidden, hidden]) for part in parts], axis=1)
+        bias = tf.concat([tf.reshape(part.bias, [hidden]) for part in parts], axis=0)
+        projected = tf.reshape(_dense(self._cast(x), kernel, bias), [shape[0], shape[1], 3, heads, hidden // heads])
+        query, key, value = tf.unstack(tf.transpose(projected, [2, 0, 3, 1, 4]))  # each [batch, heads, seq, size]
+        scores = tf.matmul(query * _scale(attention), key, transpose_b=True)
+        weights = self._softmax(scores, mask, seed)
+        context = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])
+        return x, tf.reshape(context, [-1, hidden])
+
+    def _attend_cls(self, attention, x, mask, shape, seed) -> tuple[tf.Tensor, tf.Tensor]:
+        """Only [CLS] attends: residual rows and context, both [batch, hidden]."""
+        hidden, heads = self.hidden_size, attention._num_heads
+        x = tf.reshape(x, [shape[0], shape[1], hidden])
+        states, first = self._cast(x), x[:, 0]
+        query = _dense(
+            states[:, 0],
+            tf.reshape(attention._query_dense.kernel, [hidden, hidden]),
+            tf.reshape(attention._query_dense.bias, [hidden]),
+        )
+        query = tf.reshape(query * _scale(attention), [-1, heads, hidden // heads])
+        lifted = tf.einsum("bnd,hnd->bnh", query, attention._key_dense.kernel)
+        constant = tf.reduce_sum(query * attention._key_dense.bias, axis=-1, keepdims=True)
+        scores = tf.matmul(lifted, states, transpose_b=True) + constant  # [batch, heads, seq]
+        weights = self._softmax(scores, mask[:, 0], seed)
+        mixed = tf.einsum("bnh,hnd->bnd", tf.matmul(weights, states), attention._value_dense.kernel)
+        context = mixed + tf.reduce_sum(weights, axis=-1, keepdims=True) * attention._value_dense.bias
+        return first, tf.reshape(context, [-1, hidden])
+
+    def _softmax(self, scores: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+        weights = tf.nn.softmax(tf.cast(scores, tf.float32) + mask)
+        return self._cast(dropout(weights, self._config["attention_dropout"], seed))
+
+
+def make_encoder(architecture: BertArchitecture, seed: int, output_range: int | None = None) -> BertEncoder:
+    """Builds an encoder with weights drawn as BERT's: normal (0.02, cut at two deviations), biases 0, LayerNorm 1.
+
+    Args:
+      architecture: sizes and constants.
+      seed: the same seed gives the same weights on any device.
+      output_range: 1 to compute only [CLS] in the last layer.
+    """
+    encoder = BertEncoder(
+        vocab_size=architecture.vocab_size,
+        hidden_size=architecture.hidden_size,
+        num_layers=architecture.num_layers,
+        num_attention_heads=architecture.num_heads,
+        inner_dim=architecture.intermediate_size,
+        max_sequence_length=architecture.max_positions,
+        type_vocab_size=architecture.type_vocab_size,
+        inner_activation=_ACTIVATIONS[architecture.activation],
+        layer_norm_epsilon=architecture.layer_norm_epsilon,
+        output_dropout=architecture.hidden_dropout,
+        attention_dropout=architecture.attention_dropout,
+        output_range=output_range,
+        name="encoder",
+    )
+    token = tf.zeros([1, 1], tf.int32)
+    encoder({"input_word_ids": token, "input_mask": token, "input_type_ids": token})
+    with tf.device("CPU:0"):
+        for number, variable in enumerate(encoder.trainable_variables):
+            if "kernel" in variable.name or "embeddings" in variable.name:
+                variable.assign(tf.random.stateless_truncated_normal(variable.shape, [seed, number], stddev=0.02))
+    return encoder
+
+
+def _site(seed: tf.Tensor | None, number: int) -> tf.Tensor | None:
+    return None if seed is None else fold(seed, number)
+
+
+def _dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    return tf.nn.bias_add(tf.matmul(x, kernel), bias)
+
+
+def _normalize(layer: tf_keras.layers.LayerNormalization, x: tf.Tensor) -> tf.Tensor:
+    return layer_norm(x, layer.gamma, layer.beta, layer.epsilon)
+
+
+def _scale(attention: tf_keras.layers.MultiHeadAttention) -> float:
+    return 1.0 / math.sqrt(attention._key_dim)

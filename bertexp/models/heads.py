@@ -1,0 +1,54 @@
+"""From an encoder's outputs to logits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+import tf_keras
+
+from bertexp.models.ops import dropout, fold
+
+_DROPOUT_SITE = 1 << 16  # far beyond the encoder's sites
+
+
+def pool(outputs: Mapping[str, tf.Tensor], mask: tf.Tensor, pooling: str) -> tf.Tensor:
+    """Makes one vector of a sequence.
+
+    Args:
+      outputs: sequence_output <float32>[batch, seq, hidden], pooled_output <float32>[batch, hidden].
+      mask: <int32>[batch, seq], 1 for tokens, 0 for padding; at least one token a row.
+      pooling: pooler (dense tanh over [CLS]), cls, or mean or max over the tokens, [CLS] and [SEP] included.
+
+    Returns:
+      <float32>[batch, hidden].
+    """
+    if pooling == "pooler":
+        return outputs["pooled_output"]
+    sequence = outputs["sequence_output"]
+    if pooling == "cls":
+        return sequence[:, 0]
+    tokens = tf.cast(mask, sequence.dtype)[:, :, None]
+    if pooling == "mean":
+        return tf.reduce_sum(sequence * tokens, axis=1) / tf.reduce_sum(tokens, axis=1)
+    if pooling == "max":
+        return tf.reduce_max(tf.where(tokens > 0, sequence, sequence.dtype.min), axis=1)
+    raise ValueError(f"unknown pooling {pooling!r}")
+
+
+class ClassificationHead(tf_keras.layers.Layer):
+    """Pooling, dropout and one dense layer, in float32."""
+
+    def __init__(self, units: int, pooling: str, dropout: float, seed: int, name: str = "head"):
+        super().__init__(name=name, dtype="float32")
+        self.pooling = pooling
+        self.dropout = dropout
+        initializer = tf_keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
+        self.dense = tf_keras.layers.Dense(units, kernel_initializer=initializer, dtype="float32", name="logits")
+
+    def call(self, outputs: Mapping[str, tf.Tensor], mask: tf.Tensor, dropout_seed: tf.Tensor | None) -> tf.Tensor:
+        """Returns logits <float32>[batch, units]; dropout is applied where a seed <int32>[2] is given."""
+        vector = pool(outputs, mask, self.pooling)
+        if dropout_seed is not None:
+            vector = dropout(vector, self.dropout, fold(dropout_seed, _DROPOUT_SITE))
+        return self.dense(vector)

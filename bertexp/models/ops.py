@@ -1,0 +1,77 @@
+"""The few tensor operations that the encoder is written in."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+# Sites are kept apart by adding a multiple of this odd constant to the run seed's half of the seed pair.
+_SITE_STRIDE = 0x3C6EF372
+
+
+def fold(seed: tf.Tensor, site: int) -> tf.Tensor:
+    """Returns the seed of one dropout site.
+
+    Args:
+      seed: <int32>[2], (run seed, step).
+      site: number of the site; each site of a model has its own.
+
+    Returns:
+      <int32>[2]; different for each (step, site) of a run.
+    """
+    offset = (site * _SITE_STRIDE) & 0x7FFFFFFF
+    return seed + tf.constant([offset, 0], tf.int32)
+
+
+def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
+    """Dropout (Srivastava et al. 2014) whose mask is a pure function of the seed and the shape.
+
+    An element is kept where 16 random bits, read as a signed number, reach a threshold: a quarter of the random words
+    that a uniform float per element would cost. The rate is thereby rounded to 1/65536, and the scale is that of the
+    rounded rate, so the expectation is exact.
+
+    Args:
+      x: <float>[...].
+      rate: share of elements set to zero.
+      seed: <int32>[2], or None to return x as it is.
+    """
+    dropped = round(rate * 65536)
+    if seed is None or dropped == 0:
+        return x
+    shape = tf.shape(x)
+    size = tf.reduce_prod(shape)
+    words = tf.random.stateless_uniform([(size + 3) // 4], seed, minval=None, maxval=None, dtype=tf.int64)
+    bits = tf.reshape(tf.reshape(tf.bitcast(words, tf.int16), [-1])[:size], shape)
+    keep = tf.cast(bits >= tf.constant(dropped - 32768, tf.int16), x.dtype)
+    return x * (keep * tf.constant(65536 / (65536 - dropped), x.dtype))
+
+
+def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
+    """Layer normalization (Ba et al. 2016) over the last axis, in float32.
+
+    Args:
+      x: <float>[rows, width].
+      gamma, beta: <float32>[width].
+      epsilon: added to the variance.
+
+    Returns:
+      <float32>[rows, width].
+    """
+
+    @tf.custom_gradient
+    def normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor):
+        centered = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+        inverse = tf.math.rsqrt(tf.reduce_mean(tf.square(centered), axis=-1, keepdims=True) + epsilon)
+        unit = centered * inverse
+
+        def gradient(dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            d_unit = dy * gamma
+            shared = tf.reduce_mean(d_unit, axis=-1, keepdims=True)
+            along = tf.reduce_mean(d_unit * unit, axis=-1, keepdims=True)
+            dx = (d_unit - shared - unit * along) * inverse
+            # BiasAddGrad sums over rows twice as fast as reduce_sum does on the CPU.
+            d_gamma = tf.raw_ops.BiasAddGrad(out_backprop=dy * unit)
+            return dx, d_gamma, tf.raw_ops.BiasAddGrad(out_backprop=dy)
+
+        return unit * gamma + beta, gradient
+
+    return normalize(tf.cast(x, tf.float32), gamma, beta)

@@ -1,0 +1,1 @@
+"""Weights from a TF-Hub SavedModel."""

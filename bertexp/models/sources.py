@@ -1,0 +1,252 @@
+"""Finds a model's weights and vocabulary, on disk or as addresses, and what can be known of them without TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bertexp import downloads
+from bertexp.config.schema import ModelConfig, TrainableConfig
+from bertexp.errors import ConfigError, NetworkError, WeightsError
+from bertexp.models import handles
+from bertexp.models.architecture import BertArchitecture
+from bertexp.models.folders import looks_lowercase, read_architecture, read_lowercase, read_vocab, require_files
+
+_HUGGINGFACE_FILES = ("config.json", "model.safetensors", "vocab.txt")
+GOOGLE_FILES = ("bert_config.json", "*.index", "*.data-*", "vocab.txt")
+_WAYS = {
+    "tfhub": "a TF-Hub handle, or a SavedModel's folder or .tar.gz archive",
+    "google": "the folder, archive or address of a Google checkpoint",
+    "huggingface": "a Hugging Face folder, or owner/name",
+}
+
+
+@dataclass(frozen=True)
+class Download:
+    """One file to fetch, or one archive to fetch and unpack."""
+
+    url: str
+    target: Path  # the file, or the folder that the archive is unpacked into
+    unpack: bool = False
+    optional: bool = False  # a repository may lack it
+
+    def fetch(self) -> None:
+        """Brings the target; does nothing where it is there."""
+        if self.target.exists():
+            return
+        if not self.unpack:
+            try:
+                downloads.fetch(self.url, self.target)
+            except NetworkError as error:
+                if not (self.optional and "HTTP 404" in str(error)):
+                    raise
+            return
+        archive = self.target.with_name(self.target.name + ".archive")
+        downloads.fetch(self.url, archive)
+        downloads.extract(archive, self.target)
+        archive.unlink()
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where an encoder comes from."""
+
+    kind: str  # tfhub | google | huggingface | random
+    description: str
+    folder: str | None = None  # of the weights; complete after fetch()
+    preprocessor: str | None = None  # tfhub: folder of the preprocessing SavedModel; complete after fetch()
+    architecture: BertArchitecture | None = None  # where it can be known now
+    vocab_file: str | None = None
+    lowercase: bool | None = None
+    downloads: tuple[Download, ...] = ()
+    archives: tuple[tuple[str, str], ...] = ()  # (archive on disk, folder to unpack it into)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Addresses that are needed and not cached."""
+        return tuple(item.url for item in self.downloads if not item.target.exists() and not item.optional)
+
+    def fetch(self) -> None:
+        """Downloads and unpacks what is not in the cache.
+
+        Raises:
+          NetworkError: an address cannot be fetched.
+          DataError: an archive is broken.
+        """
+        for item in self.downloads:
+            item.fetch()
+        for archive, folder in self.archives:
+            downloads.extract(archive, folder)
+
+
+def locate_model(config: ModelConfig, cache_dir: str) -> ModelSource:
+    """Finds the weights that a configuration names; reads small files at most, and no network.
+
+    Raises:
+      WeightsError: a path does not exist, lacks files, or holds another architecture than asked for.
+      ConfigError: settings that the source needs are missing.
+    """
+    if config.vocab_file is not None and not Path(config.vocab_file).is_file():
+        raise WeightsError(f"model.vocab_file={config.vocab_file} does not exist")
+    locate = {"tfhub": _locate_tfhub, "google": _locate_google, "huggingface": _locate_huggingface}
+    source = locate.get(config.source, _locate_random)(config, Path(cache_dir) / "models")
+    if source.architecture is None:
+        return source
+    return replace(source, architecture=fit_architecture(config, source.architecture, source.description))
+
+
+def fit_architecture(config: ModelConfig, found: BertArchitecture, where: str) -> BertArchitecture:
+    """Compares layers, hidden size and heads with those asked for; returns the architecture with the dropout asked for.
+
+    Raises:
+      WeightsError: names both figures and the cure.
+    """
+    for key in ("num_layers", "hidden_size", "num_heads"):
+        asked, there = getattr(config, key), getattr(found, key)
+        if asked is not None and asked != there:
+            raise WeightsError(
+                f"model.{key}={asked}, but {where} has {there}: set model.{key}={there} or null, or take "
+                f"model.source=random, which has any size"
+            )
+    if config.encoder_dropout is None:
+        return found
+    return replace(found, hidden_dropout=config.encoder_dropout, attention_dropout=config.encoder_dropout)
+
+
+def count_top_layers(num_layers: int, config: TrainableConfig) -> int:
+    """Number of layers that train with trainable=top_layers; half of them where it is not given.
+
+    Raises:
+      ConfigError: the encoder has fewer.
+    """
+    count = config.top_layers or max(1, num_layers // 2)
+    if count > num_layers:
+        raise ConfigError(f"trainable.top_layers={count}, but the encoder has {num_layers} layers")
+    return count
+
+
+def count_trained(architecture: BertArchitecture, config: TrainableConfig, units: int, pooling: str) -> tuple[int, int]:
+    """Numbers of trained and frozen weights, as `finetuning.set_trainable` will set them.
+
+    Raises:
+      ConfigError: as it does.
+    """
+    trained = architecture.hidden_size * units + units
+    pooler = architecture.pooler_parameters() if pooling == "pooler" else 0
+    if config.encoder == "full":
+        trained += architecture.encoder_parameters() - architecture.pooler_parameters() + pooler
+    elif config.encoder == "top_layers":
+        trained += count_top_layers(architecture.num_layers, config) * architecture.layer_parameters() + pooler
+    total = architecture.encoder_parameters() + architecture.hidden_size * units + units
+    return trained, total - trained
+
+
+def _locate_random(config: ModelConfig, cache: Path) -> ModelSource:
+    if config.num_layers is None or config.hidden_size is None:
+        raise ConfigError("model.source=random needs model.num_layers and model.hidden_size")
+    hidden = config.hidden_size
+    if config.num_heads is None and hidden % 64:
+        raise ConfigError(f"model.hidden_size={hidden} is no multiple of 64, so give model.num_heads too")
+    if config.vocab_file is not None:
+        vocab, vocab_name = read_vocab(config.vocab_file), config.vocab_file
+    else:
+        from bertexp.data.reviews import load_vocab
+
+        vocab, vocab_name = load_vocab(), "embedded vocabulary"
+    architecture = BertArchitecture(
+        vocab_size=len(vocab),
+        hidden_size=hidden,
+        num_layers=config.num_layers,
+        num_heads=config.num_heads or hidden // 64,
+        intermediate_size=4 * hidden,
+    )
+    sizes = f"{architecture.num_layers} layers, hidden size {hidden}, {architecture.num_heads} heads"
+    return ModelSource(
+        kind="random",
+        description=f"random weights ({sizes}; {vocab_name}, {len(vocab):,} pieces)",
+        architecture=architecture,
+        vocab_file=config.vocab_file,
+        lowercase=looks_lowercase(vocab) if config.lowercase is None else config.lowercase,
+    )
+
+
+def _locate_huggingface(config: ModelConfig, cache: Path) -> ModelSource:
+    path = _given_path(config, config.huggingface_repo)
+    base = handles.huggingface_address(path)
+    if base is None:
+        folder = require_files(_existing(path, config), _HUGGINGFACE_FILES)
+        return _with_files(ModelSource("huggingface", str(folder), str(folder)), config)
+    folder = cache / "huggingface" / handles.folder_name(base)
+    files = tuple(Download(f"{base}/resolve/main/{name}", folder / name) for name in _HUGGINGFACE_FILES)
+    optional = Download(f"{base}/resolve/main/tokenizer_config.json", folder / "tokenizer_config.json", optional=True)
+    return _with_files(ModelSource("huggingface", base, str(folder), downloads=(*files, optional)), config)
+
+
+def _locate_google(config: ModelConfig, cache: Path) -> ModelSource:
+    path = _given_path(config, handles.fill_template(config.google_checkpoint, config))
+    if handles.is_address(path):
+        folder = cache / "google" / handles.folder_name(path)
+        wanted = (Download(path, folder, unpack=True),)
+        source = ModelSource("google", path, str(folder), downloads=wanted)
+    elif (place := _existing(path, config)).is_file():
+        folder = cache / "google" / handles.folder_name(handles.file_identity(place))
+        source = ModelSource("google", path, str(folder), archives=((str(place), str(folder)),))
+    else:
+        source = ModelSource("google", path, path)
+    if source.urls or not Path(source.folder).is_dir():
+        return replace(source, architecture=handles.architecture_in_name(path))
+    return _with_files(replace(source, folder=str(require_files(Path(source.folder), GOOGLE_FILES))), config)
+
+
+def _locate_tfhub(config: ModelConfig, cache: Path) -> ModelSource:
+    path = _given_path(config, handles.fill_template(config.tfhub_handle, config))
+    encoder = _locate_saved_model(path, config, cache)
+    folder, urls, archives = encoder
+    architecture = handles.architecture_in_name(path)
+    source = ModelSource("tfhub", path, folder, None, architecture, config.vocab_file, config.lowercase, urls, archives)
+    if config.vocab_file is not None or config.tfhub_preprocess is None:
+        return source
+    own_vocab = Path(folder, "assets", "vocab.txt").is_file()
+    preprocessor, more_urls, more_archives = _locate_saved_model(config.tfhub_preprocess, config, cache)
+    if own_vocab and any(not item.target.exists() for item in more_urls):
+        return source  # nothing need be fetched for what the encoder brings itself
+    return replace(source, preprocessor=preprocessor, downloads=urls + more_urls, archives=archives + more_archives)
+
+
+def _locate_saved_model(path: str, config: ModelConfig, cache: Path):
+    """Returns the folder of a SavedModel, what to download and what to unpack for it."""
+    handle = handles.hub_handle(path)
+    if handle is not None:
+        folder = handles.hub_folder(handle, cache / "tfhub")
+        return str(folder), (Download(handles.compressed_address(handle), folder, unpack=True),), ()
+    place = _existing(path, config)
+    if place.is_file():
+        folder = cache / "tfhub" / handles.folder_name(handles.file_identity(place))
+        return str(folder), (), ((str(place), str(folder)),)
+    return str(require_files(place, ("saved_model.pb", "variables"))), (), ()
+
+
+def _given_path(config: ModelConfig, default: str | None) -> str:
+    path = config.path or default
+    if path is None:
+        raise ConfigError(f"model.source={config.source} needs model.path: {_WAYS[config.source]}")
+    return path
+
+
+def _existing(path: str, config: ModelConfig) -> Path:
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise WeightsError(f"model.path={path} does not exist; give {_WAYS[config.source]}")
+    return place
+
+
+def _with_files(source: ModelSource, config: ModelConfig) -> ModelSource:
+    """Adds what the small files of a complete folder say."""
+    if source.urls:
+        return source
+    return replace(
+        source,
+        architecture=read_architecture(source.folder, source.kind),
+        vocab_file=config.vocab_file or str(Path(source.folder, "vocab.txt")),
+        lowercase=read_lowercase(source.folder) if config.lowercase is None else config.lowercase,
+    )
