@@ -9,9 +9,7 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -36,16 +34,16 @@ def extract(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> 
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        for name, open_member in _members(archive):
+        for name, source in _members(archive):
             parts = PurePosixPath(name).parts
             if name.startswith("/") or ".." in parts:
                 raise DataError(f"{archive} wants to write outside its folder ({name}) and was not unpacked")
             target = temporary.joinpath(*parts)
-            if open_member is None:
+            if source is None:
                 target.mkdir(parents=True, exist_ok=True)
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
-            with open_member() as source, open(target, "wb") as sink:
+            with source, open(target, "wb") as sink:
                 shutil.copyfileobj(source, sink)
         try:
             os.rename(temporary, folder)
@@ -58,14 +56,14 @@ def extract(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> 
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _members(archive: Path) -> Iterator[tuple[str, Callable[[], AbstractContextManager[IO[bytes]]] | None]]:
-    """Yields each member's name and how to open it; None for a folder."""
+def _members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
+    """Yields each member's name and its content, open; None for a folder."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as file:
             for info in file.infolist():
                 if (info.external_attr >> 16) & 0o170000 == 0o120000:
                     raise DataError(f"{archive} holds a link ({info.filename}) and was not unpacked")
-                yield info.filename, None if info.is_dir() else partial(file.open, info)
+                yield info.filename, None if info.is_dir() else file.open(info)
         return
     with tarfile.open(archive) as tar:
         for member in tar:
@@ -78,4 +76,4 @@ def _members(archive: Path) -> Iterator[tuple[str, Callable[[], AbstractContextM
                 content = None
             if content is None:
                 raise DataError(f"{archive} holds {member.name}, which is no plain file, and was not unpacked")
-            yield member.name, partial(nullcontext, content)
+            yield member.name, content
