@@ -73,10 +73,9 @@ def export_saved_model(
         module = tf.Module()
         module.weights = list(model.variables)  # only these: tracking the model would export each of its layers too
         module.vocab_file = tf.saved_model.Asset(str(vocab_file))
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         with float32_inference(model):
             signatures = _make_signatures(model, vocab, lowercase, spec)
-            tf.saved_model.save(module, str(written), signatures=signatures, options=options)
+            tf.saved_model.save(module, str(written), signatures=signatures)
         about = {"format": 1, **asdict(spec), "lowercase": lowercase, "versions": _versions()}
         (written / "bertexp.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         check_ops(written)
