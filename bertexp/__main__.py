@@ -24,6 +24,9 @@ from bertexp.runs import with_former_overrides
 COMMANDS = {"predict": "bertexp.serving.predict", "ui": "bertexp.tracking.ui", "doctor": "bertexp.doctor"}
 
 
+_failures: list[BaseException] = []  # carried past Hydra, which would print its own line about each
+
+
 @hydra.main(config_path=str(shipped_folder("conf")), config_name="config", version_base="1.3")
 def train(composed: DictConfig) -> float | None:
     """One run; returns the monitored validation metric, for sweeps."""
@@ -33,6 +36,9 @@ def train(composed: DictConfig) -> float | None:
     folder = Path(hydra_config.runtime.output_dir)
     try:
         result = execute(resolve(composed), folder, list(hydra_config.overrides.task))
+    except BaseException as error:
+        _failures.append(error)
+        return None
     finally:
         with contextlib.suppress(OSError):
             os.removedirs(folder)  # Hydra made it; a run that wrote nothing leaves nothing
@@ -54,6 +60,8 @@ def main() -> None:
         register()
         os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to this door instead of ending in Hydra's
         train()
+        if _failures:
+            raise _failures[0]
     except BertexpError as error:
         _leave(str(error), error.exit_status)
     except (HydraException, OmegaConfBaseException) as error:

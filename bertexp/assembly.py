@@ -38,7 +38,7 @@ class Parts:
 def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     """Makes every part of a run in a fixed order, so that one seed decides all of it."""
     say(f"device     {environment.configure(config.trainer, config.run.seed)}")
-    loaded = load_encoder(plan.model, config.model)
+    loaded = load_encoder(plan.model, config.model, config.run.seed)
     say(f"weights    {plan.model.description}")
     task = Classification(dataset.label_names, config.task.binary_head, config.task.main_metric)
     model = TextClassifier(loaded.encoder, task.units, config.model.pooling, config.model.dropout, config.run.seed)

@@ -82,7 +82,7 @@ def _train_and_ship(config: Config, plan: Plan, parts: Parts, record: RunRecord)
     verifier = Verifier() if config.export.enabled else None  # it imports TensorFlow beside the test
     try:
         test = trainer.test(parts.module, parts.data)
-        interval = report_results(config, parts, state, test, folder, tracker)
+        interval = report_results(parts, state, test, folder, tracker)
         exported = ship(config, parts, verifier, folder, tracker) if verifier else None
     finally:
         if verifier:

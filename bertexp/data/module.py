@@ -11,6 +11,7 @@ from bertexp.data.batches import EvalLoader, Features, TrainLoader
 from bertexp.data.dataset import TextDataset
 from bertexp.data.look import Sample
 from bertexp.data.packing import TokenColumn, pack_batch, packed_lengths, untruncated_lengths
+from bertexp.data.splits import draw
 from bertexp.data.tokens import Tokenizer, encode_cached
 
 
@@ -74,10 +75,11 @@ class DataModule:
         return features, self._labels[split][rows]
 
     def train_loader(self, limit_rows: int | None = None) -> TrainLoader:
-        """Shuffled training batches; ``limit_rows`` keeps the first rows only (for overfitting on purpose)."""
+        """Shuffled training batches; ``limit_rows`` draws that many rows (for overfitting on purpose)."""
+        chosen = self._draw("train", limit_rows)
         return TrainLoader(
-            lambda rows: self.pack("train", rows),
-            self.lengths("train")[:limit_rows],
+            lambda rows: self.pack("train", chosen[rows]),
+            self.lengths("train")[chosen],
             self._batch_size,
             self._seed,
             self.config.group_by_length,
@@ -87,17 +89,19 @@ class DataModule:
         """Every row of ``split`` once, sorted by length; none where the data set has no such split."""
         if split not in self.dataset.splits:
             return EvalLoader(lambda rows: self.pack(split, rows), np.zeros(0, np.int32), np.zeros(0, np.int32), 1)
+        chosen = self._draw(split, limit_rows)
         return EvalLoader(
-            lambda rows: self.pack(split, rows),
-            self.lengths(split)[:limit_rows],
-            self.labels(split)[:limit_rows],
+            lambda rows: self.pack(split, chosen[rows]),
+            self.lengths(split)[chosen],
+            self.labels(split)[chosen],
             self._eval_batch_size,
         )
 
     def samples(self, count: int = 3) -> list[Sample]:
-        """The first ``count`` training rows with their pieces and masks, as the encoder will see them."""
-        table = self.dataset.splits["train"]
-        features, labels = self.pack("train", np.arange(min(count, table.num_rows)))
+        """``count`` training rows with their pieces and masks, as the encoder will see them."""
+        rows = self._draw("train", count)
+        table = self.dataset.splits["train"].take(rows)
+        features, labels = self.pack("train", rows)
         return [
             Sample(
                 text=table["text"][i].as_py(),
@@ -109,3 +113,10 @@ class DataModule:
             )
             for i in range(len(labels))
         ]
+
+    def _draw(self, split: str, count: int | None) -> np.ndarray:
+        """Row numbers <int64>[count], every class among them where possible; all rows where ``count`` is None."""
+        labels = self._labels[split]
+        if count is None or count >= len(labels):
+            return np.arange(len(labels))
+        return draw(labels, count, self.config.split_seed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +11,11 @@ import pyarrow.parquet as pq
 
 from bertexp.console import say
 from bertexp.reports.evaluation import sample_predictions, wilson_interval
-from bertexp.reports.figures import draw_confusion_matrix, draw_curves, draw_learning_rate
-from bertexp.reports.model_plot import describe_classifier, draw_model
+from bertexp.reports.figures import draw_confusion_matrix, draw_curves, draw_learning_rate, draw_model
+from bertexp.reports.model_rows import make_layer_rows
 
 if TYPE_CHECKING:
     from bertexp.assembly import Parts
-    from bertexp.config.schema import Config
     from bertexp.runs import RunFolder
     from bertexp.tracking.base import Tracker
     from bertexp.training.checkpoint import LoopState
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def report_results(
-    config: Config, parts: Parts, state: LoopState, test: TestResult, folder: RunFolder, tracker: Tracker
+    parts: Parts, state: LoopState, test: TestResult, folder: RunFolder, tracker: Tracker
 ) -> tuple[float, float]:
     """Prints the result and six samples; writes figures and the test predictions, and hands them to the tracker.
 
@@ -47,7 +45,7 @@ def report_results(
     figures = folder.figures
     _draw_history(state, figures)
     draw_confusion_matrix(labels, predicted, parts.dataset.label_names, figures / "confusion_matrix.png")
-    _draw_model(config, parts, figures / "model.png")
+    draw_model(make_layer_rows(parts), figures / "model.png")
     for figure in sorted(figures.glob("*.png")):
         tracker.log_figure(figure)
 
@@ -61,41 +59,18 @@ def report_results(
 def _say_metrics(metrics: dict[str, float], interval: tuple[float, float], rows: int) -> None:
     say()
     low, high = interval
-    say(f"result     test/accuracy {metrics['test/accuracy']:.4f}  (95% interval {low:.4f} to {high:.4f}, {rows:,} rows)")
+    say(
+        f"result     test/accuracy {metrics['test/accuracy']:.4f}  (95% interval {low:.4f} to {high:.4f}, {rows:,} rows)"
+    )
     rest = [f"{name.removeprefix('test/')} {value:.4f}" for name, value in metrics.items() if name != "test/accuracy"]
     say(f"           {'  '.join(rest)}")
 
 
 def _draw_history(state: LoopState, figures: Path) -> None:
-    points: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    for step, found in state.history:
-        for name, value in found.items():
-            points[name].append((step, value))
-    draw_curves(points, figures / "curves.png", best_step=state.best_step if state.best_step >= 0 else None)
-    if points["train/learning_rate"]:
-        draw_learning_rate(points["train/learning_rate"], figures / "learning_rate.png")
-
-
-def _draw_model(config: Config, parts: Parts, path: Path) -> None:
-    architecture = parts.loaded.architecture
-    if architecture is None:  # an opaque SavedModel has no layers to draw
-        return
-    trained_layers = {
-        "full": architecture.num_layers,
-        "frozen": 0,
-        "top_layers": config.trainable.top_layers or max(1, architecture.num_layers // 2),
-    }[config.trainable.encoder]
-    rows = describe_classifier(
-        architecture,
-        config.dataset.max_length,
-        config.model.pooling,
-        config.model.dropout,
-        parts.task.units,
-        len(parts.dataset.label_names),
-        trained_layers,
-        parts.dataset.has_pair,
-    )
-    draw_model(rows, path)
+    draw_curves(state.history, figures / "curves.png", best_step=state.best_step if state.best_step >= 0 else None)
+    rates = [(step, found["train/learning_rate"]) for step, found in state.history if "train/learning_rate" in found]
+    if rates:
+        draw_learning_rate(rates, figures / "learning_rate.png")
 
 
 def _prediction_table(
