@@ -212,8 +212,8 @@ def pack_tokens(
         places = tf.ragged.range(text.row_starts(), text.row_starts() + count)
         parts += [places.with_flat_values(tf.gather(text.flat_values, places.flat_values)), column(sep_id)]
     packed = tf.concat(parts, axis=1)
-    word_ids = packed.to_tensor(pad_id)
-    seq = tf.shape(word_ids)[1]
+    seq = tf.maximum(tf.cast(packed.bounding_shape(axis=1), tf.int32), 1 + len(tokens))  # also where N is 0
+    word_ids = packed.to_tensor(pad_id, shape=tf.stack([-1, seq]))
     mask = tf.sequence_mask(packed.row_lengths(), seq, tf.int32)
     first_segment = tf.sequence_mask(kept[0] + 2, seq, tf.int32)
     return {"input_word_ids": word_ids, "input_mask": mask, "input_type_ids": tf.maximum(mask - first_segment, 0)}

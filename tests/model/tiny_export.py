@@ -29,7 +29,8 @@ class TinyModel(tf_keras.Model):
         hidden = self.dense(self.words(features["input_word_ids"]) + self.segments(features["input_type_ids"]))
         mask = tf.cast(features["input_mask"], hidden.dtype)[..., tf.newaxis]
         pooled = tf.reduce_sum(hidden * mask, axis=1) / tf.reduce_sum(mask, axis=1)
-        return self.head(self.dropout(pooled, training=training))
+        first = hidden[:, 0]  # BERT's pooler reads [CLS], so a batch may never be 0 wide
+        return self.head(self.dropout(pooled + first, training=training))
 
 
 def make_model(units: int) -> TinyModel:
