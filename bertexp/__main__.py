@@ -30,7 +30,7 @@ _failures: list[BaseException] = []  # carried past Hydra, which would print its
 @hydra.main(config_path=str(shipped_folder("conf")), config_name="config", version_base="1.3")
 def train(composed: DictConfig) -> float | None:
     """One run; returns the monitored validation metric, for sweeps."""
-    from bertexp.run import execute
+    from bertexp.runner import execute
 
     hydra_config = HydraConfig.get()
     folder = Path(hydra_config.runtime.output_dir)

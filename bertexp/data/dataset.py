@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from bertexp.errors import DataError
 
 SPLITS = ("train", "val", "test")
 
@@ -27,6 +30,25 @@ class TextDataset:
     fingerprint: str  # of all rows and label names, 16 hex digits
     skipped: dict[str, int]  # reason -> bad rows left out
     source: str  # where the rows came from, one phrase
+
+    @property
+    def judged_split(self) -> str:
+        """The labelled split that a finished model is judged on: test, or val where test has no labels.
+
+        Raises:
+            DataError: neither has any.
+        """
+        for split in ("test", "val"):
+            if (
+                split in self.splits
+                and self.splits[split].num_rows
+                and pc.min(self.splits[split]["label"]).as_py() >= 0
+            ):
+                return split
+        raise DataError(
+            f"{self.name} has no labelled test or validation rows to judge a model by; "
+            "set dataset.test_fraction or dataset.val_fraction above 0, or name a dataset.test_file with labels"
+        )
 
 
 def make_fingerprint(splits: Mapping[str, pa.Table], label_names: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bertexp.runs import RunFolder
     from bertexp.tracking.base import Tracker
     from bertexp.training.checkpoint import LoopState
+    from bertexp.training.evaluation import Outputs
     from bertexp.training.trainer import TestResult
 
 
@@ -28,16 +29,17 @@ def report_results(
     """Prints the result and six samples; writes figures and the test predictions, and hands them to the tracker.
 
     Returns:
-        The 95% interval of the test accuracy.
+        The 95% interval of the accuracy.
     """
     rows, labels, logits = test.outputs
     probabilities = parts.task.probabilities(logits)
     predicted = probabilities.argmax(axis=1)
     interval = wilson_interval(int((predicted == labels).sum()), len(labels))
-    _say_metrics(test.metrics, interval, len(labels))
-    tracker.log_metrics({"test/accuracy_low": interval[0], "test/accuracy_high": interval[1]}, state.step)
+    _say_metrics(test, interval)
+    bounds = {f"{test.split}/accuracy_low": interval[0], f"{test.split}/accuracy_high": interval[1]}
+    tracker.log_metrics(bounds, state.step)
 
-    tested = parts.dataset.splits["test"].take(rows)
+    tested = parts.dataset.splits[test.split].take(rows)
     say()
     for line in sample_predictions(tested["text"].to_pylist(), labels, probabilities, parts.dataset.label_names):
         say(line)
@@ -49,20 +51,23 @@ def report_results(
     for figure in sorted(figures.glob("*.png")):
         tracker.log_figure(figure)
 
-    table = _prediction_table(tested, parts.dataset.label_names, labels, predicted, probabilities)
-    pq.write_table(table, folder.path / "predictions.parquet")
-    tracker.log_file(folder.path / "predictions.parquet")
-    tracker.log_table(table, "predictions.json")
+    keep_predictions(parts, test.split, test.outputs, folder, tracker)
     return interval
 
 
-def _say_metrics(metrics: dict[str, float], interval: tuple[float, float], rows: int) -> None:
+def keep_predictions(parts: Parts, split: str, outputs: Outputs, folder: RunFolder, tracker: Tracker) -> None:
+    """Writes ``predictions.parquet`` (of an unlabelled split too) and hands it to the tracker, also as a table."""
+    table = _prediction_table(parts, split, outputs)
+    pq.write_table(table, folder.path / "predictions.parquet")
+    tracker.log_file(folder.path / "predictions.parquet")
+    tracker.log_table(table, "predictions.json")
+
+
+def _say_metrics(test: TestResult, interval: tuple[float, float]) -> None:
+    (low, high), rows, main = interval, len(test.outputs.rows), f"{test.split}/accuracy"
     say()
-    low, high = interval
-    say(
-        f"result     test/accuracy {metrics['test/accuracy']:.4f}  (95% interval {low:.4f} to {high:.4f}, {rows:,} rows)"
-    )
-    rest = [f"{name.removeprefix('test/')} {value:.4f}" for name, value in metrics.items() if name != "test/accuracy"]
+    say(f"result     {main} {test.metrics[main]:.4f}  (95% interval {low:.4f} to {high:.4f}, {rows:,} rows)")
+    rest = [f"{name.split('/')[1]} {value:.4f}" for name, value in test.metrics.items() if name != main]
     say(f"           {'  '.join(rest)}")
 
 
@@ -73,14 +78,14 @@ def _draw_history(state: LoopState, figures: Path) -> None:
         draw_learning_rate(rates, figures / "learning_rate.png")
 
 
-def _prediction_table(
-    tested: pa.Table, names: tuple[str, ...], labels: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray
-) -> pa.Table:
-    """The tested rows with label and prediction in words, its probability, and one column per class."""
-    in_words = np.array(names, dtype=object)
-    table = tested.drop_columns(["label"])
-    table = table.append_column("label", pa.array(in_words[labels]))
-    table = table.append_column("predicted", pa.array(in_words[predicted]))
+def _prediction_table(parts: Parts, split: str, outputs: Outputs) -> pa.Table:
+    """The rows with their label (where known) and prediction in words, its probability, and one column per class."""
+    names = parts.dataset.label_names
+    probabilities = parts.task.probabilities(outputs.logits)
+    in_words = np.array([*names, None], dtype=object)  # -1, an unknown label, is null
+    table = parts.dataset.splits[split].take(outputs.rows).drop_columns(["label"])
+    table = table.append_column("label", pa.array(in_words[outputs.labels], pa.string()))
+    table = table.append_column("predicted", pa.array(in_words[probabilities.argmax(axis=1)], pa.string()))
     table = table.append_column("probability", pa.array(probabilities.max(axis=1)))
     for index, name in enumerate(names):
         table = table.append_column(f"p_{name}", pa.array(probabilities[:, index]))

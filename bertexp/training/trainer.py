@@ -48,8 +48,9 @@ class Logger(Protocol):
 
 
 class TestResult(NamedTuple):
-    """``test/…`` metrics with the outputs that they come from."""
+    """Metrics as ``<split>/<name>``, with the outputs that they come from."""
 
+    split: str
     metrics: dict[str, float]
     outputs: Outputs
 
@@ -309,14 +310,14 @@ class Trainer:
         outputs = evaluate(module, data.eval_loader("val"), self._limit(self.config.limit_val_batches))
         return _with_prefix("val", module.metrics(outputs.labels, outputs.logits))
 
-    def test(self, module: FineTuningModule, data: Loaders) -> TestResult:
-        """Runs the test split and logs its metrics as ``test/<name>``."""
+    def test(self, module: FineTuningModule, data: Loaders, split: str = "test") -> TestResult:
+        """Runs a labelled split and logs its metrics as ``test/<name>`` (or ``<split>/<name>``)."""
         self._call("on_test_start")
-        outputs = self.predict(module, data, "test")
-        metrics = _with_prefix("test", module.metrics(outputs.labels, outputs.logits))
+        outputs = self.predict(module, data, split)
+        metrics = _with_prefix(split, module.metrics(outputs.labels, outputs.logits))
         self._log(metrics)
         self._call("on_test_end", metrics)
-        return TestResult(metrics, outputs)
+        return TestResult(split, metrics, outputs)
 
     def predict(self, module: FineTuningModule, data: Loaders, split: str = "test") -> Outputs:
         """Rows, labels and logits <float32>[rows, units] of ``split``, in its own row order."""

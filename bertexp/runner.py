@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config
 from bertexp.console import log_to, say
-from bertexp.plan import Plan, describe_plan, make_plan
+from bertexp.plan import describe_plan, make_plan
 from bertexp.record import RunRecord, RunResult
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def execute(config: Config, folder: Path, overrides: list[str], owns_process: bo
         say(describe_plan(plan, config, str(folder)))
         return None
     dataset = plan.dataset.load()
+    judged = dataset.judged_split  # raises before anything is spent where no row could judge the model
     plan.model.fetch()
     record = RunRecord(config, folder, overrides, dataset.fingerprint)
     with log_to(record.folder.log_file, redirect_stderr=owns_process), record:
@@ -45,7 +46,7 @@ def execute(config: Config, folder: Path, overrides: list[str], owns_process: bo
 
         parts = build_parts(config, plan, dataset)
         _look(config, parts, record)
-        return _train_and_ship(config, plan, parts, record)
+        return _train_and_ship(config, parts, judged, record)
 
 
 def _look(config: Config, parts: Parts, record: RunRecord) -> None:
@@ -66,9 +67,9 @@ def _look(config: Config, parts: Parts, record: RunRecord) -> None:
     record.tracker.log_dataset(dataset.name, dataset.splits, dataset.fingerprint, dataset.source)
 
 
-def _train_and_ship(config: Config, plan: Plan, parts: Parts, record: RunRecord) -> RunResult:
+def _train_and_ship(config: Config, parts: Parts, judged: str, record: RunRecord) -> RunResult:
     """Fits, tests the chosen checkpoint, reports, exports, verifies and logs the model."""
-    from bertexp.reports.results import report_results
+    from bertexp.reports.results import keep_predictions, report_results
     from bertexp.serving.shipping import ship
     from bertexp.serving.verify import Verifier
     from bertexp.training.callbacks import ProgressReport
@@ -81,8 +82,10 @@ def _train_and_ship(config: Config, plan: Plan, parts: Parts, record: RunRecord)
     state = trainer.fit(parts.module, parts.data, resume_from)
     verifier = Verifier() if config.export.enabled else None  # it imports TensorFlow beside the test
     try:
-        test = trainer.test(parts.module, parts.data)
+        test = trainer.test(parts.module, parts.data, judged)
         interval = report_results(parts, state, test, folder, tracker)
+        if "test" in parts.dataset.splits and judged != "test":
+            keep_predictions(parts, "test", trainer.predict(parts.module, parts.data, "test"), folder, tracker)
         exported = ship(config, parts, verifier, folder, tracker) if verifier else None
     finally:
         if verifier:
@@ -112,6 +115,6 @@ def _say_farewell(record: RunRecord, parts: Parts, exported: bool) -> None:
         uri = f" tracking.uri={record.config.tracking.uri}" if record.config.tracking.uri else ""
         say(f"see it     python -m bertexp ui{where}{uri}")
     if exported:
-        example = ' "first text" "second text" --pair' if parts.dataset.has_pair else ' "your text"'
+        example = ' "first text" "second text"' if parts.dataset.has_pair else ' "your text"'
         say(f"use it     python -m bertexp predict {record.folder.shown}{example}")
     say(f"repeat it  {record.command}")
