@@ -40,8 +40,7 @@ def train(composed: DictConfig) -> float | None:
         _failures.append(error)
         return None
     finally:
-        with contextlib.suppress(OSError):
-            os.removedirs(folder)  # Hydra made it; a run that wrote nothing leaves nothing
+        _remove_if_empty(folder)
     return result.objective if result else None
 
 
@@ -68,6 +67,14 @@ def main() -> None:
         _leave(explain(error), 2)
     except KeyboardInterrupt:
         _leave("stopped", 130)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Hydra makes the run folder before anything is checked; a run that wrote nothing leaves nothing."""
+    made = [folder, folder.parent, folder.parent.parent] if folder.parent.name == "runs" else [folder]
+    with contextlib.suppress(OSError):  # not empty
+        for path in made:
+            path.rmdir()
 
 
 def _leave(sentence: str, status: int) -> None:
