@@ -1,0 +1,48 @@
+"""Batch order: whole, repeatable, resumable, and with little padding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from toy import ToyData
+
+from bertexp.data.batches import make_eval_order, make_train_order
+
+LENGTHS = np.random.default_rng(0).integers(5, 128, 1000).astype(np.int32)
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_an_epoch_holds_every_row_once_and_depends_on_seed_and_epoch_alone(grouped):
+    order = make_train_order(LENGTHS, 32, seed=1, epoch=0, group_by_length=grouped)
+    assert sorted(np.concatenate(order)) == list(range(1000))
+    assert [len(batch) for batch in order].count(32) == 31
+    again = make_train_order(LENGTHS, 32, seed=1, epoch=0, group_by_length=grouped)
+    assert all((a == b).all() for a, b in zip(order, again, strict=True))
+    for seed, epoch in ((2, 0), (1, 1)):
+        other = make_train_order(LENGTHS, 32, seed, epoch, grouped)
+        assert any(len(a) != len(b) or (a != b).any() for a, b in zip(order, other, strict=True))
+
+
+def padded_pieces(order: list[np.ndarray]) -> int:
+    return sum(LENGTHS[rows].max() * len(rows) for rows in order)
+
+
+def test_grouping_by_length_leaves_little_padding_and_mixes_lengths_over_time():
+    grouped = make_train_order(LENGTHS, 32, 1, 0)
+    assert padded_pieces(grouped) < 1.08 * LENGTHS.sum()
+    assert padded_pieces(make_train_order(LENGTHS, 32, 1, 0, group_by_length=False)) > 1.7 * LENGTHS.sum()
+    widths = [LENGTHS[rows].max() for rows in grouped]
+    assert abs(np.corrcoef(widths, np.arange(len(widths)))[0, 1]) < 0.5
+
+
+def test_evaluation_goes_from_long_to_short():
+    widths = [LENGTHS[rows].max() for rows in make_eval_order(LENGTHS, 64)]
+    assert widths == sorted(widths, reverse=True)
+
+
+def test_a_loader_continues_inside_an_epoch():
+    loader = ToyData().train_loader()
+    whole = [labels.numpy() for _, labels in loader.epoch(3)]
+    rest = [labels.numpy() for _, labels in loader.epoch(3, start=5)]
+    assert len(whole) == len(loader) == 8
+    assert all((a == b).all() for a, b in zip(whole[5:], rest, strict=True))
