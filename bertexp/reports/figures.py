@@ -254,7 +254,7 @@ def _draw_box(axes: Axes, row: LayerRow, top: float) -> None:
     axes.text(0.16, top + BOX_HEIGHT * 0.72, row.detail, fontsize=8.5, color=INK, va="center")
     axes.text(
         BOX_WIDTH - 0.26,
-        top + BOX_HEIGHT * 0.34,
+        top + BOX_HEIGHT * (0.34 if row.detail else 0.5),
         row.shape,
         fontsize=9,
         color=INK,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -23,6 +22,7 @@ PARAMS_PER_CALL = 100  # MLflow's limits
 PARAM_LENGTH = 6000
 TABLE_ROWS = 1000  # what a browser shows with ease; the parquet file has them all
 STATUS = {"completed": "FINISHED", "pruned": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows training pages, not chat traces
 SYSTEM_TAGS = {"user": "mlflow.user", "command": "mlflow.source.name", "git.commit": "mlflow.source.git.commit"}
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class MlflowTracker:
         self._resume_run_id = resume_run_id
         self._known: set[tuple[str, int]] = set()  # points that a resumed run brought along
         self._latest: dict[str, Point] = {}
+        self._datasets: dict[str, tuple[str, str]] = {}  # by split: name and digest
         self._late: list[Callable[[], object]] = []  # what the store did not take yet, in order
         self._warned = False
 
@@ -54,10 +55,9 @@ class MlflowTracker:
         self._client = open_store(self.uri)
         with must_answer(self.uri):
             run = self._reopen_run() if self._resume_run_id else self._create_run()
-            self.run_id = run.info.run_id
+            self.run_id, self._outbox = run.info.run_id, Outbox(self._send, self._warn)
             self._log_params(params, run)
             self._set_tags({"mlflow.source.type": "LOCAL", **{SYSTEM_TAGS.get(k, k): v for k, v in tags.items()}})
-        self._outbox = Outbox(self._send, self._warn)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """See ``Tracker.log_metrics``; takes microseconds, a thread does the sending."""
@@ -70,6 +70,7 @@ class MlflowTracker:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         kind, place = ("http", {"url": source}) if source.startswith("http") else ("local", {"uri": source})
+        self._datasets = {split: (f"{name}-{split}", fingerprint) for split in split_tables}
         inputs = [
             DatasetInput(
                 Dataset(
@@ -125,8 +126,14 @@ class MlflowTracker:
         input_columns: Sequence[str],
         pip_requirements: Sequence[str],
     ) -> None:
-        """See ``Tracker.log_model``; loads as ``runs:/<run id>/model`` and carries the run's latest metrics."""
-        self._deliver(lambda: self._create_model(Path(folder), Path(loader_file), input_columns, pip_requirements))
+        """See ``Tracker.log_model``; loads as ``runs:/<run id>/model`` and carries the latest val/ and test/ metrics."""
+        from bertexp.tracking.mlflow_model import SavedModelFiles, create_model
+
+        files = SavedModelFiles(Path(folder), Path(loader_file), tuple(input_columns), tuple(pip_requirements))
+        results = [point for key, point in self._latest.items() if key.startswith(("val/", "test/"))]
+        self._deliver(
+            lambda: create_model(self._client, self.run_id, files, results, self._datasets, self._outputs_dir)
+        )
 
     def flush(self) -> None:
         """See ``Tracker.flush``."""
@@ -160,7 +167,7 @@ class MlflowTracker:
                 None if self.uri.startswith(("http", "databricks")) else artifacts_folder(self._outputs_dir).as_uri()
             )
             try:
-                experiment_id = self._client.create_experiment(self._experiment, artifact_location=place)
+                experiment_id = self._client.create_experiment(self._experiment, place, EXPERIMENT_TAGS)
             except MlflowException:  # another run was first
                 experiment = self._client.get_experiment_by_name(self._experiment)
                 if experiment is None:
@@ -215,43 +222,6 @@ class MlflowTracker:
         from mlflow.entities import Metric
 
         metrics = [Metric(point.key, point.value, point.timestamp_ms, point.step) for point in points]
-        self._client.log_batch(self.run_id, metrics=metrics)
-
-    def _create_model(
-        self, folder: Path, loader_file: Path, input_columns: Sequence[str], pip_requirements: Sequence[str]
-    ) -> None:
-        """Does what ``Model.log`` does, without its active run and its detour over the global address."""
-        from mlflow.entities import LoggedModelOutput, Metric
-        from mlflow.models import Model
-
-        from bertexp.tracking.mlflow_model import write_model
-
-        run = self._client.get_run(self.run_id)
-        logged = self._client.create_logged_model(
-            run.info.experiment_id,
-            name="model",
-            source_run_id=self.run_id,
-            params=run.data.params,
-            model_type="bertexp",
-        )
-        try:
-            with tempfile.TemporaryDirectory(dir=self._outputs_dir) as scratch:
-                description = Model(
-                    artifact_path=logged.artifact_location,
-                    model_uuid=logged.model_id,
-                    model_id=logged.model_id,
-                    run_id=self.run_id,
-                )
-                target = Path(scratch, "model")
-                write_model(target, description, folder, loader_file, input_columns, pip_requirements)
-                self._client.log_model_artifacts(logged.model_id, str(target))
-        except BaseException:
-            self._client.finalize_logged_model(logged.model_id, "FAILED")
-            raise
-        self._client.finalize_logged_model(logged.model_id, "READY")
-        step = max((point.step for point in self._latest.values()), default=0)
-        self._client.log_outputs(self.run_id, [LoggedModelOutput(logged.model_id, step=step)])
-        metrics = [Metric(p.key, p.value, p.timestamp_ms, p.step, logged.model_id) for p in self._latest.values()]
         self._client.log_batch(self.run_id, metrics=metrics)
 
     def _deliver(self, action: Callable[[], object]) -> None:

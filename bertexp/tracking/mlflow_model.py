@@ -2,53 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow.pyfunc
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelOutput, Metric
 from mlflow.models import Model
 from mlflow.models.signature import ModelSignature
 from mlflow.types import ColSpec, Schema
-from mlflow.types.schema import Array, DataType
+
+from bertexp.tracking.outbox import Point
 
 EXAMPLES = {"text": "a quiet film that stays with you", "text_pair": "the film is quiet and hard to forget"}
 
 
-def make_signature(input_columns: Sequence[str]) -> ModelSignature:
-    """One string per input column in; the label, its probability and the probabilities of all classes out."""
+def make_signature(input_columns: Sequence[str], label_names: Sequence[str]) -> ModelSignature:
+    """One string per input column in; the label, its probability and one probability per class out.
+
+    Named inputs, for then MLflow's server takes texts as ``instances`` (strings, ``{"text": "a"}``, ``{"text": ["a"]}``),
+    ``inputs``, ``dataframe_split`` and ``dataframe_records``; in Python a table or a list of such dicts is given.
+    """
+    numbers = ["probability", *(f"p_{name}" for name in label_names)]
     return ModelSignature(
         inputs=Schema([ColSpec("string", name) for name in input_columns]),
-        outputs=Schema(
-            [
-                ColSpec("string", "label"),
-                ColSpec("double", "probability"),
-                ColSpec(Array(DataType.double), "probabilities"),
-            ]
-        ),
+        outputs=Schema([ColSpec("string", "label"), *(ColSpec("double", name) for name in numbers)]),
     )
 
 
-def write_model(
-    target: Path,
-    model: Model,
-    saved_model: Path,
-    loader_file: Path,
-    input_columns: Sequence[str],
-    pip_requirements: Sequence[str],
+@dataclass(frozen=True)
+class SavedModelFiles:
+    """What a logged model is made of."""
+
+    folder: Path  # the SavedModel, with its bertexp.json
+    loader_file: Path  # the one module that reads it back, with `_load_pyfunc(path)`
+    input_columns: tuple[str, ...]
+    pip_requirements: tuple[str, ...]
+
+
+def create_model(
+    client: MlflowClient,
+    run_id: str,
+    files: SavedModelFiles,
+    results: Sequence[Point],
+    datasets: Mapping[str, tuple[str, str]],
+    scratch_dir: Path,
 ) -> None:
-    """Writes ``target``: MLmodel, requirements, ``data/`` (the SavedModel) and ``code/`` (its loader).
+    """Makes the run's logged model, named ``model``.
+
+    Does what ``Model.log`` does, without its active run and its detour over the global address.
+
+    Args:
+        results: metric points of the run that are this model's.
+        datasets: name and digest of the data by split, for the metrics measured on it.
+        scratch_dir: where the model is put together; it may not fit into /tmp.
+    """
+    run = client.get_run(run_id)
+    logged = client.create_logged_model(
+        run.info.experiment_id, name="model", source_run_id=run_id, params=run.data.params, model_type="bertexp"
+    )
+    description = Model(logged.artifact_location, run_id, model_uuid=logged.model_id, model_id=logged.model_id)
+    try:
+        with tempfile.TemporaryDirectory(dir=scratch_dir) as scratch:
+            _write_model(Path(scratch, "model"), description, files)
+            client.log_model_artifacts(logged.model_id, str(Path(scratch, "model")))
+    except BaseException:
+        client.finalize_logged_model(logged.model_id, "FAILED")
+        raise
+    client.finalize_logged_model(logged.model_id, "READY")
+    step = max((point.step for point in results), default=0)
+    client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=step)])
+    # the run's own points once more (MLflow keeps one of each), now said to be the model's, on that data
+    metrics = [
+        Metric(
+            p.key, p.value, p.timestamp_ms, p.step, logged.model_id, *datasets.get(p.key.split("/")[0], (None, None))
+        )
+        for p in results
+    ]
+    client.log_batch(run_id, metrics=metrics)
+
+
+def _write_model(target: Path, model: Model, files: SavedModelFiles) -> None:
+    """Writes ``target``: MLmodel, requirements, ``data/`` (the SavedModel) and ``code/`` (the loader).
 
     The requirements are taken as given: MLflow would else find them out in a subprocess that imports TensorFlow.
     """
     import pandas as pd
 
+    about = json.loads((files.folder / "bertexp.json").read_text(encoding="utf-8"))
     mlflow.pyfunc.save_model(
         path=str(target),
         mlflow_model=model,
-        loader_module=loader_file.stem,
-        code_paths=[str(loader_file)],
-        data_path=str(saved_model),
-        pip_requirements=list(pip_requirements),
-        signature=make_signature(input_columns),
-        input_example=pd.DataFrame([{name: EXAMPLES[name] for name in input_columns}]),
+        loader_module=files.loader_file.stem,
+        code_paths=[str(files.loader_file)],
+        data_path=str(files.folder),
+        pip_requirements=list(files.pip_requirements),
+        signature=make_signature(files.input_columns, about["label_names"]),
+        input_example=pd.DataFrame([{name: EXAMPLES[name] for name in files.input_columns}]),
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DATABASE_SERVERS = ("postgresql", "mysql")
 CONNECT_SECONDS = 5
 _CHATTERS = ("mlflow", "alembic", "sqlalchemy.engine", "huey")
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -84,7 +84,7 @@ def open_store(uri: str) -> MlflowClient:
     Raises:
         TrackingError: it cannot be reached, created, read or written.
     """
-    for name, value in _ENVIRONMENT.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)  # read by MLflow when it is imported
     from mlflow import MlflowClient
 
