@@ -83,6 +83,15 @@ class BertEncoder(BertEncoderV2):
         return {"sequence_output": sequence, "pooled_output": tf.cast(pooled, tf.float32)}
 
     @property
+    def output_range(self) -> int | None:
+        """1 where the last layer computes only [CLS], else None."""
+        return self._output_range
+
+    @output_range.setter
+    def output_range(self, value: int | None) -> None:
+        self._output_range = self._config["output_range"] = value
+
+    @property
     def hidden_size(self) -> int:
         return self._config["hidden_size"]
 
@@ -103,7 +112,7 @@ class BertEncoder(BertEncoderV2):
         types = tf.one_hot(inputs["input_type_ids"], self._config["type_vocab_size"], dtype=self.compute_dtype)
         types = tf.matmul(types, self._type_embedding_layer.embeddings)
         x = tf.reshape(words + types + positions, [-1, self.hidden_size])
-        return dropout(_normalize(self._embedding_norm_layer, x), self._config["output_dropout"], _site(seed, 0))
+        return dropout(_normalize(self._embedding_norm_layer, x, seed), self._config["output_dropout"], _site(seed, 0))
 
     def _transform(self, layer, attend, x, mask, shape, site, seed) -> tf.Tensor:
         """One post-norm transformer layer: <float32>[batch * seq, hidden] -> the same (or [batch, hidden])."""
@@ -112,12 +121,12 @@ class BertEncoder(BertEncoderV2):
         output = layer._attention_layer._output_dense
         attended = _dense(context, tf.reshape(output.kernel, [self.hidden_size, self.hidden_size]), output.bias)
         attended = dropout(attended, rate, _site(seed, site + 1))
-        x = _normalize(layer._attention_layer_norm, rows + tf.cast(attended, tf.float32))
+        x = _normalize(layer._attention_layer_norm, rows + tf.cast(attended, tf.float32), seed)
         inner = _dense(self._cast(x), layer._intermediate_dense.kernel, layer._intermediate_dense.bias)
         inner = self._cast(layer._intermediate_activation_layer.activation(tf.cast(inner, tf.float32)))
         inner = _dense(inner, layer._output_dense.kernel, layer._output_dense.bias)
         inner = dropout(inner, rate, _site(seed, site + 2))
-        return _normalize(layer._output_layer_norm, x + tf.cast(inner, tf.float32))
+        return _normalize(layer._output_layer_norm, x + tf.cast(inner, tf.float32), seed)
 
     def _attend(self, attention, x, mask, shape, seed) -> tuple[tf.Tensor, tf.Tensor]:
         """Every position attends to every position: residual rows and context, both [batch * seq, hidden]."""
@@ -196,8 +205,9 @@ def _dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     return tf.nn.bias_add(tf.matmul(x, kernel), bias)
 
 
-def _normalize(layer: tf_keras.layers.LayerNormalization, x: tf.Tensor) -> tf.Tensor:
-    return layer_norm(x, layer.gamma, layer.beta, layer.epsilon)
+def _normalize(layer: tf_keras.layers.LayerNormalization, x: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+    """Keras's operations in inference, for TensorFlow fuses them and an exported graph holds no gradient of ours."""
+    return layer(x[None])[0] if seed is None else layer_norm(x, layer.gamma, layer.beta, layer.epsilon)
 
 
 def _scale(attention: tf_keras.layers.MultiHeadAttention) -> float:

@@ -9,9 +9,15 @@ from pathlib import Path
 from bertexp.errors import WeightsError
 from bertexp.models.architecture import BertArchitecture
 
+FILES = {  # what a folder of each kind must hold
+    "huggingface": ("config.json", "model.safetensors", "vocab.txt"),
+    "google": ("bert_config.json", "*.index", "*.data-*", "vocab.txt"),
+    "tfhub": ("saved_model.pb", "variables"),
+}
+_NAMED = {"gelu_erf": "gelu_erf", "gelu_tanh": "gelu_tanh", "relu": "relu"}
 _ACTIVATIONS = {
-    "google": {"gelu": "gelu_tanh", "relu": "relu"},  # Google's code computes the tanh approximation
-    "huggingface": {"gelu": "gelu_erf", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu"},
+    "google": _NAMED | {"gelu": "gelu_tanh"},  # Google's code computes the tanh approximation under that name
+    "huggingface": _NAMED | {"gelu": "gelu_erf", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh"},
 }
 
 

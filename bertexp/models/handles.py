@@ -13,6 +13,7 @@ from bertexp.models.architecture import BertArchitecture
 
 _HUB = "https://tfhub.dev/"
 _VOCAB_SIZES = (("multi_cased", 119547), ("uncased", 30522), ("cased", 28996))
+_ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")
 _SMALL_LAYERS, _SMALL_SIZES = (2, 4, 6, 8, 10, 12), (128, 256, 512, 768)
 
 
@@ -33,7 +34,7 @@ def file_identity(path: Path) -> str:
 
 
 def hub_handle(path: str) -> str | None:
-    """Returns the full TF-Hub handle of an address or of the short form publisher/…/version; None for a path on disk."""
+    """Returns the full TF-Hub handle of an address or of the short form publisher/…/version; None for anything else."""
     if is_address(path):
         return path
     if not Path(path).exists() and re.fullmatch(r"[\w-]+(/[\w.-]+)+/\d+", path):
@@ -43,7 +44,7 @@ def hub_handle(path: str) -> str | None:
 
 def compressed_address(handle: str) -> str:
     """Returns the address of a handle's archive (TF-Hub's hosting protocol), or the handle where it is an archive."""
-    if handle.endswith((".tar.gz", ".tgz", ".tar", ".zip")) or handle.startswith("gs://"):
+    if handle.endswith(_ARCHIVES) or handle.startswith("gs://"):
         return handle
     return f"{handle}{'&' if '?' in handle else '?'}tf-hub-format=compressed"
 
@@ -58,9 +59,9 @@ def hub_folder(handle: str, cache: Path) -> Path:
 
 
 def huggingface_address(path: str) -> str | None:
-    """Returns the address of a repository given as owner/name or as an address; None for a path on disk."""
+    """Returns the address of a repository given as owner/name or as an address; None for anything else."""
     if is_address(path):
-        return path.rstrip("/")
+        return None if path.endswith(_ARCHIVES) else path.rstrip("/")
     if Path(path).exists() or not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", path) or Path(path).parent.is_dir():
         return None
     return f"{os.environ.get('HF_ENDPOINT', 'https://huggingface.co').rstrip('/')}/{path}"

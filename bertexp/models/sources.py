@@ -10,10 +10,15 @@ from bertexp.config.schema import ModelConfig, TrainableConfig
 from bertexp.errors import ConfigError, NetworkError, WeightsError
 from bertexp.models import handles
 from bertexp.models.architecture import BertArchitecture
-from bertexp.models.folders import looks_lowercase, read_architecture, read_lowercase, read_vocab, require_files
+from bertexp.models.folders import (
+    FILES,
+    looks_lowercase,
+    read_architecture,
+    read_lowercase,
+    read_vocab,
+    require_files,
+)
 
-_HUGGINGFACE_FILES = ("config.json", "model.safetensors", "vocab.txt")
-GOOGLE_FILES = ("bert_config.json", "*.index", "*.data-*", "vocab.txt")
 _WAYS = {
     "tfhub": "a TF-Hub handle, or a SavedModel's folder or .tar.gz archive",
     "google": "the folder, archive or address of a Google checkpoint",
@@ -29,22 +34,27 @@ class Download:
     target: Path  # the file, or the folder that the archive is unpacked into
     unpack: bool = False
     optional: bool = False  # a repository may lack it
+    unless: Path | None = None  # not needed where this file is
+
+    @property
+    def done(self) -> bool:
+        return self.target.exists() or (self.unless is not None and self.unless.exists())
 
     def fetch(self) -> None:
-        """Brings the target; does nothing where it is there."""
-        if self.target.exists():
+        """Brings the target where it is not there."""
+        if self.done:
             return
-        if not self.unpack:
-            try:
-                downloads.fetch(self.url, self.target)
-            except NetworkError as error:
-                if not (self.optional and "HTTP 404" in str(error)):
-                    raise
+        if self.unpack:
+            archive = self.target.with_name(f"{self.target.name}.archive")
+            downloads.fetch(self.url, archive)
+            downloads.extract(archive, self.target)
+            archive.unlink()
             return
-        archive = self.target.with_name(self.target.name + ".archive")
-        downloads.fetch(self.url, archive)
-        downloads.extract(archive, self.target)
-        archive.unlink()
+        try:
+            downloads.fetch(self.url, self.target)
+        except NetworkError as error:
+            if not (self.optional and "HTTP 404" in str(error)):
+                raise
 
 
 @dataclass(frozen=True)
@@ -54,17 +64,24 @@ class ModelSource:
     kind: str  # tfhub | google | huggingface | random
     description: str
     folder: str | None = None  # of the weights; complete after fetch()
-    preprocessor: str | None = None  # tfhub: folder of the preprocessing SavedModel; complete after fetch()
+    downloads: tuple[Download, ...] = ()
+    archive: str | None = None  # on disk, to unpack into `folder`
+    preprocessor: str | None = None  # tfhub: folder of the preprocessing SavedModel, where one is needed
     architecture: BertArchitecture | None = None  # where it can be known now
     vocab_file: str | None = None
     lowercase: bool | None = None
-    downloads: tuple[Download, ...] = ()
-    archives: tuple[tuple[str, str], ...] = ()  # (archive on disk, folder to unpack it into)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the weights lie in `folder` now."""
+        return self.folder is not None and Path(self.folder).is_dir() and not self.urls
 
     @property
     def urls(self) -> tuple[str, ...]:
         """Addresses that are needed and not cached."""
-        return tuple(item.url for item in self.downloads if not item.target.exists() and not item.optional)
+        unsure = self.archive is not None and not Path(self.folder).exists()  # what the archive brings is not known yet
+        needed = (item for item in self.downloads if not item.done and not item.optional)
+        return tuple(item.url for item in needed if not (unsure and item.unless))
 
     def fetch(self) -> None:
         """Downloads and unpacks what is not in the cache.
@@ -73,10 +90,10 @@ class ModelSource:
           NetworkError: an address cannot be fetched.
           DataError: an archive is broken.
         """
+        if self.archive is not None:
+            downloads.extract(self.archive, self.folder)
         for item in self.downloads:
             item.fetch()
-        for archive, folder in self.archives:
-            downloads.extract(archive, folder)
 
 
 def locate_model(config: ModelConfig, cache_dir: str) -> ModelSource:
@@ -174,56 +191,60 @@ def _locate_huggingface(config: ModelConfig, cache: Path) -> ModelSource:
     path = _given_path(config, config.huggingface_repo)
     base = handles.huggingface_address(path)
     if base is None:
-        folder = require_files(_existing(path, config), _HUGGINGFACE_FILES)
-        return _with_files(ModelSource("huggingface", str(folder), str(folder)), config)
+        return _read_folder(_locate_place("huggingface", path, cache), config)
     folder = cache / "huggingface" / handles.folder_name(base)
-    files = tuple(Download(f"{base}/resolve/main/{name}", folder / name) for name in _HUGGINGFACE_FILES)
-    optional = Download(f"{base}/resolve/main/tokenizer_config.json", folder / "tokenizer_config.json", optional=True)
-    return _with_files(ModelSource("huggingface", base, str(folder), downloads=(*files, optional)), config)
+    wanted = [Download(f"{base}/resolve/main/{name}", folder / name) for name in FILES["huggingface"]]
+    name = "tokenizer_config.json"
+    wanted.append(Download(f"{base}/resolve/main/{name}", folder / name, optional=True))
+    return _read_folder(ModelSource("huggingface", base, str(folder), tuple(wanted)), config)
 
 
 def _locate_google(config: ModelConfig, cache: Path) -> ModelSource:
     path = _given_path(config, handles.fill_template(config.google_checkpoint, config))
-    if handles.is_address(path):
-        folder = cache / "google" / handles.folder_name(path)
-        wanted = (Download(path, folder, unpack=True),)
-        source = ModelSource("google", path, str(folder), downloads=wanted)
-    elif (place := _existing(path, config)).is_file():
-        folder = cache / "google" / handles.folder_name(handles.file_identity(place))
-        source = ModelSource("google", path, str(folder), archives=((str(place), str(folder)),))
-    else:
-        source = ModelSource("google", path, path)
-    if source.urls or not Path(source.folder).is_dir():
-        return replace(source, architecture=handles.architecture_in_name(path))
-    return _with_files(replace(source, folder=str(require_files(Path(source.folder), GOOGLE_FILES))), config)
+    return _read_folder(_locate_place("google", path, cache), config)
 
 
 def _locate_tfhub(config: ModelConfig, cache: Path) -> ModelSource:
     path = _given_path(config, handles.fill_template(config.tfhub_handle, config))
-    encoder = _locate_saved_model(path, config, cache)
-    folder, urls, archives = encoder
-    architecture = handles.architecture_in_name(path)
-    source = ModelSource("tfhub", path, folder, None, architecture, config.vocab_file, config.lowercase, urls, archives)
+    source = _locate_place("tfhub", path, cache)
+    if source.complete:
+        source = replace(source, folder=str(require_files(Path(source.folder), FILES["tfhub"])))
+    source = replace(
+        source,
+        architecture=handles.architecture_in_name(path),
+        vocab_file=config.vocab_file,
+        lowercase=config.lowercase,
+    )
     if config.vocab_file is not None or config.tfhub_preprocess is None:
         return source
-    own_vocab = Path(folder, "assets", "vocab.txt").is_file()
-    preprocessor, more_urls, more_archives = _locate_saved_model(config.tfhub_preprocess, config, cache)
-    if own_vocab and any(not item.target.exists() for item in more_urls):
-        return source  # nothing need be fetched for what the encoder brings itself
-    return replace(source, preprocessor=preprocessor, downloads=urls + more_urls, archives=archives + more_archives)
+    preprocessor = _locate_place("tfhub", config.tfhub_preprocess, cache, "model.tfhub_preprocess")
+    if preprocessor.archive is not None:
+        downloads.extract(preprocessor.archive, preprocessor.folder)  # half a megabyte
+    own_vocab = None if handles.hub_handle(path) else Path(source.folder, "assets", "vocab.txt")
+    more = tuple(replace(item, unless=own_vocab) for item in preprocessor.downloads)
+    return replace(source, preprocessor=preprocessor.folder, downloads=source.downloads + more)
 
 
-def _locate_saved_model(path: str, config: ModelConfig, cache: Path):
-    """Returns the folder of a SavedModel, what to download and what to unpack for it."""
-    handle = handles.hub_handle(path)
+def _locate_place(kind: str, path: str, cache: Path, setting: str = "model.path") -> ModelSource:
+    """Finds an address, an archive, a folder or a file in one.
+
+    Raises:
+      WeightsError: nothing lies there.
+    """
+    handle = handles.hub_handle(path) if kind == "tfhub" else path if handles.is_address(path) else None
     if handle is not None:
-        folder = handles.hub_folder(handle, cache / "tfhub")
-        return str(folder), (Download(handles.compressed_address(handle), folder, unpack=True),), ()
-    place = _existing(path, config)
-    if place.is_file():
-        folder = cache / "tfhub" / handles.folder_name(handles.file_identity(place))
-        return str(folder), (), ((str(place), str(folder)),)
-    return str(require_files(place, ("saved_model.pb", "variables"))), (), ()
+        folder = handles.hub_folder(handle, cache / kind)
+        url = handles.compressed_address(handle) if kind == "tfhub" else handle
+        return ModelSource(kind, handle, str(folder), (Download(url, folder, unpack=True),))
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise WeightsError(f"{setting}={path} does not exist; give {_WAYS[kind]}")
+    if place.is_file() and place.suffix in (".safetensors", ".index", ".json", ".pb"):
+        place = place.parent
+    if place.is_dir():
+        return ModelSource(kind, str(place), str(place))
+    folder = cache / kind / handles.folder_name(handles.file_identity(place))
+    return ModelSource(kind, str(place), str(folder), archive=str(place))
 
 
 def _given_path(config: ModelConfig, default: str | None) -> str:
@@ -233,20 +254,15 @@ def _given_path(config: ModelConfig, default: str | None) -> str:
     return path
 
 
-def _existing(path: str, config: ModelConfig) -> Path:
-    place = Path(path).expanduser()
-    if not place.exists():
-        raise WeightsError(f"model.path={path} does not exist; give {_WAYS[config.source]}")
-    return place
-
-
-def _with_files(source: ModelSource, config: ModelConfig) -> ModelSource:
-    """Adds what the small files of a complete folder say."""
-    if source.urls:
-        return source
+def _read_folder(source: ModelSource, config: ModelConfig) -> ModelSource:
+    """Adds what the small files of a folder say, or what the name does where the folder is not there yet."""
+    if not source.complete:
+        return replace(source, architecture=handles.architecture_in_name(source.description))
+    folder = str(require_files(Path(source.folder), FILES[source.kind]))
     return replace(
         source,
-        architecture=read_architecture(source.folder, source.kind),
-        vocab_file=config.vocab_file or str(Path(source.folder, "vocab.txt")),
-        lowercase=read_lowercase(source.folder) if config.lowercase is None else config.lowercase,
+        folder=folder,
+        architecture=read_architecture(folder, source.kind),
+        vocab_file=config.vocab_file or str(Path(folder, "vocab.txt")),
+        lowercase=read_lowercase(folder) if config.lowercase is None else config.lowercase,
     )

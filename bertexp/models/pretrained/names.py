@@ -14,7 +14,7 @@ from bertexp.models.encoders import BertEncoder
 
 # Heads of pretraining, optimizer state and counters: left over in any encoder, and no sign of a mistake.
 _HARMLESS = re.compile(
-    r"^cls[/.]|adam|global_step|position_ids|save_counter|_CHECKPOINTABLE_OBJECT_GRAPH|masked_lm|next_sentence|\bmlm\b"
+    r"^cls[/.]|adam|Adam|optimizer|global_step|position_ids|save_counter|_CHECKPOINTABLE_OBJECT_GRAPH|masked_lm|next_sentence|\bmlm\b"
 )
 
 
@@ -48,6 +48,23 @@ def named_variables(encoder: BertEncoder) -> dict[str, tf.Variable]:
     named["bert/pooler/dense/kernel"] = encoder.pooler_layer.kernel
     named["bert/pooler/dense/bias"] = encoder.pooler_layer.bias
     return named
+
+
+def is_harmless(name: str) -> bool:
+    """Whether a left-over variable belongs to a head of pretraining, an optimizer or a counter."""
+    return _HARMLESS.search(name) is not None
+
+
+def flatten(name: str, value: np.ndarray) -> np.ndarray:
+    """Gives Google's shape to an attention weight that keeps heads apart.
+
+    Args:
+      name: Google's.
+      value: <float>[hidden, heads, size], [heads, size, hidden] (output), [heads, size] (bias), or flat already.
+    """
+    if value.ndim == 3:
+        return value.reshape(-1, value.shape[-1]) if "attention/output" in name else value.reshape(len(value), -1)
+    return value.reshape(-1) if name.endswith("bias") else value
 
 
 def flat_shape(variable: tf.Variable) -> tuple[int, ...]:
@@ -98,7 +115,7 @@ def assign_weights(
             variable.assign(np.asarray(weights[name], np.float32).reshape(variable.shape))
             matched += 1
     unused = sorted(name for name in weights if name not in wanted)
-    harmless = [name for name in unused if _HARMLESS.search(name)]
+    harmless = [name for name in unused if is_harmless(name)]
     left_over = [name for name in unused if name not in harmless]
     return {"matched": matched, "variables": len(wanted), "harmless": harmless, "left_over": left_over}
 

@@ -1,1 +1,221 @@
-"""Weights from a TF-Hub SavedModel."""
+"""Encoders from TF-Hub SavedModels: a BERT becomes native layers, anything else stays a hub.KerasLayer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_hub as hub
+import tensorflow_text  # noqa: F401  registers the operations of preprocessing models
+import tf_keras
+
+from bertexp.config.schema import ModelConfig
+from bertexp.errors import WeightsError
+from bertexp.models.architecture import BertArchitecture
+from bertexp.models.encoders import BertEncoder, make_encoder
+from bertexp.models.folders import FILES, looks_lowercase, read_vocab, require_files
+from bertexp.models.pretrained.loaded import LoadedEncoder
+from bertexp.models.pretrained.names import assign_weights, flatten, is_harmless
+from bertexp.models.sources import ModelSource, fit_architecture
+
+_TOLERANCE = 1e-4  # largest difference between a SavedModel's outputs and those of the native layers
+_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+_PLACES = (  # Model Garden's variable names, from 2019 on: Google's names
+    (r"word_embeddings/embeddings", "embeddings/word_embeddings"),
+    (
+        r"position_embedding/(position_)?embeddings|embedding_postprocessor/position_embeddings",
+        "embeddings/position_embeddings",
+    ),
+    (r"type_embeddings/embeddings|embedding_postprocessor/type_embeddings", "embeddings/token_type_embeddings"),
+    (r"(embeddings|embedding_postprocessor)/layer_norm", "embeddings/LayerNorm"),
+    (r"layer_(\d+)/self_attention/(query|key|value)", r"encoder/layer_\1/attention/self/\2"),
+    (r"layer_(\d+)/self_attention(?:/attention)?_output", r"encoder/layer_\1/attention/output/dense"),
+    (r"layer_(\d+)/self_attention_layer_norm", r"encoder/layer_\1/attention/output/LayerNorm"),
+    (r"layer_(\d+)/intermediate", r"encoder/layer_\1/intermediate/dense"),
+    (r"layer_(\d+)/output", r"encoder/layer_\1/output/dense"),
+    (r"layer_(\d+)/output_layer_norm", r"encoder/layer_\1/output/LayerNorm"),
+    (r"pooler_transform", "pooler/dense"),
+)
+
+
+class HubEncoder(tf_keras.layers.Layer):
+    """A SavedModel of unknown architecture behind the encoders' call.
+
+    Its dropout, if it has one, is its own: `dropout_seed` is not used.
+
+    Args:
+      folder: of the SavedModel.
+      as_dict: whether it is called with a dict; else with the list [ids, mask, type ids].
+    """
+
+    def __init__(self, folder: str, as_dict: bool):
+        super().__init__(name="encoder")
+        self.layer = hub.KerasLayer(folder, trainable=True, name="saved_model")
+        self._as_dict = as_dict
+
+    def call(
+        self, inputs: Mapping[str, tf.Tensor], training: bool = False, dropout_seed: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Returns sequence_output <float32>[batch, seq, hidden] and pooled_output <float32>[batch, hidden]."""
+        return _call(lambda given: self.layer(given, training=training), inputs, self._as_dict)
+
+
+def load(source: ModelSource, config: ModelConfig, seed: int, output_range: int | None) -> LoadedEncoder:
+    """Loads a SavedModel that takes word ids, mask and type ids.
+
+    Raises:
+      WeightsError: it takes something else, or no vocabulary comes with it.
+    """
+    folder = str(require_files(Path(source.folder), FILES["tfhub"]))
+    try:
+        model = tf.saved_model.load(folder)
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise WeightsError(
+            f"{folder} cannot be loaded as a TensorFlow 2 SavedModel ({error}); fetch it again"
+        ) from error
+    as_dict = _call_form(model, folder)
+    vocab, lowercase = _read_vocabulary(source, config, model, folder)
+    encoder, architecture, report = _make_native(model, as_dict, config, source, seed)
+    if encoder is None:
+        return LoadedEncoder(HubEncoder(folder, as_dict), None, vocab, lowercase, report, native=False)
+    encoder.output_range = output_range
+    return LoadedEncoder(encoder, architecture, vocab, lowercase, report)
+
+
+def _call(model: Callable[..., Any], inputs: Mapping[str, tf.Tensor], as_dict: bool) -> dict[str, tf.Tensor]:
+    """Calls a SavedModel in its form: a dict in and out, or, before 2020, a list in and (pooled, sequence) out."""
+    if as_dict:
+        outputs = model({name: inputs[name] for name in _INPUTS})
+    else:
+        outputs = dict(
+            zip(("pooled_output", "sequence_output"), model([inputs[name] for name in _INPUTS]), strict=True)
+        )
+    return {name: tf.cast(outputs[name], tf.float32) for name in ("sequence_output", "pooled_output")}
+
+
+def _call_form(model: Any, folder: str) -> bool:
+    """Finds by trying whether a SavedModel is called with a dict."""
+    for as_dict in (True, False):
+        try:
+            _call(model, _probe(vocab_size=2, batch=1), as_dict)
+            return as_dict
+        except (ValueError, TypeError, KeyError):
+            continue
+    raise WeightsError(
+        f"{folder} is no encoder of word ids: it takes neither the dict {', '.join(_INPUTS)} nor the list of them"
+    )
+
+
+def _probe(vocab_size: int, batch: int = 3, length: int = 16) -> dict[str, tf.Tensor]:
+    """A batch of all ids that differ in kind: padded rows, two segments."""
+    generator = np.random.default_rng(0)
+    mask = (np.arange(length) < generator.integers(length // 2, length + 1, (batch, 1))).astype(np.int32)
+    ids = generator.integers(1, vocab_size, (batch, length)) * mask
+    types = (np.arange(length) >= length // 3) * mask
+    return {name: tf.constant(values, tf.int32) for name, values in zip(_INPUTS, (ids, mask, types), strict=True)}
+
+
+def _make_native(
+    model: Any, as_dict: bool, config: ModelConfig, source: ModelSource, seed: int
+) -> tuple[BertEncoder | None, BertArchitecture | None, dict[str, Any]]:
+    """Moves the weights into native layers and compares outputs; (None, None, report) where that cannot be done.
+
+    A SavedModel does not say which GELU it computes, so the outputs decide.
+    """
+    weights = {}
+    for variable in model.variables:
+        if not variable.dtype.is_floating:  # do_lower_case
+            continue
+        name = _google_name(variable.name)
+        weights[name] = flatten(name, variable.numpy()) if name.startswith("bert/") else np.empty(0, np.float32)
+    found = _infer_architecture(model, weights, source.architecture)
+    unknown = [name for name in weights if not name.startswith("bert/") and not is_harmless(name)]
+    if found is None or unknown:
+        return None, None, {"left_over": unknown}
+    found = fit_architecture(config, found, source.description)
+    probe = _probe(found.vocab_size)
+    expected = _call(model, probe, as_dict)
+    tokens = tf.cast(probe["input_mask"], tf.float32)[:, :, None]
+    difference = np.inf
+    for activation in ("gelu_tanh", "gelu_erf", "relu"):
+        architecture = replace(found, activation=activation)
+        encoder = make_encoder(architecture, seed)
+        try:
+            report = assign_weights(encoder, weights, source.description)
+        except WeightsError as error:
+            return None, None, {"reason": str(error)}
+        outputs = encoder(probe)
+        in_sequence = tf.reduce_max(tf.abs(outputs["sequence_output"] - expected["sequence_output"]) * tokens)
+        in_pooled = tf.reduce_max(tf.abs(outputs["pooled_output"] - expected["pooled_output"]))
+        difference = min(difference, float(tf.maximum(in_sequence, in_pooled)))
+        if difference <= _TOLERANCE:
+            return encoder, architecture, report | {"max_difference": difference}
+    return None, None, {"reason": f"native layers differ from the SavedModel by {difference:.1e}"}
+
+
+def _google_name(name: str) -> str:
+    """Turns e.g. transformer/layer_0/output/kernel:0 into bert/encoder/layer_0/output/dense/kernel."""
+    name = name.removesuffix(":0")
+    for pattern, place in _PLACES:
+        last = "" if pattern.endswith("embeddings") else r"/(kernel|bias|gamma|beta)"
+        if match := re.search(rf"(?:^|/)(?:{pattern}){last}$", name):
+            return "bert/" + match.expand(place) + (f"/{match.group(match.re.groups)}" if last else "")
+    return name
+
+
+def _infer_architecture(
+    model: Any, weights: Mapping[str, np.ndarray], named: BertArchitecture | None
+) -> BertArchitecture | None:
+    """Reads the sizes off the weights' shapes; the heads off the query kernel, or the handle where it is flat."""
+    try:
+        vocab_size, hidden = weights["bert/embeddings/word_embeddings"].shape
+        kernel = next(
+            variable for variable in model.variables if "layer_0/self_attention/query/kernel" in variable.name
+        )
+        layers = [re.match(r"bert/encoder/layer_(\d+)/", name) for name in weights]
+        return BertArchitecture(
+            vocab_size=vocab_size,
+            hidden_size=hidden,
+            num_layers=1 + max(int(match.group(1)) for match in layers if match),
+            num_heads=kernel.shape[1] if len(kernel.shape) == 3 else named.num_heads if named else hidden // 64,
+            intermediate_size=weights["bert/encoder/layer_0/intermediate/dense/kernel"].shape[1],
+            max_positions=weights["bert/embeddings/position_embeddings"].shape[0],
+            type_vocab_size=weights["bert/embeddings/token_type_embeddings"].shape[0],
+        )
+    except (KeyError, StopIteration):
+        return None
+
+
+def _read_vocabulary(source: ModelSource, config: ModelConfig, model: Any, folder: str) -> tuple[tuple[str, ...], bool]:
+    """Vocabulary and casing: of model.vocab_file, of the preprocessing model, or of the encoder itself."""
+    preprocessor = None
+    if config.vocab_file is None and source.preprocessor is not None and Path(source.preprocessor).is_dir():
+        place = require_files(Path(source.preprocessor), FILES["tfhub"][:1])
+        preprocessor = tf.saved_model.load(str(place))
+        path = place / "assets" / "vocab.txt"
+    else:
+        path = Path(config.vocab_file or f"{folder}/assets/vocab.txt")
+    if not path.is_file():
+        raise WeightsError(f"{path} does not exist: give model.vocab_file, or a WordPiece model.tfhub_preprocess")
+    vocab = read_vocab(str(path))
+    if config.lowercase is not None:
+        return vocab, config.lowercase
+    if preprocessor is not None:
+        return vocab, _lowers(preprocessor, vocab)
+    if config.vocab_file is None and hasattr(model, "do_lower_case"):
+        return vocab, bool(model.do_lower_case.numpy())
+    return vocab, looks_lowercase(vocab)
+
+
+def _lowers(preprocessor: Any, vocab: tuple[str, ...]) -> bool:
+    """Whether a preprocessing model gives a word and its capitals the same ids."""
+    word = next((piece for piece in vocab if re.fullmatch("[a-z]{3,}", piece)), None)
+    if word is None:
+        return looks_lowercase(vocab)
+    ids = preprocessor(tf.constant([word, word.upper()]))["input_word_ids"]
+    return bool(tf.reduce_all(ids[0] == ids[1]))
