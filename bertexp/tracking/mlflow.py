@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bertexp.console import say
 from bertexp.errors import TrackingError
 from bertexp.tracking.base import STATES, ParamValue
 from bertexp.tracking.mlflow_store import artifacts_folder, first_line, must_answer, open_store, resolve_uri, show_uri
@@ -24,7 +24,6 @@ TABLE_ROWS = 1000  # what a browser shows with ease; the parquet file has them a
 STATUS = {"completed": "FINISHED", "pruned": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows training pages, not chat traces
 SYSTEM_TAGS = {"user": "mlflow.user", "command": "mlflow.source.name", "git.commit": "mlflow.source.git.commit"}
-log = logging.getLogger(__name__)
 
 
 class MlflowTracker:
@@ -152,10 +151,10 @@ class MlflowTracker:
             self._try(lambda: self._set_tags({"state": state, **({"reason": reason} if reason else {})}))
             self._try(lambda: self._client.set_terminated(self.run_id, STATUS[state]))
         if lost_points or lost:
-            log.warning(
-                "MLflow store %s missed %d metric points and %d records of this run; the run folder has them all",
-                show_uri(self.uri), lost_points, len(lost),
-            )  # fmt: skip
+            say(
+                f"warning    the MLflow store missed {lost_points} metric points and {len(lost)} records of this run; the "
+                f"run folder has them all"
+            )
 
     def _create_run(self) -> Run:
         from mlflow.exceptions import MlflowException
@@ -239,10 +238,10 @@ class MlflowTracker:
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:
-            log.warning(
-                "MLflow store %s does not take what it is told (%s); the run goes on and tries again at its end",
-                show_uri(self.uri), first_line(error),
-            )  # fmt: skip
+            say(
+                f"warning    the MLflow store {show_uri(self.uri)} does not take what it is told ({first_line(error)}); the "
+                f"run goes on and tries again at its end"
+            )
         self._warned = True
 
 

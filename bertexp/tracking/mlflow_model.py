@@ -65,6 +65,7 @@ def create_model(
         run.info.experiment_id, name="model", source_run_id=run_id, params=run.data.params, model_type="bertexp"
     )
     description = Model(logged.artifact_location, run_id, model_uuid=logged.model_id, model_id=logged.model_id)
+    scratch_dir.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(dir=scratch_dir) as scratch:
             _write_model(Path(scratch, "model"), description, files)

@@ -51,7 +51,7 @@ def resolve_uri(uri: str | None, outputs_dir: str | os.PathLike[str]) -> str:
     scheme, _, rest = uri.partition(":")
     if not rest or os.path.sep in scheme:  # a plain folder
         return Path(uri).resolve().as_uri()
-    if scheme == "sqlite" and rest.startswith("///") and not rest.startswith("////"):
+    if scheme == "sqlite" and rest.startswith("///"):
         return f"sqlite:///{Path(rest[3:]).resolve()}"
     if scheme == "file":
         return Path(urlsplit(uri).path).resolve().as_uri()
@@ -144,7 +144,9 @@ def _send_chatter_to_the_log() -> None:
         logger.propagate = True
 
 
-def first_line(error: Exception) -> str:
-    """Returns the kind of an error and the beginning of what it says."""
+def first_line(error: BaseException) -> str:
+    """Returns what an error comes down to: the kind of its first cause and the beginning of what that says."""
+    while inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+        error = inner
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

@@ -1,7 +1,6 @@
 """What a run says arrives in MLflow, once, and nothing that MLflow does ends the run."""
 
 import json
-import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from bertexp.errors import TrackingError
 from bertexp.tracking.mlflow import MlflowTracker
-from bertexp.tracking.mlflow_store import default_uri
+from bertexp.tracking.mlflow_store import default_uri, resolve_uri
 
 LOADER = """
 import json, os
@@ -151,7 +150,7 @@ def test_nothing_is_written_beside_the_store(tracker, outputs, tmp_path, monkeyp
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_store_that_stops_answering_is_warned_about_once_and_gets_the_rest_later(tracker, outputs, caplog):
+def test_a_store_that_stops_answering_is_warned_about_once_and_gets_the_rest_later(tracker, outputs, capsys):
     real, away = tracker._client.log_batch, True
 
     def log_batch(*args, **kwargs):
@@ -161,24 +160,47 @@ def test_a_store_that_stops_answering_is_warned_about_once_and_gets_the_rest_lat
 
     tracker._client.log_batch = log_batch
     tracker._client.log_dict = None  # broken for good
-    with caplog.at_level(logging.WARNING):
-        for step in range(5):
-            tracker.log_metrics({"train/loss": 1.0}, step)
-            tracker.flush()
-        tracker.log_dict({}, "lost.json")
-        tracker.log_text("kept", "kept.txt")
-    assert len(caplog.records) == 1
+    for step in range(5):
+        tracker.log_metrics({"train/loss": 1.0}, step)
+        tracker.flush()
+    tracker.log_dict({}, "lost.json")
+    tracker.log_text("kept", "kept.txt")
+    assert capsys.readouterr().out.count("ConnectionError: gone") == 1
     away = False
     tracker.finish("completed")
-    assert "0 metric points and 1 records" in caplog.records[-1].message
+    assert "0 metric points and 1 records" in capsys.readouterr().out
     run = client_of(outputs).get_run(tracker.run_id)
     assert (run.info.status, run.data.metrics["train/loss"]) == ("FINISHED", 1.0)
     assert (outputs / "mlartifacts" / tracker.run_id / "artifacts" / "kept.txt").read_text() == "kept"
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////proc/no/such/mlflow.db", "ftp://host/x"])
-def test_an_unusable_store_is_one_sentence(uri, tmp_path):
-    with pytest.raises(TrackingError, match=r"tracking\.uri"):
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (None, "sqlite:///{here}/out/mlflow.db"),
+        ("sqlite:///runs.db", "sqlite:///{here}/runs.db"),
+        ("sqlite:////elsewhere/runs.db", "sqlite:////elsewhere/runs.db"),
+        ("store", "file://{here}/store"),
+        ("file:///elsewhere", "file:///elsewhere"),
+        ("https://host:5000", "https://host:5000"),
+        ("postgresql+psycopg://ann@host/runs", "postgresql+psycopg://ann@host/runs"),
+    ],
+)
+def test_addresses_do_not_follow_the_working_directory(given, meant, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert resolve_uri(given, "out") == meant.format(here=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("http://127.0.0.1:9", "Connection refused"),
+        ("sqlite:////proc/no/mlflow.db", "/proc/no"),
+        ("ftp://host/x", "not an MLflow address"),
+    ],
+)
+def test_an_unusable_store_is_one_sentence(uri, reason, tmp_path):
+    with pytest.raises(TrackingError, match=reason):
         MlflowTracker(uri, "tests", "a run", tmp_path).start({}, {})
 
 
