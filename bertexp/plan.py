@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from bertexp import downloads
 from bertexp.config.schema import Config
 from bertexp.data.datasets import DatasetSource, locate_dataset
-from bertexp.errors import NetworkError
+from bertexp.doctor import find_nvidia
+from bertexp.errors import EnvironmentProblem, NetworkError
 from bertexp.models.sources import ModelSource, count_trained, locate_model
 from bertexp.training.length import count_warmup_steps, make_run_length
 
@@ -29,6 +30,11 @@ def make_plan(config: Config) -> Plan:
     Raises:
         BertexpError: a path, a column, an architecture or an address is wrong; nothing has been written yet.
     """
+    if config.trainer.accelerator == "gpu" and not find_nvidia():
+        raise EnvironmentProblem(
+            "trainer.accelerator=gpu, but this machine shows no NVIDIA GPU; use trainer.accelerator=auto, or look what "
+            "`python -m bertexp doctor` says"
+        )
     plan = Plan(locate_dataset(config.dataset, config.run.cache_dir), locate_model(config.model, config.run.cache_dir))
     _require_network(plan, config)
     return plan

@@ -22,7 +22,7 @@ Settings (setting=value): --cfg job shows all of them with their values; run.dry
   trainer.batch_size=32  trainer.resume=last  run.seed=42  tracking.uri=ADDRESS
 
 Hydra's own flags: --cfg job, --multirun/-m (sweeps), --info, --shell-completion, --config-dir.
-  Tab completion: eval "$(python -m bertexp -sc install=bash)"
+  Tab completion, of the command bertexp that the package installs: eval "$(bertexp -sc install=bash)"
 Examples:
   python -m bertexp
   python -m bertexp model=small_bert_l4 dataset=imdb

@@ -18,6 +18,7 @@ from shell import bertexp
         (["model=small_bert_l5"], "did you mean"),
         (["dataset=imdb", "dataset.path=/nowhere/aclImdb"], "/nowhere/aclImdb"),
         (["model=minilm_l6", "model.path=/nowhere/minilm"], "/nowhere/minilm"),
+        (["trainer.accelerator=gpu"], "no NVIDIA GPU"),
         (["trainer.resume=last"], "no run yet"),
         (["predict", "last", "a text"], "no run yet"),
         (["frobnicate"], "neither a command"),
@@ -72,3 +73,8 @@ def test_help_explains_every_group():
     ):
         assert word in ended.out
     assert "layers, 128 wide" in ended.out
+
+
+def test_tab_completion_offers_options_and_settings():
+    assert "model=small_bert_l12" in bertexp("-sc", "query=bash", COMP_LINE="bertexp model=small_bert_l1").out
+    assert "optimizer.learning_rate=" in bertexp("-sc", "query=bash", COMP_LINE="bertexp optimizer.lea").out
