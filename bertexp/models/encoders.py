@@ -192,7 +192,7 @@ def make_encoder(architecture: BertArchitecture, seed: int, output_range: int | 
     encoder({"input_word_ids": token, "input_mask": token, "input_type_ids": token})
     with tf.device("CPU:0"):
         for number, variable in enumerate(encoder.trainable_variables):
-            if "kernel" in variable.name or "embeddings" in variable.name:
+            if variable.name.endswith(("kernel:0", "embeddings:0")):
                 variable.assign(tf.random.stateless_truncated_normal(variable.shape, [seed, number], stddev=0.02))
     return encoder
 

@@ -41,6 +41,8 @@ def set_trainable(model: TextClassifier, config: TrainableConfig) -> dict[str, i
             "trainable=top_layers needs an encoder whose layers are known, and these weights stay an opaque SavedModel; "
             "choose trainable=full or trainable=frozen"
         )
+    elif config.encoder == "full" and not encoder.trainable_variables:
+        raise ConfigError("this SavedModel has no trainable variables; choose trainable=frozen")
     if config.encoder == "frozen":
         encoder.trainable = False
     trained, total = (

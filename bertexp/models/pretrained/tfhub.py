@@ -128,7 +128,7 @@ def _make_native(
     A SavedModel does not say which GELU it computes, so the outputs decide.
     """
     weights = {}
-    for variable in model.variables:
+    for variable in getattr(model, "variables", ()):
         if not variable.dtype.is_floating:  # do_lower_case
             continue
         name = _google_name(variable.name)

@@ -1,0 +1,236 @@
+"""The encoder computes what Model Garden's does, on the same variables; dropout is a function of the seed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from official.nlp.modeling.networks.bert_encoder import BertEncoderV2
+
+from bertexp.config.schema import TrainableConfig
+from bertexp.models.architecture import BertArchitecture
+from bertexp.models.classifier import TextClassifier
+from bertexp.models.encoders import BertEncoder, make_encoder
+from bertexp.models.finetuning import set_trainable
+from bertexp.models.heads import pool
+from bertexp.models.ops import dropout, fold
+from bertexp.models.sources import count_trained
+
+SMALL = BertArchitecture(100, 32, 3, 4, 64, max_positions=24)
+SEED = tf.constant([1, 2], tf.int32)
+
+
+def make_features(batch: int = 4, length: int = 11, vocab_size: int = 100) -> dict[str, tf.Tensor]:
+    generator = np.random.default_rng(0)
+    mask = (np.arange(length) < generator.integers(2, length + 1, (batch, 1))).astype(np.int32)
+    ids = generator.integers(0, vocab_size, (batch, length)) * mask
+    types = (np.arange(length) >= 4) * mask
+    values = {"input_word_ids": ids, "input_mask": mask, "input_type_ids": types}
+    return {name: tf.constant(value, tf.int32) for name, value in values.items()}
+
+
+def make_ours(architecture: BertArchitecture, output_range: int | None = None) -> BertEncoder:
+    """Our encoder with weights of which none is 0 or 1."""
+    encoder = make_encoder(architecture, seed=3, output_range=output_range)
+    for number, variable in enumerate(encoder.variables):
+        variable.assign_add(0.1 * tf.random.stateless_normal(variable.shape, [7, number]))
+    return encoder
+
+
+def make_pair(architecture: BertArchitecture, output_range: int | None = None) -> tuple[BertEncoderV2, BertEncoder]:
+    """Model Garden's encoder and ours with the same weights."""
+    ours = make_ours(architecture, output_range)
+    reference = BertEncoderV2(**ours.get_config(), name="encoder")
+    reference(reference.inputs)
+    reference.set_weights(ours.get_weights())
+    return reference, ours
+
+
+def outputs_and_gradients(encoder, features, read: str) -> tuple[dict, list[np.ndarray]]:
+    with tf.GradientTape() as tape:
+        outputs = encoder(features, training=False)
+        value = outputs["pooled_output"] if read == "pooled" else outputs["sequence_output"]
+        loss = tf.reduce_sum(tf.sin(3.0 * value) * tf.cos(tf.range(value.shape[-1], dtype=tf.float32)))
+    gradients = tape.gradient(loss, encoder.trainable_variables, unconnected_gradients="zero")
+    return outputs, [tf.convert_to_tensor(gradient).numpy() for gradient in gradients]
+
+
+@pytest.mark.parametrize("activation", ["gelu_tanh", "gelu_erf", "relu"])
+def test_outputs_and_gradients_equal_model_gardens(activation: str) -> None:
+    reference, ours = make_pair(replace(SMALL, activation=activation))
+    expected, expected_gradients = outputs_and_gradients(reference, make_features(), "sequence")
+    outputs, gradients = outputs_and_gradients(ours, make_features(), "sequence")
+    for name in ("sequence_output", "pooled_output"):
+        np.testing.assert_allclose(outputs[name], expected[name], atol=1e-5)
+    for variable, one, other in zip(ours.trainable_variables, gradients, expected_gradients, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5 * max(1.0, np.abs(other).max()), err_msg=variable.name)
+
+
+def test_cls_alone_is_the_same_cls() -> None:
+    reference, ours = make_pair(SMALL, output_range=1)
+    expected, expected_gradients = outputs_and_gradients(reference, make_features(), "pooled")
+    outputs, gradients = outputs_and_gradients(ours, make_features(), "pooled")
+    assert outputs["sequence_output"].shape[1] == 1
+    np.testing.assert_allclose(outputs["sequence_output"][:, 0], expected["sequence_output"][:, 0], atol=1e-5)
+    np.testing.assert_allclose(outputs["pooled_output"], expected["pooled_output"], atol=1e-5)
+    for variable, one, other in zip(ours.trainable_variables, gradients, expected_gradients, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5 * max(1.0, np.abs(other).max()), err_msg=variable.name)
+
+
+def test_training_gradients_are_right_where_dropout_is_off() -> None:
+    """Training has a LayerNorm gradient of its own."""
+    encoder = make_ours(replace(SMALL, hidden_dropout=0.0, attention_dropout=0.0))
+
+    def gradients(training: bool) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(tf.square(encoder(make_features(), training=training)["pooled_output"]))
+        return tape.gradient(loss, encoder.trainable_variables)
+
+    for one, other in zip(gradients(True), gradients(False), strict=True):
+        np.testing.assert_allclose(tf.convert_to_tensor(one), tf.convert_to_tensor(other), atol=2e-5)
+
+
+def test_variables_config_and_checkpoints_are_model_gardens(tmp_path) -> None:
+    reference, ours = make_pair(SMALL)
+    assert [variable.name for variable in ours.variables] == [variable.name for variable in reference.variables]
+    assert ours.get_config() == reference.get_config()
+    for writer, reader in ((reference, make_encoder(SMALL, seed=8)), (ours, BertEncoderV2(**ours.get_config()))):
+        reader(reader.inputs)
+        path = tf.train.Checkpoint(encoder=writer).save(str(tmp_path / type(writer).__name__))
+        tf.train.Checkpoint(encoder=reader).restore(path).assert_consumed()
+        for one, other in zip(writer.get_weights(), reader.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_another_epsilon_is_respected_and_kept_in_the_config() -> None:
+    small, large = (make_ours(replace(SMALL, layer_norm_epsilon=value)) for value in (1e-12, 0.5))
+    large.set_weights(small.get_weights())
+    again = BertEncoder.from_config(large.get_config())
+    again(make_features())
+    again.set_weights(small.get_weights())
+    for training in (False, True):
+        outputs = [encoder(make_features(), training, SEED)["pooled_output"] for encoder in (small, large, again)]
+        assert np.abs(outputs[0] - outputs[1]).max() > 1e-3
+        np.testing.assert_array_equal(outputs[1], outputs[2])
+
+
+def test_the_seed_decides_the_first_weights() -> None:
+    one, same, other = (make_encoder(SMALL, seed) for seed in (1, 1, 2))
+    for a, b, c in zip(one.variables, same.variables, other.variables, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert np.array_equal(a, c) == (not a.name.endswith(("kernel:0", "embeddings:0")))
+    assert 0.015 < np.std(one.variables[0]) < 0.02  # cut at two deviations of 0.02
+    layers = [layer._intermediate_dense.kernel for layer in one.transformer_layers]
+    assert not np.array_equal(layers[0], layers[1])
+
+
+def test_dropout_is_a_function_of_seed_and_step() -> None:
+    model = TextClassifier(make_encoder(SMALL, 1), 2, "mean", 0.5, seed=1)
+    step = tf.function(
+        lambda features, seed: model(features, training=True, dropout_seed=seed),
+        input_signature=[
+            {name: tf.TensorSpec([None, None], tf.int32) for name in make_features()},
+            tf.TensorSpec([2], tf.int32),
+        ],
+    )
+    logits = [step(make_features(), tf.constant(pair)).numpy() for pair in ([1, 2], [1, 2], [1, 3], [2, 2])]
+    np.testing.assert_array_equal(logits[0], logits[1])
+    assert not np.array_equal(logits[0], logits[2])
+    assert not np.array_equal(logits[0], logits[3])
+    drawn = [model(make_features(), training=True).numpy() for _ in range(2)]
+    assert not np.array_equal(*drawn)
+    np.testing.assert_array_equal(model(make_features()), model(make_features(), training=False, dropout_seed=SEED))
+
+
+@pytest.mark.parametrize(("rate", "shape"), [(0.1, [301, 333]), (0.5, [100_001]), (0.0, [5])])
+def test_dropout_keeps_the_expectation(rate: float, shape: list[int]) -> None:
+    x = tf.Variable(tf.ones(shape))
+    with tf.GradientTape() as tape:
+        y = dropout(x, rate, SEED)
+    count = math.prod(shape)
+    error = 5 * math.sqrt(rate * (1 - rate) / count)
+    assert abs(np.mean(y == 0) - rate) <= error
+    np.testing.assert_allclose(np.unique(y), [0, 1 / (1 - rate)] if rate else [1], rtol=1e-4)
+    assert abs(np.mean(y) - 1) <= error / (1 - rate)
+    np.testing.assert_array_equal(tape.gradient(y, x), y)
+
+
+def test_dropout_sites_do_not_share_masks() -> None:
+    masks = [dropout(tf.ones([4000]), 0.5, fold(SEED, site)) > 0 for site in (0, 1, 2, 1 << 16)]
+    for number, one in enumerate(masks):
+        for other in masks[:number]:
+            assert 0.45 < np.mean(one == other) < 0.55
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_stays_near_float32(policy: str) -> None:
+    exact = make_ours(SMALL)
+    tf_keras.mixed_precision.set_global_policy(policy)
+    try:
+        for output_range in (None, 1):
+            mixed = make_encoder(SMALL, 1, output_range)
+            mixed.set_weights(exact.get_weights())
+            assert all(variable.dtype == tf.float32 for variable in mixed.variables)
+            model = TextClassifier(mixed, 2, "pooler", 0.1, seed=1)
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(model(make_features(), training=True, dropout_seed=SEED))
+            gradients = tape.gradient(loss, model.trainable_variables)
+            assert loss.dtype == tf.float32
+            assert all(gradient.dtype == tf.float32 for gradient in gradients)
+            pooled = mixed(make_features())["pooled_output"]
+            np.testing.assert_allclose(pooled, exact(make_features())["pooled_output"], atol=0.06)
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+
+
+def test_padding_changes_nothing() -> None:
+    model = TextClassifier(make_ours(SMALL), 3, "max", 0.0, seed=1)
+    for pooling in ("pooler", "cls", "mean", "max"):
+        model.head.pooling = pooling
+        padded = {name: tf.pad(value, [[0, 0], [0, 5]]) for name, value in make_features().items()}
+        np.testing.assert_allclose(model(padded), model(make_features()), atol=1e-5)
+
+
+def test_pooling_reads_tokens_only() -> None:
+    sequence = tf.constant([[[1.0], [5.0], [99.0]]])
+    outputs = {"sequence_output": sequence, "pooled_output": tf.constant([[7.0]])}
+    values = [pool(outputs, tf.constant([[1, 1, 0]]), name).numpy().item() for name in ("pooler", "cls", "mean", "max")]
+    assert values == [7.0, 1.0, 3.0, 5.0]
+
+
+@pytest.mark.parametrize("pooling", ["pooler", "mean"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        TrainableConfig(),
+        TrainableConfig(encoder="frozen"),
+        TrainableConfig(encoder="top_layers"),
+        TrainableConfig(encoder="top_layers", top_layers=2),
+    ],
+)
+def test_what_trains_is_counted_alike_with_and_without_tensorflow(pooling: str, config: TrainableConfig) -> None:
+    model = TextClassifier(make_encoder(SMALL, 1), 2, pooling, 0.1, seed=1)
+    counts = set_trainable(model, config)
+    assert tuple(counts.values()) == count_trained(SMALL, config, 2, pooling)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(make_features(), training=True, dropout_seed=SEED))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert all(gradient is not None for gradient in gradients)
+    names = " ".join(variable.name for variable in model.trainable_variables)
+    assert ("word_embeddings" in names, "layer_2" in names) == (config.encoder == "full", config.encoder != "frozen")
+
+
+def test_an_exported_encoder_answers_the_same(tmp_path) -> None:
+    model = TextClassifier(make_ours(SMALL, output_range=1), 2, "cls", 0.1, seed=1)
+    signature = {name: tf.TensorSpec([None, None], tf.int32) for name in make_features()}
+    module = tf.Module()
+    module.model = model
+    module.serve = tf.function(lambda **features: {"logits": model(features)})
+    tf.saved_model.save(module, str(tmp_path), {"serving_default": module.serve.get_concrete_function(**signature)})
+    loaded = tf.saved_model.load(str(tmp_path))
+    logits = loaded.signatures["serving_default"](**make_features())["logits"]
+    np.testing.assert_allclose(logits, model(make_features()), atol=1e-6)

@@ -1,0 +1,247 @@
+"""Weights of every published form arrive whole: outputs equal those of the encoder that was written."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import published
+import pytest
+import tensorflow as tf
+from safetensors.numpy import load_file, save_file
+
+from bertexp.config.schema import ModelConfig, TrainableConfig
+from bertexp.errors import ConfigError, WeightsError
+from bertexp.models.architecture import BertArchitecture
+from bertexp.models.classifier import TextClassifier
+from bertexp.models.encoders import BertEncoder, make_encoder
+from bertexp.models.finetuning import set_trainable
+from bertexp.models.pretrained import LoadedEncoder, load_encoder
+from bertexp.models.sources import locate_model
+
+VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "##ly"] + [f"w{number}" for number in range(40)]
+ARCHITECTURE = BertArchitecture(48, 32, 2, 4, 64, max_positions=20)
+GENERATOR = np.random.default_rng(1)
+FEATURES = {
+    "input_word_ids": tf.constant(GENERATOR.integers(0, 48, (3, 9)), tf.int32),
+    "input_mask": tf.constant(np.arange(9) < np.array([[9], [6], [4]]), tf.int32),
+    "input_type_ids": tf.constant(np.arange(9) > np.array([[4], [3], [9]]), tf.int32),
+}
+
+
+@pytest.fixture(scope="module")
+def encoder() -> BertEncoder:
+    encoder = make_encoder(ARCHITECTURE, seed=1)
+    for number, variable in enumerate(encoder.variables):
+        variable.assign_add(0.1 * tf.random.stateless_normal(variable.shape, [5, number]))
+    return encoder
+
+
+@pytest.fixture(scope="module")
+def hub_folder(encoder: BertEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hub")
+    published.write_tfhub(folder, encoder, ARCHITECTURE, VOCAB)
+    return folder
+
+
+def load(source: str, path: Path, tmp_path: Path, **values) -> LoadedEncoder:
+    config = ModelConfig(**{"source": source, "path": str(path), "pooling": "mean", **values})
+    located = locate_model(config, str(tmp_path / "cache"))
+    located.fetch()
+    return load_encoder(located, config)
+
+
+def largest_difference(one, other, features=FEATURES) -> float:
+    """Of sequence outputs at tokens, and of pooled outputs."""
+    ours, theirs = one(features), other(features) if callable(other) else other
+    tokens = np.asarray(features["input_mask"])[:, :, None]
+    in_sequence = np.abs((ours["sequence_output"] - theirs["sequence_output"]) * tokens).max()
+    return float(max(in_sequence, np.abs(ours["pooled_output"] - theirs["pooled_output"]).max()))
+
+
+@pytest.mark.parametrize("form", [{}, {"prefix": ""}, {"old_norms": True, "extra": ("cls.predictions.bias",)}])
+def test_huggingface_folders_with_and_without_prefix(form: dict, encoder: BertEncoder, tmp_path: Path) -> None:
+    erf = replace(ARCHITECTURE, activation="gelu_erf", layer_norm_epsilon=1e-3)
+    written = make_encoder(erf, 1)
+    written.set_weights(encoder.get_weights())
+    published.write_huggingface(tmp_path / "hf", written, erf, VOCAB, **form)
+    loaded = load("huggingface", tmp_path / "hf", tmp_path)
+    assert largest_difference(loaded.encoder, written) < 1e-6
+    assert loaded.architecture == erf
+    assert loaded.vocab == tuple(VOCAB)
+    assert loaded.report["matched"] == loaded.report["variables"] == 39
+    assert loaded.report["harmless"] == list(form.get("extra", ()))
+    assert loaded.report["left_over"] == []
+
+
+def test_tf1_checkpoints_account_for_every_variable(encoder: BertEncoder, tmp_path: Path) -> None:
+    harmless = ("bert/pooler/dense/kernel/adam_m", "cls/predictions/output_bias", "global_step")
+    published.write_tf1(tmp_path / "tf1", encoder, ARCHITECTURE, VOCAB, extra=(*harmless, "output_weights"))
+    loaded = load("google", tmp_path / "tf1", tmp_path)
+    assert largest_difference(loaded.encoder, encoder) < 1e-6
+    assert loaded.report == {
+        "matched": 39,
+        "variables": 39,
+        "harmless": list(harmless),
+        "left_over": ["output_weights"],
+    }
+
+
+def test_missing_variables_are_named(encoder: BertEncoder, tmp_path: Path) -> None:
+    lost = "bert/encoder/layer_1/output/dense/bias"
+    published.write_tf1(tmp_path / "tf1", encoder, ARCHITECTURE, VOCAB, without=(lost,))
+    with pytest.raises(WeightsError, match=f"lacks 1 of 39 weights of this BERT: {lost}"):
+        load("google", tmp_path / "tf1", tmp_path)
+
+
+def test_a_missing_pooler_matters_where_it_is_read(encoder: BertEncoder, tmp_path: Path) -> None:
+    published.write_huggingface(tmp_path / "hf", encoder, ARCHITECTURE, VOCAB)
+    path = tmp_path / "hf" / "model.safetensors"
+    save_file({name: value for name, value in load_file(path).items() if "pooler" not in name}, path)
+    assert load("huggingface", tmp_path / "hf", tmp_path, pooling="cls").report["matched"] == 37
+    with pytest.raises(WeightsError, match=r"has no pooler .* choose model.pooling=cls, mean or max"):
+        load("huggingface", tmp_path / "hf", tmp_path, pooling="pooler")
+
+
+def test_weights_of_another_shape_and_broken_files_are_refused(encoder: BertEncoder, tmp_path: Path) -> None:
+    folder = tmp_path / "hf"
+    published.write_huggingface(folder, encoder, ARCHITECTURE, VOCAB)
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"intermediate_size": 64', '"intermediate_size": 128'))
+    with pytest.raises(WeightsError, match=r"intermediate/dense/kernel of shape \(32, 64\)"):
+        load("huggingface", folder, tmp_path)
+    (folder / "model.safetensors").write_bytes(b"<html>")
+    with pytest.raises(WeightsError, match="is not a whole safetensors file"):
+        load("huggingface", folder, tmp_path)
+    (folder / "vocab.txt").write_text("good\nbad\n")
+    with pytest.raises(WeightsError, match=r"lacks \[PAD\]"):
+        load("huggingface", folder, tmp_path)
+
+
+@pytest.mark.parametrize("functional", [False, True])
+@pytest.mark.parametrize("root", ["encoder", "model", "bert_encoder"])
+def test_tf2_checkpoints_of_both_encoder_classes(
+    root: str, functional: bool, encoder: BertEncoder, tmp_path: Path
+) -> None:
+    published.write_tf2(tmp_path / "tf2", encoder, ARCHITECTURE, VOCAB, root, functional)
+    loaded = load("google", tmp_path / "tf2", tmp_path)
+    assert largest_difference(loaded.encoder, encoder) < 1e-6
+    assert (loaded.report["matched"], loaded.report["left_over"]) == (39, [])
+
+
+def test_a_hub_bert_becomes_native_and_proves_it(encoder: BertEncoder, hub_folder: Path, tmp_path: Path) -> None:
+    preprocess = str(hub_folder / "preprocess")
+    loaded = load("tfhub", hub_folder / "encoder", tmp_path, pooling="pooler", tfhub_preprocess=preprocess)
+    assert loaded.native
+    assert loaded.encoder.output_range == 1
+    loaded.encoder.output_range = None
+    assert largest_difference(loaded.encoder, encoder) < 1e-6
+    assert loaded.report["matched"] == 39
+    assert loaded.report["max_difference"] < 1e-4
+    assert loaded.architecture == ARCHITECTURE
+    assert (loaded.vocab, loaded.lowercase) == (tuple(VOCAB), True)
+    alone = load("tfhub", hub_folder / "encoder", tmp_path)
+    assert (alone.vocab, alone.lowercase) == (tuple(VOCAB), True)
+    with pytest.raises(WeightsError, match=r"model.num_layers=3, but .* has 2"):
+        load("tfhub", hub_folder / "encoder", tmp_path, num_layers=3)
+
+
+def test_the_older_list_form_becomes_native_too(encoder: BertEncoder, tmp_path: Path) -> None:
+    published.write_list_form(tmp_path / "old", encoder, ARCHITECTURE, VOCAB)
+    loaded = load("tfhub", tmp_path / "old", tmp_path)
+    assert loaded.native
+    assert largest_difference(loaded.encoder, encoder) < 1e-6
+    assert loaded.lowercase is False  # as its do_lower_case says
+
+
+def make_other_encoder(trainable: bool = True) -> tf.train.Checkpoint:
+    """An encoder of another architecture, in the form that TF-Hub asks for."""
+    other = tf.train.Checkpoint()
+    other.table = tf.Variable(tf.random.stateless_normal([48, 8], [0, 1]), name="table")
+    other.variables = [other.table]
+    other.trainable_variables = [other.table] if trainable else []
+
+    @tf.function(input_signature=[{name: tf.TensorSpec([None, None], tf.int32, name) for name in FEATURES}])
+    def call(inputs):
+        sequence = tf.gather(other.table, inputs["input_word_ids"])
+        return {"sequence_output": sequence, "pooled_output": tf.tanh(sequence[:, 0]), "default": sequence[:, 0]}
+
+    other.__call__ = call
+    return other
+
+
+def test_any_other_encoder_stays_an_opaque_layer_that_trains(tmp_path: Path) -> None:
+    other = make_other_encoder()
+    tf.saved_model.save(other, str(tmp_path / "other"))
+    (tmp_path / "vocab.txt").write_text("\n".join(VOCAB))
+    loaded = load("tfhub", tmp_path / "other", tmp_path, vocab_file=str(tmp_path / "vocab.txt"))
+    assert (loaded.native, loaded.architecture) == (False, None)
+    np.testing.assert_allclose(loaded.encoder(FEATURES)["pooled_output"], other.__call__(FEATURES)["pooled_output"])
+    model = TextClassifier(loaded.encoder, 2, "mean", 0.1, seed=1)
+    assert set_trainable(model, TrainableConfig()) == {"trained": 48 * 8 + 18, "frozen": 0}
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model(FEATURES, training=True, dropout_seed=tf.constant([1, 2])))
+    assert None not in tape.gradient(loss, model.trainable_variables)
+    assert set_trainable(model, TrainableConfig(encoder="frozen")) == {"trained": 18, "frozen": 48 * 8}
+    with pytest.raises(ConfigError, match="choose trainable=full or trainable=frozen"):
+        set_trainable(model, TrainableConfig(encoder="top_layers"))
+    tf.saved_model.save(make_other_encoder(trainable=False), str(tmp_path / "fixed"))
+    loaded = load("tfhub", tmp_path / "fixed", tmp_path, vocab_file=str(tmp_path / "vocab.txt"))
+    with pytest.raises(ConfigError, match="has no trainable variables"):
+        set_trainable(TextClassifier(loaded.encoder, 2, "mean", 0.1, seed=1), TrainableConfig())
+    with pytest.raises(WeightsError, match=r"give model.vocab_file"):
+        load("tfhub", tmp_path / "other", tmp_path)
+
+
+def test_a_saved_model_of_something_else_is_refused(tmp_path: Path) -> None:
+    module = tf.Module()
+    module.__call__ = tf.function(lambda text: text, input_signature=[tf.TensorSpec([None], tf.string)])
+    tf.saved_model.save(module, str(tmp_path / "text"))
+    with pytest.raises(WeightsError, match="is no encoder of word ids"):
+        load("tfhub", tmp_path / "text", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Path:
+    if "BERTEXP_SHARED" not in os.environ:
+        pytest.skip("BERTEXP_SHARED names no folder with real weights")
+    return Path(os.environ["BERTEXP_SHARED"])
+
+
+def reference_difference(encoder, shared: Path) -> float:
+    """Largest difference from what Hugging Face transformers computes with MiniLM, single texts and pairs."""
+    reference = np.load(shared / "reference" / "minilm_l6_hf.npz")
+    differences = []
+    for kind in ("single_", "pair_"):
+        features = {name: tf.constant(reference[kind + name], tf.int32) for name in FEATURES}
+        outputs = {name: reference[kind + name] for name in ("sequence_output", "pooled_output")}
+        differences.append(largest_difference(encoder, outputs, features))
+    print(f"single {differences[0]:.1e}, pairs {differences[1]:.1e}")
+    return max(differences)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("form", ["huggingface", "tf1", "tf2", "tf2_functional", "tfhub", "tfhub_list"])
+def test_minilm_equals_hugging_face_in_every_form(form: str, shared: Path, tmp_path: Path) -> None:
+    original = load("huggingface", shared / "weights" / "minilm_l6", tmp_path)
+    given = (tmp_path / form, original.encoder, original.architecture, list(original.vocab))
+    if form == "huggingface":
+        loaded = original
+    elif form == "tf1":
+        published.write_tf1(*given)
+        loaded = load("google", tmp_path / form, tmp_path)
+    elif form.startswith("tf2"):
+        published.write_tf2(*given, functional=form == "tf2_functional")
+        loaded = load("google", tmp_path / form, tmp_path)
+    elif form == "tfhub":
+        published.write_tfhub(*given)
+        preprocess = str(tmp_path / form / "preprocess")
+        loaded = load("tfhub", tmp_path / form / "encoder", tmp_path, tfhub_preprocess=preprocess)
+    else:
+        published.write_list_form(*given)
+        loaded = load("tfhub", tmp_path / form, tmp_path)
+    assert loaded.native
+    assert loaded.vocab == original.vocab
+    assert reference_difference(loaded.encoder, shared) < 1e-4
