@@ -42,7 +42,11 @@ class TrainStep:
     def __call__(
         self, features: dict[str, tf.Tensor], labels: tf.Tensor, dropout_seed: tf.Tensor, last: bool = False
     ) -> tuple[tf.Tensor, bool]:
-        """Returns (<float32>[3] summed loss, hits and rows of this batch; whether the weights were updated)."""
+        """Returns statistics and whether the weights were updated.
+
+        The statistics are <float32>[5]: summed loss, hits and rows of this batch; gradient norm before clipping and
+        number of updates (both 0 where there was none).
+        """
         if self._accumulate == 1:
             return self._direct(features, labels, dropout_seed), True
         statistics = self._collect(features, labels, dropout_seed)
@@ -50,8 +54,7 @@ class TrainStep:
         if self._waiting < self._accumulate and not last:
             return statistics, False
         self._waiting = 0
-        self._apply()
-        return statistics, True
+        return statistics + self._apply(), True
 
     def _gradients(
         self, features: dict[str, tf.Tensor], labels: tf.Tensor, seed: tf.Tensor, mean: bool
@@ -67,19 +70,23 @@ class TrainStep:
         # summing sparse embedding gradients here makes the clipping norm that of the true gradient
         dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
         rows = tf.cast(tf.shape(labels)[0], tf.float32)
-        return dense, tf.stack([tf.reduce_sum(losses), tf.reduce_sum(hits), rows])
+        return dense, tf.stack([tf.reduce_sum(losses), tf.reduce_sum(hits), rows, 0.0, 0.0])
 
-    def _update(self, gradients: list[tf.Tensor | None]) -> None:
+    def _update(self, gradients: list[tf.Tensor | None]) -> tf.Tensor:
+        """Clips and applies the gradients; returns the last two statistics in a <float32>[5]."""
         pairs = [(g, v) for g, v in zip(gradients, self._variables, strict=True) if g is not None]
         found, variables = zip(*pairs, strict=True)
+        norm = tf.linalg.global_norm(found)
         if self._clip_norm is not None:
-            found, _ = tf.clip_by_global_norm(found, self._clip_norm)
+            found, _ = tf.clip_by_global_norm(found, self._clip_norm, use_norm=norm)
         self._optimizer.apply_gradients(zip(found, variables, strict=True))
+        if self._scaled:  # an overflow is the loss scale's to find; that step is skipped
+            norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
+        return tf.stack([0.0, 0.0, 0.0, norm, 1.0])
 
     def _update_at_once(self, features: dict[str, tf.Tensor], labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         gradients, statistics = self._gradients(features, labels, seed, mean=True)
-        self._update(gradients)
-        return statistics
+        return statistics + self._update(gradients)
 
     def _add_gradients(self, features: dict[str, tf.Tensor], labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         gradients, statistics = self._gradients(features, labels, seed, mean=False)
@@ -90,8 +97,10 @@ class TrainStep:
         self._rows.assign_add(statistics[2])
         return statistics
 
-    def _apply_sums(self) -> None:
-        self._update([total / self._rows if used else None for total, used in zip(self._sums, self._used, strict=True)])
+    def _apply_sums(self) -> tf.Tensor:
+        means = [total / self._rows if used else None for total, used in zip(self._sums, self._used, strict=True)]
+        statistics = self._update(means)
         for total in self._sums:
             total.assign(tf.zeros_like(total))
         self._rows.assign(0.0)
+        return statistics

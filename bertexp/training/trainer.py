@@ -26,7 +26,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -36,6 +35,7 @@ from bertexp.training.callbacks import Callback, KerasCallbacks
 from bertexp.training.checkpoint import CheckpointStore, LoopState, read_state, restore
 from bertexp.training.evaluation import Loaders, Outputs, evaluate
 from bertexp.training.length import make_run_length
+from bertexp.training.meter import TrainMeter
 from bertexp.training.module import FineTuningModule
 from bertexp.training.signals import StopSignal
 from bertexp.training.step import TrainStep
@@ -131,16 +131,15 @@ class Trainer:
         self._step = TrainStep(module, optimizer, config.gradient_clip_norm, config.accumulate_grad_batches)
         self._everything = tf.train.Checkpoint(model=module.model, optimizer=optimizer)
         self._weights = tf.train.Checkpoint(model=module.model)
-        self._pending: list[tf.Tensor] = []
         if resume_from is not None:
             self.state = read_state(resume_from)
             restore(self._everything, resume_from)
-        self._clock_started, self._clock_rows = time.monotonic(), 0.0
+        self._meter = TrainMeter(self.state)
+        self._log_every_steps = min(config.log_every_steps, max(1, self.length.total_steps // 10))
 
     def _done(self) -> bool:
-        return (
-            self.should_stop or self.state.step >= self.length.total_steps or self.state.epoch >= self.length.max_epochs
-        )
+        state, length = self.state, self.length
+        return self.should_stop or state.step >= length.total_steps or state.epoch >= length.max_epochs
 
     def _run_epoch(self) -> None:
         state = self.state
@@ -151,7 +150,7 @@ class Trainer:
             dropout_seed = tf.constant([self._seed, state.batches_seen], tf.int32)
             last = state.batch + 1 == self.length.batches_per_epoch
             statistics, updated = self._step(features, labels, dropout_seed, last)
-            self._pending.append(statistics)
+            self._meter.add(statistics)
             state.batch += 1
             state.batches_seen += 1
             state.step += int(updated)
@@ -160,16 +159,14 @@ class Trainer:
                 self._after_step()
             if self._done():
                 break
-        self._read_pending()
-        if (
-            state.batch == self.length.batches_per_epoch
-        ):  # max_steps or a stop may have ended the run before; _finish validates
-            self._end_epoch()
+        self._read_meter()
+        if state.batch == self.length.batches_per_epoch:
+            self._end_epoch()  # otherwise max_steps or a stop has ended the run; _finish validates
 
     def _after_step(self) -> None:
         """What is due after an optimizer step; a checkpoint comes last, so that it holds all of it."""
         config, step = self.config, self.state.step
-        if step % config.log_every_steps == 0:
+        if step % self._log_every_steps == 0:
             self._log_interval()
         self._validate_if_due()
         if config.checkpoint_every_steps and step % config.checkpoint_every_steps == 0:
@@ -194,7 +191,7 @@ class Trainer:
         metrics = {f"train/{name}_epoch": value for name, value in self.epoch_means().items()}
         self._log(metrics | {"epoch": float(state.epoch + 1)})
         self._call("on_train_epoch_end", metrics | self._last_validation())
-        state.epoch, state.batch, state.epoch_sums = state.epoch + 1, 0, [0.0, 0.0, 0.0]
+        state.epoch, state.batch, state.epoch_sums = state.epoch + 1, 0, [0.0] * 5
         if not config.checkpoint_every_steps:
             self._save()
 
@@ -213,44 +210,27 @@ class Trainer:
 
     def epoch_means(self) -> dict[str, float]:
         """Mean training loss and accuracy of the epoch so far; waits for the device."""
-        self._read_pending()
-        loss, hits, rows = self.state.epoch_sums
-        return {"loss": loss / max(rows, 1.0), "accuracy": hits / max(rows, 1.0)}
+        self._read_meter()
+        return self._meter.epoch_means()
 
-    def _read_pending(self) -> None:
-        """Adds the waiting statistics to the epoch's and the interval's sums."""
-        if not self._pending:
+    def _read_meter(self) -> None:
+        """Waits for the device; raises TrainingDiverged when a loss or gradient was no number."""
+        if self._meter.read():
             return
-        total = np.sum([np.asarray(s, np.float64) for s in self._pending], axis=0)
-        self._pending.clear()
-        if not np.isfinite(total[0]):
-            kept = self._store and self._store.latest()
-            raise TrainingDiverged(
-                f"the training loss is not a number any more at step {self.state.step}; lower optimizer.learning_rate "
-                f"or set trainer.gradient_clip_norm=1.0 (last good checkpoint: {kept or 'none'})"
-            )
-        self.state.epoch_sums = (total + self.state.epoch_sums).tolist()
-        self.state.interval_sums = (total + self.state.interval_sums).tolist()
-        self._clock_rows += float(total[2])
+        kept = self._store and self._store.latest()
+        raise TrainingDiverged(
+            f"the training loss or its gradient is no number any more at step {self.state.step}; lower "
+            f"optimizer.learning_rate or set trainer.gradient_clip_norm=1.0 (last good checkpoint: {kept or 'none'})"
+        )
 
     def _log_interval(self) -> None:
-        self._read_pending()
-        loss, hits, rows = self.state.interval_sums
-        self.state.interval_sums = [0.0, 0.0, 0.0]
-        self._log(
-            {
-                "train/loss": loss / rows,
-                "train/accuracy": hits / rows,
-                "train/learning_rate": float(self._rate()),
-                "train/examples_per_second": self._clock_rows / max(time.monotonic() - self._clock_started, 1e-9),
-            }
-        )
-        self._clock_started, self._clock_rows = time.monotonic(), 0.0
+        self._read_meter()
+        self._log(self._meter.end_interval() | {"train/learning_rate": self._learning_rate()})
 
-    def _rate(self) -> tf.Tensor:
-        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        rate = getattr(inner, "current_learning_rate", None)
-        return rate() if rate else inner.learning_rate
+    def _learning_rate(self) -> float:
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)  # inside a LossScaleOptimizer
+        scheduled = getattr(optimizer, "current_learning_rate", None)
+        return float(scheduled() if scheduled else optimizer.learning_rate)
 
     def _log(self, metrics: dict[str, float]) -> None:
         self.state.history.append((self.state.step, metrics))
@@ -266,7 +246,7 @@ class Trainer:
         if state.validated_step == state.step or not len(self._val):
             return
         self._call("on_validation_start")
-        self._read_pending()
+        self._read_meter()
         started = time.monotonic()
         limit = self._limit(self.config.limit_val_batches)
         outputs = evaluate(self.module, self._val, limit, before_batch=self._stop_if_asked)
@@ -275,7 +255,7 @@ class Trainer:
         self._keep_best(metrics)
         self._log(metrics)
         self._call("on_validation_end", metrics)
-        self._clock_started += time.monotonic() - started  # throughput is that of training alone
+        self._meter.leave_out(time.monotonic() - started)
 
     def _keep_best(self, metrics: dict[str, float]) -> None:
         state = self.state
@@ -334,7 +314,7 @@ class Trainer:
         if self._store is None or standing == self._saved:
             return
         self._saved = standing
-        self._read_pending()  # raises rather than keep weights that came after a loss that was no number
+        self._read_meter()  # raises rather than keep weights that came after a loss that was no number
         self._call("on_save_checkpoint")
         self._store.save(self._everything, self.state)
 

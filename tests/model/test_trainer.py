@@ -53,13 +53,14 @@ def assert_bitwise_equal(first, second):
 
 def test_hooks_are_called_in_the_documented_order(tmp_path):
     recorder = Recorder()
-    config = TrainerConfig(max_epochs=1, log_every_steps=2, validate_every_steps=2, checkpoint_every_steps=2)
+    config = TrainerConfig(max_epochs=1, log_every_steps=1, validate_every_steps=2, checkpoint_every_steps=2)
     Trainer(config, tmp_path, [recorder]).fit(make_module(), ToyData(rows=16, batch_size=8))
     assert recorder.calls == [
         "on_fit_start",
         "on_train_epoch_start",
         "on_train_batch_start",
         "on_train_batch_end",
+        "on_metrics",
         "on_train_batch_start",
         "on_train_batch_end",
         "on_metrics",
