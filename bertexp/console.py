@@ -29,7 +29,8 @@ def log_to(file: Path, redirect_stderr: bool) -> Iterator[None]:
     our errors, crash traces) keeps the terminal.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(file, encoding="utf-8")
+    stream = open(file, "a", encoding="utf-8")  # noqa: SIM115  closed below
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
     root = logging.getLogger()
     former_handlers, former_level = root.handlers[:], root.level
@@ -41,7 +42,7 @@ def log_to(file: Path, redirect_stderr: bool) -> Iterator[None]:
     former_stderr = sys.stderr
     if saved is not None:
         former_stderr.flush()
-        os.dup2(handler.stream.fileno(), 2)
+        os.dup2(stream.fileno(), 2)
         sys.stderr = os.fdopen(os.dup(saved), "w", buffering=1, encoding="utf-8", errors="replace")
         faulthandler.enable(sys.stderr)
     try:
@@ -54,4 +55,4 @@ def log_to(file: Path, redirect_stderr: bool) -> Iterator[None]:
             sys.stderr = former_stderr
         logging.captureWarnings(False)
         root.handlers, root.level = former_handlers, former_level
-        handler.close()
+        stream.close()

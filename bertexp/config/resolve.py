@@ -79,7 +79,7 @@ def _check(config: Config) -> None:
         for key in ("num_layers", "hidden_size"):
             if getattr(model, key) is None:
                 raise ConfigError(f"model.source=random needs model.{key}; add for example model.{key}=128")
-        if model.hidden_size % model.num_heads:
+        if (model.hidden_size or 0) % (model.num_heads or 1):
             raise ConfigError(
                 f"model.hidden_size={model.hidden_size} cannot be divided into model.num_heads={model.num_heads}"
             )
