@@ -45,6 +45,7 @@ class Logger(Protocol):
     """Where metrics go; ``bertexp.tracking`` has the ones there are."""
 
     def log_metrics(self, metrics: dict[str, float], step: int) -> None: ...
+    def flush(self) -> None: ...
 
 
 class TestResult(NamedTuple):
@@ -316,6 +317,8 @@ class Trainer:
         self._saved = standing
         self._read_meter()  # raises rather than keep weights that came after a loss that was no number
         self._call("on_save_checkpoint")
+        if self._logger is not None:
+            self._logger.flush()  # what a resumed run will not log again must not be lost with this process
         self._store.save(self._everything, self.state)
 
     def _call(self, hook: str, *arguments: object) -> None:

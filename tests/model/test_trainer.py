@@ -41,6 +41,9 @@ class Metrics:
             assert (name, step) not in self.points or not name.startswith(("val", "train/loss_"))
             self.points[name, step] = value
 
+    def flush(self):
+        self.flushed = dict(self.points)
+
 
 def weights_of(module):
     return [v.numpy() for v in module.model.variables]
