@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 say() { printf 'set-up: %s\n' "$*"; }
 stop() { printf 'set-up: %s\n' "$*" >&2; exit 1; }
 
-kind=cpu lock=requirements.lock need_gb=8
-if [ "${GPU:-0}" = 1 ]; then kind=gpu lock=requirements-gpu.lock need_gb=16; fi
+kind=cpu lock=requirements.lock need_gb=8 fetch_gb=1
+if [ "${GPU:-0}" = 1 ]; then kind=gpu lock=requirements-gpu.lock need_gb=16 fetch_gb=4; fi
 
 stamp=.venv/setup-stamp
 wanted="$(cat requirements.lock requirements-gpu.lock pyproject.toml | cksum) $(pwd -P)"
@@ -63,7 +63,7 @@ install() {
     fi
     venv_pip install $quiet "$@" || stop "the packages could not be installed (the reason stands above); without a network, point PIP_INDEX_URL and UV_DEFAULT_INDEX at a mirror"
 }
-say "installing the $(grep -c == "$lock") pins of $lock (1 GB to fetch where no cache has it, some minutes)"
+say "installing the $(grep -c == "$lock") pins of $lock ($fetch_gb GB to fetch where no cache has it, some minutes)"
 install -r "$lock"
 install --no-deps --no-build-isolation -e .
 printf '%s %s\n' "$kind" "$wanted" >"$stamp"
