@@ -25,7 +25,7 @@ class BertEncoder(BertEncoderV2):
     Variables, their names, the config and the checkpoint structure are BertEncoderV2's, so checkpoints can be
     exchanged both ways. The call computes the same values with
 
-    - one [batch * seq, hidden] matrix product per kernel (query, key and value in one);
+    - one [batch * seq, hidden] matrix product per kernel;
     - stateless dropout: a step is a pure function of (weights, batch, seed, step);
     - LayerNorm, softmax and GELU in float32 whatever the compute type;
     - `output_range=1`: where only [CLS] is read, the last layer projects no keys and values at all. With one query
@@ -130,27 +130,22 @@ class BertEncoder(BertEncoderV2):
 
     def _attend(self, attention, x, mask, shape, seed) -> tuple[tf.Tensor, tf.Tensor]:
         """Every position attends to every position: residual rows and context, both [batch * seq, hidden]."""
-        hidden, heads = self.hidden_size, attention._num_heads
-        parts = (attention._query_dense, attention._key_dense, attention._value_dense)
-        kernel = tf.concat([tf.reshape(part.kernel, [hidden, hidden]) for part in parts], axis=1)
-        bias = tf.concat([tf.reshape(part.bias, [hidden]) for part in parts], axis=0)
-        projected = tf.reshape(_dense(self._cast(x), kernel, bias), [shape[0], shape[1], 3, heads, hidden // heads])
-        query, key, value = tf.unstack(tf.transpose(projected, [2, 0, 3, 1, 4]))  # each [batch, heads, seq, size]
+        rows = self._cast(x)
+        query, key, value = (
+            tf.transpose(tf.reshape(_project(rows, part), tf.concat([shape, part.bias.shape], 0)), [0, 2, 1, 3])
+            for part in (attention._query_dense, attention._key_dense, attention._value_dense)
+        )  # each [batch, heads, seq, size]
         scores = tf.matmul(query * _scale(attention), key, transpose_b=True)
         weights = self._softmax(scores, mask, seed)
         context = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])
-        return x, tf.reshape(context, [-1, hidden])
+        return x, tf.reshape(context, tf.shape(x))
 
     def _attend_cls(self, attention, x, mask, shape, seed) -> tuple[tf.Tensor, tf.Tensor]:
         """Only [CLS] attends: residual rows and context, both [batch, hidden]."""
         hidden, heads = self.hidden_size, attention._num_heads
         x = tf.reshape(x, [shape[0], shape[1], hidden])
         states, first = self._cast(x), x[:, 0]
-        query = _dense(
-            states[:, 0],
-            tf.reshape(attention._query_dense.kernel, [hidden, hidden]),
-            tf.reshape(attention._query_dense.bias, [hidden]),
-        )
+        query = _project(states[:, 0], attention._query_dense)
         query = tf.reshape(query * _scale(attention), [-1, heads, hidden // heads])
         lifted = tf.einsum("bnd,hnd->bnh", query, attention._key_dense.kernel)
         constant = tf.reduce_sum(query * attention._key_dense.bias, axis=-1, keepdims=True)
@@ -203,6 +198,12 @@ def _site(seed: tf.Tensor | None, number: int) -> tf.Tensor | None:
 
 def _dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
     return tf.nn.bias_add(tf.matmul(x, kernel), bias)
+
+
+def _project(x: tf.Tensor, part: tf_keras.layers.Layer) -> tf.Tensor:
+    """Query, key or value of all heads side by side: <float>[rows, hidden] -> the same."""
+    hidden = part.kernel.shape[0]
+    return _dense(x, tf.reshape(part.kernel, [hidden, hidden]), tf.reshape(part.bias, [hidden]))
 
 
 def _normalize(layer: tf_keras.layers.LayerNormalization, x: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
