@@ -83,7 +83,7 @@ def read_vocab(path: str) -> tuple[str, ...]:
     Raises:
       WeightsError: [PAD], [UNK], [CLS] or [SEP] is missing.
     """
-    pieces = tuple(Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n"))
+    pieces = tuple(Path(path).expanduser().read_text(encoding="utf-8").removesuffix("\n").split("\n"))
     pieces = tuple(piece.removesuffix("\r") for piece in pieces)
     missing = [piece for piece in ("[PAD]", "[UNK]", "[CLS]", "[SEP]") if piece not in pieces]
     if missing:

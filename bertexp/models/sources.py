@@ -103,7 +103,7 @@ def locate_model(config: ModelConfig, cache_dir: str) -> ModelSource:
       WeightsError: a path does not exist, lacks files, or holds another architecture than asked for.
       ConfigError: settings that the source needs are missing.
     """
-    if config.vocab_file is not None and not Path(config.vocab_file).is_file():
+    if config.vocab_file is not None and not Path(config.vocab_file).expanduser().is_file():
         raise WeightsError(f"model.vocab_file={config.vocab_file} does not exist")
     locate = {"tfhub": _locate_tfhub, "google": _locate_google, "huggingface": _locate_huggingface}
     source = locate.get(config.source, _locate_random)(config, Path(cache_dir) / "models")
@@ -159,6 +159,11 @@ def count_trained(architecture: BertArchitecture, config: TrainableConfig, units
 
 
 def _locate_random(config: ModelConfig, cache: Path) -> ModelSource:
+    if config.path is not None:
+        raise ConfigError(
+            f"model.path={config.path} is not read with model.source=random: leave it out, or add "
+            f"model.source=tfhub, google or huggingface"
+        )
     if config.num_layers is None or config.hidden_size is None:
         raise ConfigError("model.source=random needs model.num_layers and model.hidden_size")
     hidden = config.hidden_size
@@ -200,12 +205,12 @@ def _locate_huggingface(config: ModelConfig, cache: Path) -> ModelSource:
 
 
 def _locate_google(config: ModelConfig, cache: Path) -> ModelSource:
-    path = _given_path(config, handles.fill_template(config.google_checkpoint, config))
+    path = _given_path(config, config.google_checkpoint)
     return _read_folder(_locate_place("google", path, cache), config)
 
 
 def _locate_tfhub(config: ModelConfig, cache: Path) -> ModelSource:
-    path = _given_path(config, handles.fill_template(config.tfhub_handle, config))
+    path = _given_path(config, config.tfhub_handle)
     source = _locate_place("tfhub", path, cache)
     if source.complete:
         source = replace(source, folder=str(require_files(Path(source.folder), FILES["tfhub"])))
@@ -247,8 +252,8 @@ def _locate_place(kind: str, path: str, cache: Path, setting: str = "model.path"
     return ModelSource(kind, str(place), str(folder), archive=str(place))
 
 
-def _given_path(config: ModelConfig, default: str | None) -> str:
-    path = config.path or default
+def _given_path(config: ModelConfig, template: str | None) -> str:
+    path = config.path or handles.fill_template(template, config)
     if path is None:
         raise ConfigError(f"model.source={config.source} needs model.path: {_WAYS[config.source]}")
     return path

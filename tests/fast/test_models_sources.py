@@ -81,6 +81,7 @@ def test_a_vocabulary_with_capitals_is_cased(tmp_path: Path) -> None:
     [
         ({"num_layers": 2}, "needs model.num_layers and model.hidden_size"),
         ({"num_layers": 2, "hidden_size": 100}, "no multiple of 64"),
+        ({"num_layers": 2, "hidden_size": 64, "path": "x"}, "is not read with model.source=random"),
         ({"source": "huggingface"}, "needs model.path"),
         ({"source": "google", "google_checkpoint": "https://x/{num_layers}.zip"}, "are needed to name the weights"),
     ],

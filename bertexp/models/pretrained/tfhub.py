@@ -199,7 +199,7 @@ def _read_vocabulary(source: ModelSource, config: ModelConfig, model: Any, folde
         preprocessor = tf.saved_model.load(str(place))
         path = place / "assets" / "vocab.txt"
     else:
-        path = Path(config.vocab_file or f"{folder}/assets/vocab.txt")
+        path = Path(config.vocab_file or f"{folder}/assets/vocab.txt").expanduser()
     if not path.is_file():
         raise WeightsError(f"{path} does not exist: give model.vocab_file, or a WordPiece model.tfhub_preprocess")
     vocab = read_vocab(str(path))
