@@ -17,7 +17,7 @@ from bertexp.errors import ConfigError
 from bertexp.runs import with_former_overrides
 
 PRETRAINED_LEARNING_RATE, PRETRAINED_EPOCHS = 3e-5, 5
-RANDOM_LEARNING_RATE, RANDOM_EPOCHS = 5e-4, 10
+RANDOM_LEARNING_RATE, RANDOM_EPOCHS = 1e-3, 12
 
 
 def resolve(composed: DictConfig) -> Config:

@@ -101,7 +101,9 @@ class ModelConfig:
     hidden_size: int | None = None
     num_heads: int | None = None  # null: hidden_size / 64, or as the source says
     tfhub_handle: str | None = None  # template over {num_layers} {hidden_size} {num_heads}
-    tfhub_preprocess: str | None = None  # handle, folder or archive of the preprocessing SavedModel; vocab_file replaces it
+    tfhub_preprocess: str | None = (
+        None  # handle, folder or archive of the preprocessing SavedModel; vocab_file replaces it
+    )
     google_checkpoint: str | None = None  # address template of a Google checkpoint archive
     huggingface_repo: str | None = None  # owner/name on the Hugging Face hub
     vocab_file: str | None = None  # null: the source's, or the embedded one for random weights
@@ -143,7 +145,7 @@ class OptimizerConfig:
     """The update rule and its learning-rate schedule."""
 
     name: str = "adamw"  # adamw (equals Model Garden's AdamWeightDecay) | adam
-    learning_rate: float | None = None  # peak; null: 3e-5 for pretrained weights, 5e-4 for random ones
+    learning_rate: float | None = None  # peak; null: 3e-5 for pretrained weights, 1e-3 for random ones
     schedule: str = "linear"  # linear (to zero) | constant
     warmup_fraction: float = 0.1  # of all steps
     warmup_steps: int | None = None  # in place of warmup_fraction
@@ -188,7 +190,7 @@ class TrainableConfig:
 class TrainerConfig:
     """The loop: how long, how large, how exact, and what is kept."""
 
-    max_epochs: int | None = None  # null: 5 for pretrained weights, 10 for random ones
+    max_epochs: int | None = None  # null: 5 for pretrained weights, 12 for random ones
     max_steps: int | None = None  # ends earlier where given; the schedule spans what is really run
     batch_size: int = 32
     eval_batch_size: int = 64
@@ -218,7 +220,24 @@ class TrainerConfig:
         _one_of("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
         if self.monitor_mode is not None:
             _one_of("trainer.monitor_mode", self.monitor_mode, ("min", "max"))
-        for key in ["max_epochs", "max_steps", "batch_size", "eval_batch_size", "accumulate_grad_batches", "gradient_clip_norm", "validate_every_epochs", "validate_every_steps", "log_every_steps", "early_stopping_patience", "checkpoint_every_steps", "keep_checkpoints", "limit_train_batches", "limit_val_batches", "limit_test_batches", "overfit_batches"]:
+        for key in [
+            "max_epochs",
+            "max_steps",
+            "batch_size",
+            "eval_batch_size",
+            "accumulate_grad_batches",
+            "gradient_clip_norm",
+            "validate_every_epochs",
+            "validate_every_steps",
+            "log_every_steps",
+            "early_stopping_patience",
+            "checkpoint_every_steps",
+            "keep_checkpoints",
+            "limit_train_batches",
+            "limit_val_batches",
+            "limit_test_batches",
+            "overfit_batches",
+        ]:
             _positive(f"trainer.{key}", getattr(self, key))
 
 

@@ -92,8 +92,9 @@ def read_vocab(path: str) -> tuple[str, ...]:
 
 
 def looks_lowercase(vocab: tuple[str, ...]) -> bool:
-    """Whether no word piece holds a capital: so it is with the vocabulary of an uncased model."""
-    return all(piece == piece.lower() for piece in vocab if not piece.startswith("["))
+    """Whether no word piece of several letters holds a capital: so it is with the vocabulary of an uncased model."""
+    words = (piece for piece in vocab if not piece.startswith("[") and len(piece.removeprefix("##")) > 1)
+    return all(piece == piece.lower() for piece in words)
 
 
 def read_lowercase(folder: str) -> bool:

@@ -63,7 +63,7 @@ class ModelSource:
 
     kind: str  # tfhub | google | huggingface | random
     description: str
-    folder: str | None = None  # of the weights; complete after fetch()
+    folder: str = ""  # of the weights; complete after fetch(); empty for random ones
     downloads: tuple[Download, ...] = ()
     archive: str | None = None  # on disk, to unpack into `folder`
     preprocessor: str | None = None  # tfhub: folder of the preprocessing SavedModel, where one is needed
@@ -74,7 +74,7 @@ class ModelSource:
     @property
     def complete(self) -> bool:
         """Whether the weights lie in `folder` now."""
-        return self.folder is not None and Path(self.folder).is_dir() and not self.urls
+        return bool(self.folder) and Path(self.folder).is_dir() and not self.urls
 
     @property
     def urls(self) -> tuple[str, ...]:
