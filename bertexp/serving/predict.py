@@ -76,7 +76,7 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         BertexpError: the run, the model or the input is not there or not of the right form.
     """
-    options = _parser().parse_args(argv)
+    options = _parser().parse_intermixed_args(argv)
     folder, about = find_model(options.run, options.outputs_dir)
     columns = ("text", "text_pair") if about["has_pair"] else ("text",)
     if options.file:
