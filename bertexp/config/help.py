@@ -26,7 +26,7 @@ Hydra's own flags: --cfg job, --multirun/-m (sweeps), --info, --shell-completion
 Examples:
   python -m bertexp
   python -m bertexp model=small_bert_l4 dataset=imdb
-  python -m bertexp model=minilm_l6 dataset=mrpc model.path=~/minilm dataset.path=~/glue/MRPC"""
+  python -m bertexp model=minilm_l6 dataset=mrpc model.path=weights/minilm dataset.path=glue/MRPC"""
 
 
 def help_text() -> str:
