@@ -80,7 +80,8 @@ def _train_and_ship(config: Config, parts: Parts, judged: str, record: RunRecord
     trainer = Trainer(config.trainer, folder.checkpoints, [ProgressReport()], tracker, config.run.seed, record.stop)
     resume_from = CheckpointStore(folder.checkpoints, 1).latest() if record.resumed else None
     state = trainer.fit(parts.module, parts.data, resume_from)
-    verifier = Verifier() if config.export.enabled else None  # it imports TensorFlow beside the test
+    exporting = config.export.enabled and not config.trainer.fast_dev_run
+    verifier = Verifier() if exporting else None  # it imports TensorFlow beside the test
     try:
         test = trainer.test(parts.module, parts.data, judged)
         interval = report_results(parts, state, test, folder, tracker)
