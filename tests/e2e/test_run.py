@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -134,3 +136,13 @@ def test_sigterm_writes_a_checkpoint_and_ends_the_tracked_run_as_killed(tmp_path
     assert "trainer.resume=" in out
     assert find_run("last", str(tmp_path / "outputs")).info["state"] == "interrupted"
     assert in_store(tmp_path / "outputs", "select status from runs") == [("KILLED",)]
+
+
+def test_a_notebook_that_has_imported_tensorflow_already_can_run(tmp_path):
+    code = (
+        "import tensorflow as tf; tf.keras.layers.Dense(2); import bertexp; "
+        "print(bertexp.run(['debug=dev_run']).metrics['test/accuracy'])"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert 0 <= float(ended.stdout.splitlines()[-1]) <= 1
