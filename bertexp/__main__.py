@@ -18,7 +18,7 @@ from bertexp.config.help import help_text
 from bertexp.config.overrides import check_overrides, explain
 from bertexp.config.resolve import resolve
 from bertexp.config.store import register, shipped_folder
-from bertexp.errors import BertexpError
+from bertexp.errors import BertexpError, RunInterrupted
 from bertexp.runs import with_former_overrides
 
 COMMANDS = {"predict": "bertexp.serving.predict", "ui": "bertexp.tracking.ui", "doctor": "bertexp.doctor"}
@@ -35,6 +35,8 @@ def train(composed: DictConfig) -> float | None:
     hydra_config = HydraConfig.get()
     folder = Path(hydra_config.runtime.output_dir)
     try:
+        if any(isinstance(failure, (RunInterrupted, KeyboardInterrupt)) for failure in _failures):
+            return None  # Ctrl-C ends a multirun, not one job of it
         result = execute(resolve(composed), folder, list(hydra_config.overrides.task))
     except BaseException as error:
         _failures.append(error)

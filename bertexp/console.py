@@ -6,7 +6,6 @@ import faulthandler
 import logging
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +36,6 @@ def log_to(file: Path, redirect_stderr: bool) -> Iterator[None]:
     root.handlers = [handler]
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
-    warnings.simplefilter("default", DeprecationWarning)
     saved = os.dup(2) if redirect_stderr else None
     former_stderr = sys.stderr
     if saved is not None:

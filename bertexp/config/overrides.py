@@ -60,9 +60,9 @@ def check_overrides(overrides: Sequence[str]) -> None:
 
 def explain(error: Exception) -> str:
     """One sentence for what Hydra or OmegaConf refused."""
-    cause = error
+    cause: BaseException = error
     while cause.__cause__ is not None and not isinstance(cause, OmegaConfBaseException):
-        cause = cause.__cause__  # type: ignore[assignment]
+        cause = cause.__cause__
     key = getattr(cause, "full_key", None)
     first_line = str(cause).strip().splitlines()[0]
     if key in (types := setting_types()):

@@ -63,8 +63,8 @@ def flat_parameters(config: Config) -> dict[str, Any]:
 
 def _fill(config: Config) -> None:
     model, pretrained = config.model, config.model.source != "random"
-    if model.source == "random" and model.hidden_size and model.num_heads is None:
-        model.num_heads = max(model.hidden_size // 64, 1)
+    if model.source == "random" and model.hidden_size and model.num_heads is None and model.hidden_size % 64 == 0:
+        model.num_heads = model.hidden_size // 64
     if config.optimizer.learning_rate is None:
         config.optimizer.learning_rate = PRETRAINED_LEARNING_RATE if pretrained else RANDOM_LEARNING_RATE
     if config.trainer.max_epochs is None and config.trainer.max_steps is None:
@@ -75,19 +75,11 @@ def _fill(config: Config) -> None:
 
 def _check(config: Config) -> None:
     model, trainer, trainable = config.model, config.trainer, config.trainable
-    if model.source == "random":
-        for key in ("num_layers", "hidden_size"):
-            if getattr(model, key) is None:
-                raise ConfigError(f"model.source=random needs model.{key}; add for example model.{key}=128")
-        if (model.hidden_size or 0) % (model.num_heads or 1):
-            raise ConfigError(
-                f"model.hidden_size={model.hidden_size} cannot be divided into model.num_heads={model.num_heads}"
-            )
-        if trainable.encoder == "frozen":
-            raise ConfigError(
-                "trainable=frozen keeps the random weights of model.source=random as they are; take a pretrained model "
-                "or trainable=full"
-            )
+    if model.source == "random" and trainable.encoder == "frozen":
+        raise ConfigError(
+            "trainable=frozen keeps the random weights of model.source=random as they are; take a pretrained model "
+            "or trainable=full"
+        )
     if trainable.top_layers is not None and trainable.encoder != "top_layers":
         raise ConfigError(
             f"trainable.top_layers={trainable.top_layers} has no effect with trainable={trainable.encoder}; "

@@ -43,11 +43,6 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def accuracy_of(counts: Counts) -> np.ndarray:
-    """Share of rows on the diagonal, <float64>[...]."""
-    return np.trace(counts, axis1=-2, axis2=-1) / counts.sum((-2, -1))
-
-
 def f1_of(counts: Counts) -> np.ndarray:
     """F1 of the second class where there are two, else the mean over classes (macro), <float64>[...]."""
     hits = np.diagonal(counts, axis1=-2, axis2=-1)

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bertexp.console import say
-from bertexp.reports.evaluation import sample_predictions, wilson_interval
-from bertexp.reports.figures import draw_confusion_matrix, draw_curves, draw_learning_rate, draw_model
+from bertexp.reports.evaluation import bootstrap_interval, f1_of, matthews_of, sample_predictions, wilson_interval
+from bertexp.reports.figures import count_confusions, draw_confusion_matrix, draw_curves, draw_learning_rate, draw_model
 from bertexp.reports.model_rows import make_layer_rows
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from bertexp.training.checkpoint import LoopState
     from bertexp.training.evaluation import Outputs
     from bertexp.training.trainer import TestResult
+
+_RESAMPLED = {"f1": f1_of, "mcc": matthews_of}  # main metrics whose interval is bootstrapped; accuracy has Wilson's
 
 
 def report_results(
@@ -35,9 +37,15 @@ def report_results(
     probabilities = parts.task.probabilities(logits)
     predicted = probabilities.argmax(axis=1)
     interval = wilson_interval(int((predicted == labels).sum()), len(labels))
-    _say_metrics(test, interval)
-    bounds = {f"{test.split}/accuracy_low": interval[0], f"{test.split}/accuracy_high": interval[1]}
-    tracker.log_metrics(bounds, state.step)
+    intervals = {"accuracy": interval}
+    main = parts.task.main_metric
+    if main in _RESAMPLED:
+        counts = count_confusions(labels, predicted, len(parts.dataset.label_names))
+        intervals[main] = bootstrap_interval(_RESAMPLED[main], counts)
+    _say_metrics(test, intervals)
+    for name, (low, high) in intervals.items():
+        bounds = {f"{test.split}/{name}_low": low, f"{test.split}/{name}_high": high}
+        tracker.log_metrics(bounds, state.step)
 
     tested = parts.dataset.splits[test.split].take(rows)
     say()
@@ -63,12 +71,13 @@ def keep_predictions(parts: Parts, split: str, outputs: Outputs, folder: RunFold
     tracker.log_table(table, "predictions.json")
 
 
-def _say_metrics(test: TestResult, interval: tuple[float, float]) -> None:
-    (low, high), rows, main = interval, len(test.outputs.rows), f"{test.split}/accuracy"
+def _say_metrics(test: TestResult, intervals: dict[str, tuple[float, float]]) -> None:
+    values = {name.split("/")[1]: value for name, value in test.metrics.items()}
     say()
-    say(f"result     {main} {test.metrics[main]:.4f}  (95% interval {low:.4f} to {high:.4f}, {rows:,} rows)")
-    rest = [f"{name.split('/')[1]} {value:.4f}" for name, value in test.metrics.items() if name != main]
-    say(f"           {'  '.join(rest)}")
+    for head, (name, (low, high)) in zip(("result", ""), intervals.items(), strict=False):
+        shown = f"{test.split}/{name} {values.pop(name):.4f}"
+        say(f"{head:<10} {shown}  (95% interval {low:.4f} to {high:.4f}, {len(test.outputs.rows):,} rows)")
+    say(f"           {'  '.join(f'{name} {value:.4f}' for name, value in values.items())}")
 
 
 def _draw_history(state: LoopState, figures: Path) -> None:

@@ -141,19 +141,6 @@ class Verifier:
         return f", saying: {lines[-1]}" if lines else ""
 
 
-def verify_export(
-    folder: str | Path,
-    texts: Sequence[str],
-    text_pairs: Sequence[str] | None,
-    expected: np.ndarray,
-    tolerance: float,
-    timeout_seconds: float = 300.0,
-) -> VerifyReport:
-    """Starts a fresh process and compares in one go; see :meth:`Verifier.verify`."""
-    with Verifier(timeout_seconds) as verifier:
-        return verifier.verify(folder, texts, text_pairs, expected, tolerance)
-
-
 def _python_path() -> list[str]:
     return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
 

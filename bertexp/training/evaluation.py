@@ -49,21 +49,10 @@ def evaluate(
     before_batch: Callable[[], None] = lambda: None,
 ) -> Outputs:
     """Runs ``module`` over the first ``limit`` batches (all by default)."""
-    predict = compiled_predict_step(module)
     logits = []
     for features, _ in loader.batches(limit):
         before_batch()
-        logits.append(predict(features))
+        logits.append(module.compiled_predict_step(features))
     rows = loader.rows(limit)
     order = np.argsort(rows, kind="stable")
     return Outputs(rows[order], loader.labels(limit), np.concatenate([np.asarray(part) for part in logits])[order])
-
-
-def compiled_predict_step(module: FineTuningModule) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
-    """The module's ``predict_step`` as one graph for all batch shapes, made once per module."""
-    if not hasattr(module, "_compiled_predict_step"):
-        spec = {
-            name: tf.TensorSpec([None, None], tf.int32) for name in ("input_word_ids", "input_mask", "input_type_ids")
-        }
-        module._compiled_predict_step = tf.function(module.predict_step, input_signature=[spec])
-    return module._compiled_predict_step

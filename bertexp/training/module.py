@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Protocol
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 Features = dict[str, tf.Tensor]
+FEATURES = {name: tf.TensorSpec([None, None], tf.int32) for name in ("input_word_ids", "input_mask", "input_type_ids")}
 
 
 class Task(Protocol):
@@ -51,6 +53,11 @@ class FineTuningModule:
     def predict_step(self, features: Features) -> tf.Tensor:
         """Logits <float32>[batch, units] without dropout."""
         return self.model(features, training=False)
+
+    @functools.cached_property
+    def compiled_predict_step(self) -> Callable[[Features], tf.Tensor]:
+        """``predict_step`` as one graph for all batch shapes."""
+        return tf.function(self.predict_step, input_signature=[FEATURES])
 
     def metrics(self, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         """Quality of logits <float32>[rows, units] against labels <int32>[rows]."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from bertexp.errors import RunInterrupted
 
@@ -21,7 +22,7 @@ class StopSignal:
     def __init__(self) -> None:
         self.received: int | None = None
         self._deferred = False
-        self._former: dict[int, object] = {}
+        self._former: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignal:
         if threading.current_thread() is threading.main_thread():
@@ -31,7 +32,7 @@ class StopSignal:
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._former.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.signal(number, handler)
         self._former.clear()
 
     @contextmanager

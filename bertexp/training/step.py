@@ -5,9 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
-from bertexp.training.module import FineTuningModule
+from bertexp.training.module import FEATURES, FineTuningModule
 
-_FEATURES = {name: tf.TensorSpec([None, None], tf.int32) for name in ("input_word_ids", "input_mask", "input_type_ids")}
 _LABELS = tf.TensorSpec([None], tf.int32)
 _SEED = tf.TensorSpec([2], tf.int32)
 
@@ -35,8 +34,8 @@ class TrainStep:
             self._sums = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self._variables]
             self._rows = tf.Variable(0.0, trainable=False)
         # input signatures bound the number of traced graphs to one per function, whatever the batch shapes
-        self._direct = tf.function(self._update_at_once, input_signature=[_FEATURES, _LABELS, _SEED])
-        self._collect = tf.function(self._add_gradients, input_signature=[_FEATURES, _LABELS, _SEED])
+        self._direct = tf.function(self._update_at_once, input_signature=[FEATURES, _LABELS, _SEED])
+        self._collect = tf.function(self._add_gradients, input_signature=[FEATURES, _LABELS, _SEED])
         self._apply = tf.function(self._apply_sums, input_signature=[])
 
     def __call__(

@@ -19,7 +19,7 @@ from tiny_export import PAIRS, TEXTS, VOCAB, make_model, pack
 from bertexp.errors import ExportError
 from bertexp.serving import pyfunc
 from bertexp.serving.export import ServingSpec, check_ops, export_saved_model, float32_inference, reference_logits
-from bertexp.serving.verify import Verifier, verify_export
+from bertexp.serving.verify import Verifier
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,8 @@ def test_failed_export_leaves_the_older_one(tmp_path, monkeypatch):
 
 def test_fresh_process_reproduces_the_trained_model(pair):
     folder, expected = pair
-    report = verify_export(folder, TEXTS, PAIRS, expected, 1e-5)
+    with Verifier() as verifier:
+        report = verifier.verify(folder, TEXTS, PAIRS, expected, 1e-5)
     assert report.rows == len(TEXTS)
     assert report.max_difference < 1e-6
 
