@@ -29,7 +29,7 @@ _HEAVY = {
     "Tokenizer": "bertexp.data.tokens",
     "Trainer": "bertexp.training.trainer",
     "load_encoder": "bertexp.models.pretrained",
-    "make_schedule": "bertexp.training.schedule",
+    "Schedule": "bertexp.training.schedule",
 }
 __all__ = ["__version__", *_LIGHT, *_HEAVY]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
@@ -18,32 +19,48 @@ from bertexp.config.help import help_text
 from bertexp.config.overrides import check_overrides, explain
 from bertexp.config.resolve import resolve
 from bertexp.config.store import register, shipped_folder
-from bertexp.errors import BertexpError, RunInterrupted
+from bertexp.errors import BertexpError, ConfigError
 from bertexp.runs import with_former_overrides
 
-COMMANDS = {"predict": "bertexp.serving.predict", "ui": "bertexp.tracking.ui", "doctor": "bertexp.doctor"}
+COMMANDS = {
+    "compare": "bertexp.reports.compare",
+    "predict": "bertexp.serving.predict",
+    "ui": "bertexp.tracking.ui",
+    "doctor": "bertexp.doctor",
+}
 
 
 _failures: list[BaseException] = []  # carried past Hydra, which would print its own line about each
 
 
 @hydra.main(config_path=str(shipped_folder("conf")), config_name="config", version_base="1.3")
-def train(composed: DictConfig) -> float | None:
-    """One run; returns the monitored validation metric, for sweeps."""
-    from bertexp.runner import execute
-
+def train(composed: DictConfig) -> BaseException | None:
+    """One run, or one worker of a sweep; returns what went wrong, since Hydra would print a line of its own about it."""
     hydra_config = HydraConfig.get()
-    folder = Path(hydra_config.runtime.output_dir)
+    folder, words = Path(hydra_config.runtime.output_dir), list(hydra_config.overrides.task)
     try:
-        if any(isinstance(failure, (RunInterrupted, KeyboardInterrupt)) for failure in _failures):
-            return None  # Ctrl-C ends a multirun, not one job of it
-        result = execute(resolve(composed), folder, list(hydra_config.overrides.task))
+        config = resolve(composed)
+        if hydra_config.mode == RunMode.MULTIRUN:
+            from bertexp.sweeps.job import work
+
+            work(config, words, folder)
+        else:
+            _refuse_sweep(words)
+            from bertexp.runner import execute
+
+            execute(config, folder, words)
     except BaseException as error:
         _failures.append(error)
-        return None
+        return error
     finally:
         _remove_if_empty(folder)
-    return result.objective if result else None
+    return None
+
+
+def _refuse_sweep(words: list[str]) -> None:
+    swept = next((word for word in words if word.startswith(("sweep=", "sweep.")) and not word.endswith("=null")), None)
+    if swept is not None:
+        raise ConfigError(f"{swept} asks for a sweep, which runs with -m: python -m bertexp -m {' '.join(words)}")
 
 
 def main() -> None:

@@ -11,13 +11,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _log = logging.getLogger("bertexp")
+_quiet = False
 
 
 def say(text: str = "") -> None:
     """Prints ``text`` for the user and keeps it in the run's log."""
-    print(text, flush=True)
+    if not _quiet:
+        print(text, flush=True)
     if text:
         _log.info(text)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps what is said meanwhile off the terminal; the run's log still gets it."""
+    global _quiet
+    former, _quiet = _quiet, True
+    try:
+        yield
+    finally:
+        _quiet = former
 
 
 @contextmanager

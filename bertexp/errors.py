@@ -53,12 +53,23 @@ class TrainingDiverged(BertexpError):
     """The loss stopped being a number; the last good checkpoint was kept."""
 
 
+class RunPruned(BertexpError):
+    """A sweep's pruner ended the run; the message says at which step and against what."""
+
+
+class SweepFailed(BertexpError):
+    """More trials failed than a sweep bears."""
+
+
 class RunInterrupted(BertexpError):
     """SIGINT or SIGTERM arrived; a checkpoint was written and the run ended as interrupted."""
 
     def __init__(self, message: str, signal_number: int):
-        super().__init__(message)
+        super().__init__(message, signal_number)  # both, so that it can be pickled
         self.exit_status = 128 + signal_number
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

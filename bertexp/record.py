@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,12 +15,13 @@ import numpy as np
 from bertexp.config.resolve import flat_parameters
 from bertexp.config.schema import Config
 from bertexp.console import say
-from bertexp.errors import ConfigError, RunInterrupted, RunNotFound
+from bertexp.errors import ConfigError, RunInterrupted, RunNotFound, RunPruned
 from bertexp.runs import RunFolder
 from bertexp.tracking.base import NoTracker, Tracker, build_tracker
 from bertexp.tracking.provenance import collect_provenance, provenance_tags
 from bertexp.training.signals import StopSignal
 
+TRAINED = "trained"  # the stage of a sweep's trial that was not tested yet: resuming it tests and ships it
 _MAY_DIFFER = ("trainer.resume", "run.dry", "run.outputs_dir", "tracking.", "trainer.log_every_steps", "export.")
 
 
@@ -30,11 +32,19 @@ class RunRecord:
     that the body's end or exception means, whatever it was.
     """
 
-    def __init__(self, config: Config, folder: Path, overrides: list[str], fingerprint: str):
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        overrides: list[str],
+        fingerprint: str,
+        tags: Mapping[str, str] | None = None,
+    ):
         self.config, self.folder, self.overrides = config, RunFolder(folder), overrides
         self.stop = StopSignal()
         self.parameters = flat_parameters(config)
         self._fingerprint = fingerprint
+        self._tags = {"data_fingerprint": fingerprint, **(tags or {})}
         former = self._former_info() if config.trainer.resume else {}
         self.resumed = bool(former)
         self.tracker: Tracker = NoTracker()
@@ -52,7 +62,7 @@ class RunRecord:
         self.stop.__enter__()
         try:
             provenance = collect_provenance(shlex.split(self.command))
-            self.tracker.start(self.parameters, provenance_tags(provenance) | {"data_fingerprint": self._fingerprint})
+            self.tracker.start(self.parameters, provenance_tags(provenance) | self._tags)
             self.tracker.log_dict(provenance, "provenance.json")
             self.folder.update_info(
                 state="running",
@@ -75,11 +85,12 @@ class RunRecord:
         self.stop.__exit__()
         state, reason = "completed", ""
         if error is not None:
-            state = "interrupted" if isinstance(error, (RunInterrupted, KeyboardInterrupt)) else "failed"
+            stopped = isinstance(error, (RunInterrupted, KeyboardInterrupt))
+            state = "pruned" if isinstance(error, RunPruned) else "interrupted" if stopped else "failed"
             reason = str(error) or type(error).__name__
         if self.folder.info:
             self.folder.update_info(state=state, reason=reason, ended=_now())
-            if state != "completed" and any(self.folder.checkpoints.glob("step-*")):
+            if state in ("interrupted", "failed") and any(self.folder.checkpoints.glob("step-*")):
                 say(f"go on with: python -m bertexp trainer.resume={self.tracker.run_id or self.folder.path}")
         self.tracker.finish(state, reason)
 
@@ -87,7 +98,7 @@ class RunRecord:
         former = self.folder.info
         if not former:
             raise RunNotFound(f"{self.folder.path} holds no run to resume; start it without trainer.resume")
-        if former["state"] == "completed":
+        if former["state"] == "completed" and former.get("stage") != TRAINED:
             raise ConfigError(f"the run in {self.folder.path} is complete; start a new one without trainer.resume")
         different = {
             key: (former["parameters"].get(key), value)

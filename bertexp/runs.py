@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bertexp.errors import RunNotFound
+
+BEST = "best.txt"  # in a sweep's folder: where, below it, the best trial's run lies
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -68,27 +70,31 @@ class RunFolder:
         write_atomically(self.path / "run.json", json.dumps(self.info | changes, indent=2, sort_keys=True) + "\n")
 
 
-def list_runs(outputs_dir: str) -> Iterator[RunFolder]:
-    """Every run under ``outputs_dir``, newest first."""
-    found = Path(outputs_dir, "runs").glob("*/run.json")
-    for path in sorted(found, key=lambda p: p.parent.name, reverse=True):
-        yield RunFolder(path.parent)
+def list_runs(outputs_dir: str) -> list[RunFolder]:
+    """Every run under ``outputs_dir``, a sweep's trials among them, newest first."""
+    places = ("runs/*", "sweeps/*/trial-*", "sweeps/*/trial-*/seed-*")
+    found = [RunFolder(path.parent) for place in places for path in Path(outputs_dir).glob(f"{place}/run.json")]
+    return sorted(found, key=lambda run: (run.info.get("started", ""), run.path.name), reverse=True)
 
 
 def find_run(reference: str, outputs_dir: str = "outputs") -> RunFolder:
     """The run that ``reference`` names: ``last``, a run folder, or an MLflow run id (also its first 8 digits).
+
+    A sweep's folder stands for its best trial; ``last`` takes of a sweep's trials only those that were tested.
 
     Raises:
         RunNotFound: there is none; the message says where was looked.
     """
     if reference != "last" and (Path(reference) / "run.json").exists():
         return RunFolder(reference)
-    runs = list(list_runs(outputs_dir))
+    if reference != "last" and (Path(reference) / BEST).exists():
+        return RunFolder(Path(reference) / (Path(reference) / BEST).read_text(encoding="utf-8").strip())
+    runs = list_runs(outputs_dir)
     where = os.path.join(os.path.abspath(outputs_dir), "runs")
     if not runs:
         raise RunNotFound(f"{where} holds no run yet; start one with: python -m bertexp")
     if reference == "last":
-        return runs[0]
+        return next((run for run in runs if not _is_mere_trial(run)), runs[0])
     for run in runs:
         run_id = run.info.get("mlflow_run_id") or ""
         if reference in (run_id, run.path.name) or (len(reference) >= 8 and run_id.startswith(reference)):
@@ -96,6 +102,10 @@ def find_run(reference: str, outputs_dir: str = "outputs") -> RunFolder:
     raise RunNotFound(
         f"no run is called {reference!r} in {where}; name a run id, a run folder, or last (which is {runs[0].path.name})"
     )
+
+
+def _is_mere_trial(run: RunFolder) -> bool:
+    return "sweeps" in (run.path.parents[1].name, run.path.parents[2].name) and run.info.get("stage") != "tested"
 
 
 def with_former_overrides(overrides: Sequence[str]) -> list[str]:

@@ -8,6 +8,8 @@ _HEAD = """\
 bertexp fine-tunes, evaluates, tracks and ships BERT text models.
 
   python -m bertexp [group=option ...] [setting=value ...]     train, test, export, verify, track
+  python -m bertexp -m sweep=lr_warmup [...]                   a sweep: pruned, resumable, any number of workers
+  python -m bertexp compare RUN RUN ...                        what differs, with intervals and paired tests
   python -m bertexp predict RUN "text" ...                     RUN: last, a run folder or an MLflow run id
   python -m bertexp ui                                         the runs in the MLflow UI
   python -m bertexp doctor                                     versions, devices, store, caches
@@ -21,11 +23,12 @@ Settings (setting=value): --cfg job shows all of them with their values; run.dry
   model.path=FOLDER_OR_HANDLE  optimizer.learning_rate=3e-5  optimizer.warmup_fraction=0.1  trainer.max_epochs=5
   trainer.batch_size=32  trainer.resume=last  run.seed=42  tracking.uri=ADDRESS
 
-Hydra's own flags: --cfg job, --multirun/-m (sweeps), --info, --shell-completion, --config-dir.
+Hydra's own flags: --cfg job, --multirun/-m (a sweep), --info, --shell-completion, --config-dir.
   Tab completion, of the command bertexp that the package installs: eval "$(bertexp -sc install=bash)"
 Examples:
   python -m bertexp
   python -m bertexp model=small_bert_l4 dataset=imdb
+  python -m bertexp -m model=small_bert_l2,small_bert_l4 optimizer.learning_rate=3e-5,1e-4 dataset=imdb
   python -m bertexp model=minilm_l6 dataset=mrpc model.path=weights/minilm dataset.path=glue/MRPC"""
 
 

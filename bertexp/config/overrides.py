@@ -26,6 +26,7 @@ _IN_WORDS = {
     "bool": "true or false",
     "str": "text",
     "list": "a list like [a,b]",
+    "dict": "a mapping like {a:b}",
 }
 
 
@@ -35,7 +36,7 @@ def setting_types() -> dict[str, str]:
     for section in dataclasses.fields(Config):
         section_class = get_type_hints(Config)[section.name]
         for name, hint in get_type_hints(section_class).items():
-            kind = next(word for word in ("float", "int", "bool", "list", "str") if word in str(hint))
+            kind = next(word for word in ("dict", "float", "int", "bool", "list", "str") if word in str(hint))
             types[f"{section.name}.{name}"] = _IN_WORDS[kind]
     return types
 

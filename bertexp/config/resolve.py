@@ -37,9 +37,14 @@ def compose_config(overrides: Sequence[str]) -> tuple[Config, str]:
     """Composes ``overrides`` outside a Hydra application; returns the config and the run folder it asks for."""
     check_overrides(overrides)
     register()
+    around = GlobalHydra.instance().hydra  # a sweep's worker composes its trials inside a Hydra job
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(shipped_folder("conf")), version_base="1.3"):
-        composed = compose("config", with_former_overrides(overrides), return_hydra_config=True)
+    try:
+        with initialize_config_dir(str(shipped_folder("conf")), version_base="1.3"):
+            composed = compose("config", with_former_overrides(overrides), return_hydra_config=True)
+    finally:
+        if around is not None:
+            GlobalHydra.instance().initialize(around)
     folder = composed.hydra.run.dir
     with read_write(composed), open_dict(composed):
         del composed["hydra"]
@@ -47,7 +52,7 @@ def compose_config(overrides: Sequence[str]) -> tuple[Config, str]:
 
 
 def flat_parameters(config: Config) -> dict[str, Any]:
-    """Every setting under its dotted name, as MLflow shows it: ``optimizer.learning_rate`` -> 3e-05."""
+    """Every setting of the run under its dotted name, as MLflow shows it: ``optimizer.learning_rate`` -> 3e-05."""
     flat: dict[str, Any] = {}
 
     def walk(prefix: str, value: Any) -> None:
@@ -57,7 +62,7 @@ def flat_parameters(config: Config) -> dict[str, Any]:
         else:
             flat[prefix] = value
 
-    walk("", dataclasses.asdict(config))
+    walk("", {key: value for key, value in dataclasses.asdict(config).items() if key != "sweep"})
     return flat
 
 

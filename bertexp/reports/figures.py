@@ -57,7 +57,7 @@ def draw_curves(
         if any(f"{split}/{name}" in values for _, values in history for split in SPLIT_COLOURS)
     }
     panels = max(len(curves), 1)
-    figure = _new_figure(4.8 * panels, 3.6)
+    figure = new_figure(4.8 * panels, 3.6)
     for axes, (name, splits) in zip(figure.subplots(1, panels, squeeze=False)[0], curves.items(), strict=False):
         for split, points in splits.items():
             _draw_split(axes, points, split)
@@ -65,19 +65,19 @@ def draw_curves(
             axes.axvline(best_step, color=GREY, linewidth=1, linestyle=(0, (4, 3)), label="best checkpoint", zorder=0)
         _finish_axes(axes, name.replace("_", " "))
         axes.legend(frameon=False, fontsize=9)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_learning_rate(points: Points, path: Path) -> Path:
     """Draws the learning rate over steps."""
-    figure = _new_figure(4.8, 3.2)
+    figure = new_figure(4.8, 3.2)
     axes = figure.subplots()
     steps, values = _arrays(points)
     axes.plot(steps, values, color=BLUE, linewidth=1.8)
     _finish_axes(axes, "learning rate")
     axes.set_ylim(bottom=0)
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_confusion_matrix(
@@ -97,7 +97,7 @@ def draw_confusion_matrix(
     font = float(np.clip(150 / classes, 5.0, 10.0))  # points
     margin = longest * font * 0.6 / 72 + 0.7  # inches that the class names take
     side = max(classes * (0.62 if classes <= 12 else font * 1.35 / 72), 2.2)
-    figure = _new_figure(side + margin + 1.0, side + margin + 0.4)
+    figure = new_figure(side + margin + 1.0, side + margin + 0.4)
     axes = figure.subplots()
     # many classes: small shares, the confusions, would drown in white on a linear scale
     scale = Normalize(0, 1) if classes <= 12 else PowerNorm(0.5, 0, 1)
@@ -124,13 +124,13 @@ def draw_confusion_matrix(
     bar.set_label("share of the true class", fontsize=9, color=INK)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def draw_model(layers: Sequence[LayerRow], path: Path) -> Path:
     """Draws the boxes from top to bottom; blue ones learn, grey ones are frozen, white ones have no weights."""
     height = len(layers) * BOX_HEIGHT + (len(layers) - 1) * GAP
-    figure = _new_figure(BOX_WIDTH + 0.3, height + 0.75)
+    figure = new_figure(BOX_WIDTH + 0.3, height + 0.75)
     axes = figure.subplots()
     axes.set_xlim(-0.1, BOX_WIDTH + 0.1)
     axes.set_ylim(height + 0.05, -0.05)
@@ -151,7 +151,7 @@ def draw_model(layers: Sequence[LayerRow], path: Path) -> Path:
     if frozen:
         keys.append(Patch(facecolor=FROZEN, edgecolor=EDGES[FROZEN], label=f"frozen: {_count(frozen)} weights"))
     figure.legend(handles=keys, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def count_confusions(labels: Iterable[int], predictions: Iterable[int], classes: int) -> np.ndarray:
@@ -161,14 +161,14 @@ def count_confusions(labels: Iterable[int], predictions: Iterable[int], classes:
     return np.bincount(true[kept] * classes + predicted[kept], minlength=classes**2).reshape(classes, classes)
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """Returns an empty figure of so many inches that lays out its parts without overlap."""
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
     """Writes the figure in the format that the file's suffix names (.png, .svg, .pdf)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, facecolor="white")

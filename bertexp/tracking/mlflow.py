@@ -23,7 +23,12 @@ PARAM_LENGTH = 6000
 TABLE_ROWS = 1000  # what a browser shows with ease; the parquet file has them all
 STATUS = {"completed": "FINISHED", "pruned": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows training pages, not chat traces
-SYSTEM_TAGS = {"user": "mlflow.user", "command": "mlflow.source.name", "git.commit": "mlflow.source.git.commit"}
+SYSTEM_TAGS = {
+    "user": "mlflow.user",
+    "command": "mlflow.source.name",
+    "git.commit": "mlflow.source.git.commit",
+    "parent_run_id": "mlflow.parentRunId",
+}
 
 
 class MlflowTracker:

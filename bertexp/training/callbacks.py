@@ -33,10 +33,13 @@ class Callback:
 
 
 class ProgressReport(Callback):
-    """A progress bar on a terminal, a plain line every few seconds elsewhere."""
+    """A progress bar on a terminal, a plain line every few seconds elsewhere.
 
-    def __init__(self, every_seconds: float = 15.0):
-        self._every_seconds = every_seconds
+    ``brief`` is a name to put before each line; validations then get no line of their own.
+    """
+
+    def __init__(self, every_seconds: float = 15.0, brief: str = ""):
+        self._every_seconds, self._brief = every_seconds, brief
         self._bar: tqdm | None = None
         self._shown: dict[str, float] = {}
 
@@ -45,7 +48,12 @@ class ProgressReport(Callback):
         self._first_step = trainer.state.step
         if sys.stderr.isatty():
             self._bar = tqdm(
-                total=trainer.length.total_steps, initial=trainer.state.step, unit="step", dynamic_ncols=True
+                total=trainer.length.total_steps,
+                initial=trainer.state.step,
+                unit="step",
+                dynamic_ncols=True,
+                desc=self._brief or None,
+                leave=not self._brief,
             )
 
     def on_metrics(self, trainer: Trainer, metrics: dict[str, float]) -> None:
@@ -60,9 +68,12 @@ class ProgressReport(Callback):
             done = trainer.state.step - self._first_step
             left = (trainer.length.total_steps - trainer.state.step) * (self._last_line - self._started) / max(done, 1)
             values = "  ".join(f"{name} {value:.4f}" for name, value in self._shown.items())
-            self._say(f"step {trainer.state.step}/{trainer.length.total_steps}  {values}  {left:.0f} s left")
+            begin = f"{self._brief}  " if self._brief else ""
+            self._say(f"{begin}step {trainer.state.step}/{trainer.length.total_steps}  {values}  {left:.0f} s left")
 
     def on_validation_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        if self._brief:
+            return
         chosen = {trainer.monitor: metrics[trainer.monitor]} if trainer.monitor in metrics else {}
         shown = {"val/loss": metrics["val/loss"]} | chosen
         values = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-Features = dict[str, tf.Tensor]
-FEATURES = {name: tf.TensorSpec([None, None], tf.int32) for name in ("input_word_ids", "input_mask", "input_type_ids")}
+from bertexp.training.features import FEATURES, Features
+from bertexp.training.step import TrainStep
 
 
 class Task(Protocol):
@@ -37,11 +37,12 @@ class FineTuningModule:
     def __init__(
         self, model: tf_keras.Model, task: Task, make_optimizer: Callable[[int], tf_keras.optimizers.Optimizer]
     ):
-        self.model, self.task, self._make_optimizer = model, task, make_optimizer
+        self.model, self.task, self.make_optimizer = model, task, make_optimizer
+        self._steps: dict[tuple, TrainStep] = {}
 
     def configure_optimizers(self, total_steps: int) -> tf_keras.optimizers.Optimizer:
         """The optimizer for a run of ``total_steps`` steps."""
-        return self._make_optimizer(total_steps)
+        return self.make_optimizer(total_steps)
 
     def training_step(
         self, features: Features, labels: tf.Tensor, dropout_seed: tf.Tensor
@@ -53,6 +54,16 @@ class FineTuningModule:
     def predict_step(self, features: Features) -> tf.Tensor:
         """Logits <float32>[batch, units] without dropout."""
         return self.model(features, training=False)
+
+    def compiled_training_step(
+        self, optimizer: tf_keras.optimizers.Optimizer, clip_norm: float | None, accumulate: int
+    ) -> TrainStep:
+        """``training_step`` with its update as one graph; fits that share an optimizer share the graph."""
+        key = (id(optimizer), clip_norm, accumulate)
+        if key not in self._steps:
+            self._steps = {key: TrainStep(self, optimizer, clip_norm, accumulate)}
+        self._steps[key].reset()
+        return self._steps[key]
 
     @functools.cached_property
     def compiled_predict_step(self) -> Callable[[Features], tf.Tensor]:

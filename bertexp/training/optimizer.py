@@ -11,7 +11,7 @@ import tf_keras
 
 from bertexp.config.schema import OptimizerConfig
 from bertexp.training.length import count_warmup_steps
-from bertexp.training.schedule import Schedule, make_schedule
+from bertexp.training.schedule import Schedule
 
 NO_DECAY = ("LayerNorm", "layer_norm", "bias")
 
@@ -60,6 +60,15 @@ class AdamW(tf_keras.optimizers.Optimizer):
         rate = tf.cast(self._learning_rate, tf.float32)
         return rate if self._schedule is None else rate * self._schedule(self.iterations)
 
+    def restart(self, learning_rate: float, total_steps: int, warmup_steps: int) -> None:
+        """Begins anew with another peak rate and length; what was compiled with this optimizer stays valid."""
+        self._learning_rate.assign(learning_rate)
+        if self._schedule is not None:
+            self._schedule.set_length(total_steps, warmup_steps)
+        for variable in self.variables:
+            if variable is not self._learning_rate:
+                variable.assign(tf.zeros_like(variable))
+
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
         """Updates one variable in place; called by ``apply_gradients``."""
         index = self._index_dict[self._var_key(variable)]
@@ -99,7 +108,7 @@ def build_optimizer(config: OptimizerConfig, learning_rate: float, total_steps: 
     warmup = count_warmup_steps(total_steps, config.warmup_fraction, config.warmup_steps)
     return AdamW(
         learning_rate,
-        make_schedule(config.schedule, total_steps, warmup, config.warmup_form),
+        Schedule(config.schedule, total_steps, warmup, config.warmup_form),
         weight_decay=config.weight_decay if config.name == "adamw" else 0.0,
         beta_1=config.beta_1,
         beta_2=config.beta_2,

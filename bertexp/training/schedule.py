@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-Schedule = Callable[[Any], tf.Tensor]  # optimizer steps done so far -> <float32>[] factor in [0, 1]
 
-
-def make_schedule(kind: str, total_steps: int, warmup_steps: int, warmup_form: str) -> Schedule:
+class Schedule:
     """Linear warm-up, then a linear decay to zero or a constant rate (Devlin et al. 2019, appendix A.2).
 
     Args:
@@ -20,16 +17,26 @@ def make_schedule(kind: str, total_steps: int, warmup_steps: int, warmup_form: s
         warmup_form: ``bert`` lets the decay run from step 0, as the original code and Model Garden's ``WarmUp`` do, so
             the factor falls by ``warmup_steps / total_steps`` where warm-up ends; ``continuous`` decays from 1 after it.
     """
-    total, warmup = float(max(total_steps, 1)), float(warmup_steps)
 
-    def factor(step: Any) -> tf.Tensor:
+    def __init__(self, kind: str, total_steps: int, warmup_steps: int, warmup_form: str):
+        self._kind, self._form = kind, warmup_form
+        # variables, so that a compiled step serves runs of other lengths too
+        self._total = tf.Variable(0.0, trainable=False)
+        self._warmup = tf.Variable(0.0, trainable=False)
+        self.set_length(total_steps, warmup_steps)
+
+    def set_length(self, total_steps: int, warmup_steps: int) -> None:
+        """Stretches the schedule over another run."""
+        self._total.assign(float(max(total_steps, 1)))
+        self._warmup.assign(float(warmup_steps))
+
+    def __call__(self, step: Any) -> tf.Tensor:
+        """<float32>[] factor in [0, 1] after ``step`` optimizer steps."""
         step = tf.cast(step, tf.float32)
-        if kind == "constant":
+        if self._kind == "constant":
             after = tf.ones_like(step)
-        elif warmup_form == "bert":
-            after = 1.0 - tf.minimum(step, total) / total
+        elif self._form == "bert":
+            after = 1.0 - tf.minimum(step, self._total) / self._total
         else:
-            after = (total - tf.minimum(step, total)) / max(total - warmup, 1.0)
-        return tf.where(step < warmup, step / max(warmup, 1.0), after)
-
-    return factor
+            after = (self._total - tf.minimum(step, self._total)) / tf.maximum(self._total - self._warmup, 1.0)
+        return tf.where(step < self._warmup, step / tf.maximum(self._warmup, 1.0), after)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 import tf_keras
 
-from bertexp.training.module import FEATURES, FineTuningModule
+from bertexp.training.features import FEATURES
+
+if TYPE_CHECKING:
+    from bertexp.training.module import FineTuningModule
 
 _LABELS = tf.TensorSpec([None], tf.int32)
 _SEED = tf.TensorSpec([2], tf.int32)
@@ -37,6 +42,13 @@ class TrainStep:
         self._direct = tf.function(self._update_at_once, input_signature=[FEATURES, _LABELS, _SEED])
         self._collect = tf.function(self._add_gradients, input_signature=[FEATURES, _LABELS, _SEED])
         self._apply = tf.function(self._apply_sums, input_signature=[])
+
+    def reset(self) -> None:
+        """Forgets gradients that wait for their update."""
+        self._waiting = 0
+        if self._accumulate > 1:
+            for total in [*self._sums, self._rows]:
+                total.assign(tf.zeros_like(total))
 
     def __call__(
         self, features: dict[str, tf.Tensor], labels: tf.Tensor, dropout_seed: tf.Tensor, last: bool = False

@@ -7,7 +7,7 @@ The hooks of ``fit``, in order::
         on_train_epoch_start
         for each batch:
             on_train_batch_start
-            training_step, backward, clip, update         (TrainStep)
+            training_step, backward, clip, update         (training/step.py)
             on_train_batch_end
             on_metrics                                    every log_every_steps steps
             on_validation_start .. on_validation_end      every validate_every_steps steps
@@ -38,7 +38,6 @@ from bertexp.training.length import make_run_length
 from bertexp.training.meter import TrainMeter
 from bertexp.training.module import FineTuningModule
 from bertexp.training.signals import StopSignal
-from bertexp.training.step import TrainStep
 
 
 class Logger(Protocol):
@@ -129,7 +128,7 @@ class Trainer:
         # Keras callbacks look for it there; untracked, so that saving the model does not save the optimizer with it
         module.model.optimizer = module.model._no_dependency(optimizer)
         self.optimizer = optimizer
-        self._step = TrainStep(module, optimizer, config.gradient_clip_norm, config.accumulate_grad_batches)
+        self._step = module.compiled_training_step(optimizer, config.gradient_clip_norm, config.accumulate_grad_batches)
         self._everything = tf.train.Checkpoint(model=module.model, optimizer=optimizer)
         self._weights = tf.train.Checkpoint(model=module.model)
         if resume_from is not None:

@@ -19,7 +19,18 @@ def run_python(code: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "module", ["bertexp", "bertexp.__main__", "bertexp.plan", "bertexp.runner", "bertexp.record", "bertexp.doctor"]
+    "module",
+    [
+        "bertexp",
+        "bertexp.__main__",
+        "bertexp.plan",
+        "bertexp.runner",
+        "bertexp.record",
+        "bertexp.doctor",
+        "bertexp.reports.compare",
+        "bertexp.sweeps.start",
+        "hydra_plugins.bertexp.sweeper",
+    ],
 )
 def test_importing_the_light_half_imports_nothing_heavy(module):
     loaded = run_python(f"import {module}, sys; print(*sys.modules)").split()

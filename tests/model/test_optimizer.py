@@ -10,7 +10,7 @@ from official.nlp import optimization
 
 from bertexp.config.schema import OptimizerConfig
 from bertexp.training.optimizer import AdamW, build_optimizer
-from bertexp.training.schedule import make_schedule
+from bertexp.training.schedule import Schedule
 
 
 def make_variables():
@@ -57,7 +57,7 @@ def test_sparse_gradients_give_the_dense_update():
 def test_bert_warmup_equals_model_gardens_and_drops_at_the_seam():
     decay = tf_keras.optimizers.schedules.PolynomialDecay(3e-5, 1000, 0.0)
     reference = optimization.WarmUp(3e-5, decay, 100)
-    factor = make_schedule("linear", 1000, 100, "bert")
+    factor = Schedule("linear", 1000, 100, "bert")
     steps = [0, 1, 50, 99, 100, 101, 500, 999, 1000]
     np.testing.assert_allclose(
         [3e-5 * float(factor(s)) for s in steps], [float(reference(s)) for s in steps], rtol=1e-5
@@ -67,7 +67,7 @@ def test_bert_warmup_equals_model_gardens_and_drops_at_the_seam():
 
 
 def test_continuous_warmup_reaches_the_peak_and_constant_stays_there():
-    continuous = make_schedule("linear", 1000, 100, "continuous")
+    continuous = Schedule("linear", 1000, 100, "continuous")
     assert [round(float(continuous(s)), 6) for s in (0, 50, 100, 550, 1000)] == [0.0, 0.5, 1.0, 0.5, 0.0]
-    constant = make_schedule("constant", 1000, 0, "bert")
+    constant = Schedule("constant", 1000, 0, "bert")
     assert float(constant(0)) == float(constant(999)) == 1.0

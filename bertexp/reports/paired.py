@@ -1,0 +1,178 @@
+"""Which differences between tested runs are real: paired statistics over the same test rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from bertexp.errors import DataError
+from bertexp.reports.evaluation import bootstrap_interval
+
+LEVEL = 0.05  # of the whole family of tests
+ALL_PAIRS_UP_TO = 6  # runs; of more, each is shown against the best only
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What one run made of its labelled test rows, in an order that its content alone decides."""
+
+    rows_digest: str  # equal for runs tested on the same rows
+    correct: np.ndarray  # <bool>[rows]
+    counts: np.ndarray  # <int64>[classes, classes]: rows are true classes, columns predictions
+
+    @property
+    def accuracy(self) -> float:
+        """The share of rows whose label was predicted, 0 .. 1."""
+        return float(self.correct.mean())
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two runs on the same rows; differences are ``first`` minus ``second``."""
+
+    first: str
+    second: str
+    only_first: int  # rows that the first run alone has right
+    only_second: int
+    difference: float  # of the accuracies
+    low: float  # 95% paired bootstrap interval of the difference, not corrected for the number of pairs
+    high: float
+    p: float  # McNemar's exact test
+    p_corrected: float  # Holm, over every pair there is
+
+    @property
+    def real(self) -> bool:
+        """Whether chance in the choice of test rows is ruled out at ``LEVEL``."""
+        return self.p_corrected < LEVEL
+
+    @property
+    def verdict(self) -> str:
+        """``real (p = 0.003)`` or ``not told apart (p = 0.4)``; p is the corrected one."""
+        p = f"p = {self.p_corrected:.3g}" if self.p_corrected >= 1e-4 else "p < 0.0001"
+        return f"{'real' if self.real else 'not told apart'} ({p})"
+
+
+def read_predictions(path: Path) -> Predictions | None:
+    """Reads a run's ``predictions.parquet``; ``None`` where there is none or its rows have no labels.
+
+    Rows are ordered by a digest of text, second text and label. Rows that are equal in all three are ordered by whether
+    they were predicted rightly, so that the file's order never counts.
+
+    Raises:
+        DataError: the file is damaged or lacks a column.
+    """
+    if not path.exists():
+        return None
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)  # unlike read_table it takes no columns from folder names such as a=b
+        names = file.schema_arrow.names
+        needed = [name for name in ("text", "text_pair", "label", "predicted") if name in names or name != "text_pair"]
+        table = file.read(columns=needed)
+        table = table.filter(pc.is_valid(table["label"]))
+    except (pa.ArrowException, KeyError, OSError) as error:
+        raise DataError(
+            f"{path} is not a table of predictions ({error}); leave that run out or run it again"
+        ) from error
+    if not table.num_rows:
+        return None
+    classes = pa.array([name.removeprefix("p_") for name in names[names.index("predicted") :] if name.startswith("p_")])
+    true, predicted = (pc.index_in(table[name], value_set=classes) for name in ("label", "predicted"))
+    if true.null_count or predicted.null_count:
+        raise DataError(f"{path} holds a label without a column of its probability; leave that run out or run it again")
+    true, predicted = np.asarray(true, np.int64), np.asarray(predicted, np.int64)
+    pairs = table["text_pair"].to_pylist() if "text_pair" in needed else [None] * table.num_rows
+    contents = zip(table["text"].to_pylist(), pairs, table["label"].to_pylist(), strict=True)
+    keys = [hashlib.sha256(repr(content).encode()).digest() for content in contents]
+    correct = true == predicted
+    order = sorted(range(len(keys)), key=lambda row: (keys[row], correct[row]))
+    size = len(classes)
+    return Predictions(
+        rows_digest=hashlib.sha256(b"".join(keys[row] for row in order)).hexdigest(),
+        correct=correct[order],
+        counts=np.bincount(true * size + predicted, minlength=size**2).reshape(size, size),
+    )
+
+
+def mcnemar_exact(only_first: int, only_second: int) -> float:
+    """Two-sided p-value of McNemar's test (McNemar 1947, Psychometrika 12, 153-157), exact conditional form.
+
+    Where both runs are as good, each row that one of them alone has right is a fair coin. The binomial tail of the
+    rarer side is doubled and capped at 1 (Fagerland, Lydersen and Laake 2013, BMC Med Res Methodol 13:91). Integers all
+    the way, so no tail is too small or too long.
+    """
+    tosses = only_first + only_second
+    tail = ways = 1
+    for heads in range(1, min(only_first, only_second) + 1):
+        ways = ways * (tosses - heads + 1) // heads  # math.comb(tosses, heads), from the one before
+        tail += ways
+    return min(1.0, 2 * tail / 2**tosses)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Returns p-values corrected for their number, in their order (Holm 1979, Scand J Statist 6, 65-70).
+
+    Calling real what is below 0.05 then errs, in the whole family, with a probability of at most 0.05.
+    """
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def group_by_rows(tested: Mapping[str, Predictions]) -> list[list[str]]:
+    """Returns the runs' names in groups that were tested on the same rows."""
+    groups: dict[str, list[str]] = {}
+    for name, predictions in tested.items():
+        groups.setdefault(predictions.rows_digest, []).append(name)
+    return list(groups.values())
+
+
+def compare_pairs(tested: Mapping[str, Predictions]) -> tuple[list[Pair], int]:
+    """Tests the runs that share their rows: every pair, or each against its group's most accurate where there are many.
+
+    Returns:
+        The pairs to show, and how many p was corrected for. That is always every pair of a group, since the most
+        accurate run was picked by looking at the same rows.
+    """
+    groups = group_by_rows(tested)
+    every = [pair for group in groups for pair in combinations(group, 2)]
+    p_values = [mcnemar_exact(*_discordant(tested, pair)) for pair in every]
+    corrected = {frozenset(pair): found for pair, *found in zip(every, p_values, holm(p_values), strict=True)}
+    shown = every
+    if len(tested) > ALL_PAIRS_UP_TO:
+        shown = []
+        for group in groups:
+            best = max(group, key=lambda name: tested[name].accuracy)
+            shown += [(best, other) for other in group if other != best]
+    return [_describe(tested, pair, corrected[frozenset(pair)]) for pair in shown], len(every)
+
+
+def _discordant(tested: Mapping[str, Predictions], pair: tuple[str, str]) -> tuple[int, int]:
+    first, second = (tested[name].correct for name in pair)
+    return int((first & ~second).sum()), int((second & ~first).sum())
+
+
+def _describe(tested: Mapping[str, Predictions], pair: tuple[str, str], p_values: Sequence[float]) -> Pair:
+    only_first, only_second = _discordant(tested, pair)
+    rows = len(tested[pair[0]].correct)
+    # drawing rows is drawing these cells: the pairing is kept
+    cells = np.array([[rows - only_first - only_second, only_first], [only_second, 0]])
+    low, high = bootstrap_interval(_difference, cells)
+    p, p_corrected = p_values
+    return Pair(*pair, only_first, only_second, (only_first - only_second) / rows, low, high, p, p_corrected)
+
+
+def _difference(cells: np.ndarray) -> np.ndarray:
+    """<int64>[resamples, 2, 2], ties and rows that one run alone has right, to <float64>[resamples]."""
+    shares = (cells[..., 0, 1] - cells[..., 1, 0]) / cells.sum((-2, -1))
+    return np.asarray(shares, np.float64)

@@ -1,0 +1,76 @@
+"""What a sweep prints: its plan before the start, a row for every trial that ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bertexp.config.schema import SweepConfig
+from bertexp.sweeps.samplers import given_point
+from bertexp.sweeps.spec import SweepSpec, choose_sampler, count_trials
+
+
+def describe_sweep(spec: SweepSpec, sweep: SweepConfig, folder: str, workers: int) -> str:
+    """The sweep in words: objective, space, rules, place."""
+    trials = count_trials(sweep, spec.space)
+    rules = [f"{trials} trials", f"sampler {choose_sampler(sweep, spec.space)}", f"pruner {sweep.pruner}"]
+    rules += [f"{spec.seeds} seeds each, the objective is their mean"] if spec.seeds > 1 else []
+    rules += [f"{workers} workers"] if workers > 1 else []
+    rules += [f"no trial starts after {sweep.timeout_seconds:g} s"] if sweep.timeout_seconds else []
+    lines = [f"sweep      {spec.name}", f"           {', '.join(rules)}"]
+    for name, direction in zip(spec.objectives, spec.directions, strict=True):
+        lines.append(f"objective  {name}, {direction}, of the best checkpoint")
+    width = max(len(name) for name in spec.space.names)
+    for index, (name, text) in enumerate(spec.space.describe().items()):
+        lines.append(f"{'space' if index == 0 else '':<10} {name:<{width}}  {text}")
+    first = given_point(sweep, spec, 0) if spec.first else None
+    if first is not None:
+        lines.append(f"first      {'  '.join(f'{name}={value}' for name, value in first.items())}")
+    return "\n".join([*lines, f"folder     {folder}"])
+
+
+class TrialTable:
+    """Rows of equal columns under one head."""
+
+    def __init__(self, spec: SweepSpec):
+        short = [name.split(".")[-1] for name in spec.space.names]
+        names = spec.space.names if len(set(short)) < len(short) else short
+        heads = ["trial", "state", *spec.objectives, *names, "steps", "seconds", "best", "left"]
+        self._widths = [max(len(head), least) for head, least in zip(heads, self._least(spec), strict=True)]
+        self.head = self._join(heads)
+
+    def row(
+        self,
+        number: int,
+        state: str,
+        values: Sequence[float],
+        point: Mapping[str, object],
+        steps: Sequence[int],
+        seconds: float,
+        best: str,
+        left_seconds: float | None,
+    ) -> str:
+        """One ended trial; ``best`` is the best so far, ``left_seconds`` the time that the other trials will take."""
+        shown = [f"{value:.4f}" for value in values] or ["-"] * (len(self._widths) - len(point) - 6)
+        left = "" if left_seconds is None else show_seconds(left_seconds)
+        cells = [str(number), state, *shown, *map(_short, point.values()), "/".join(map(str, steps))]
+        return self._join([*cells, f"{seconds:.0f}", best, left])
+
+    def _join(self, cells: Sequence[str]) -> str:
+        return "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, self._widths, strict=True)).rstrip()
+
+    @staticmethod
+    def _least(spec: SweepSpec) -> list[int]:
+        values = [max(len(_short(end)) for end in dimension.ends()) for dimension in spec.space.dimensions]
+        return [5, 9, *([8] * len(spec.objectives)), *(max(8, width) for width in values), 9, 7, 12, 8]
+
+
+def show_seconds(seconds: float) -> str:
+    """Writes 5400 as 1.5 h."""
+    for unit, name in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

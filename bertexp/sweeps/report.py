@@ -1,0 +1,2 @@
+def write_report(summary, folder, shipped=None):
+    return []

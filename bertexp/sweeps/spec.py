@@ -1,0 +1,253 @@
+"""What a sweep is: the part of its command that must not change while its study goes on. Light."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bertexp.config.resolve import compose_config, flat_parameters
+from bertexp.config.schema import METRICS, Config, SweepConfig
+from bertexp.config.store import group_options
+from bertexp.config.sweep_syntax import split_overrides
+from bertexp.errors import ConfigError, did_you_mean
+from bertexp.plan import Plan, make_plan
+from bertexp.sweeps.space import Point, Space, as_override, make_space
+
+LATENCY = "predict/latency_ms"
+DEFAULT_TRIALS = 20
+_SWEEPS = ("sweep", "hydra", "trainer.resume", "run.dry")  # of the sweep, not of its trials
+_LOCAL = ("tracking", "run.outputs_dir", "export")  # of a trial, but free to differ between starts
+
+
+@dataclass(frozen=True)
+class SweepSpec:
+    """What every worker of a sweep must agree on; kept in the study, compared at each start.
+
+    ``overrides`` are the words that all trials share, ``expressions`` the swept settings in Hydra's syntax.
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    expressions: dict[str, str]
+    objectives: tuple[str, ...]
+    directions: tuple[str, ...]  # maximize | minimize
+    seeds: int
+    base_seed: int
+    first: tuple[Point, ...]  # points tried before the sampler is asked
+    pruned: bool
+    reports: int
+
+    @property
+    def space(self) -> Space:
+        """The dimensions."""
+        return make_space(self.expressions, group_options())
+
+    def trial_overrides(self, point: Point, local: Sequence[str] = ()) -> list[str]:
+        """The command line of the trial at ``point``; ``local`` words say where this worker writes."""
+        monitor = [] if self.objectives[0] == LATENCY or self._says("trainer.monitor") else self._monitor()
+        return [*self.overrides, *local, *monitor, *(as_override(name, value) for name, value in point.items())]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able; ``from_dict`` reads it back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SweepSpec:
+        """What ``as_dict`` wrote."""
+        lists = ("overrides", "objectives", "directions", "first")
+        fields: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in data.items()}
+        return cls(**fields)
+
+    def require_same(self, former: SweepSpec) -> None:
+        """Raises ``ConfigError`` with the differences where this start asks for another sweep than the study holds."""
+        differences = _differences(former._identity(), self._identity())
+        if differences:
+            raise ConfigError(
+                f"the sweep {self.name} was started with other settings: {'; '.join(differences)}. Take them back to go on "
+                f"with it, or start another one with sweep.name=<new name>"
+            )
+
+    def _identity(self) -> dict[str, Any]:
+        fixed = dict(word.partition("=")[::2] for word in self.overrides)
+        what = {"objectives": list(self.objectives), "directions": list(self.directions), "seeds": self.seeds}
+        rules = {f"sweep.{key}": value for key, value in what.items()} | {
+            "sweep.start_from": [" ".join(f"{k}={v}" for k, v in point.items()) for point in self.first]
+        }
+        return {f"the space of {name}": text for name, text in self.space.describe().items()} | fixed | rules
+
+    def _says(self, setting: str) -> bool:
+        return any(word.startswith(f"{setting}=") for word in self.overrides)
+
+    def _monitor(self) -> list[str]:
+        mode = "max" if self.directions[0] == "maximize" else "min"
+        return [f"trainer.monitor={self.objectives[0]}", f"trainer.monitor_mode={mode}"]
+
+
+def make_spec(words: Sequence[str], config: Config) -> SweepSpec:
+    """Reads a sweep off a command line and the config that its fixed words compose; checks all that can be checked.
+
+    Raises:
+        BertexpError: nothing is swept, a value of the space is not allowed, or an objective cannot be measured.
+    """
+    sweep = config.sweep
+    fixed, swept = split_overrides(words)
+    rules = [name for name in swept if _begins(name, (*_SWEEPS, *_LOCAL)) or (name == "run.seed" and sweep.seeds > 1)]
+    if rules:
+        raise ConfigError(f"{rules[0]} cannot be swept over; give it one value")
+    expressions = {name: text for name, text in sweep.space.items() if not _given(name, fixed)} | swept
+    if not expressions:
+        raise ConfigError(
+            "-m sweeps over settings and none is swept; add sweep=lr_warmup, or values such as "
+            "optimizer.learning_rate=3e-5,1e-4"
+        )
+    space = make_space(expressions, group_options())
+    overrides = tuple(word for word in fixed if not _begins(word, (*_SWEEPS, *_LOCAL)))
+    objectives = tuple(
+        sweep.objectives or [sweep.objective or config.trainer.monitor or f"val/{config.task.main_metric}"]
+    )
+    _check_objectives(objectives)
+    return SweepSpec(
+        name=sweep.name or _make_name(config, overrides, expressions, words),
+        overrides=overrides,
+        expressions=expressions,
+        objectives=objectives,
+        directions=_directions(objectives, config),
+        seeds=sweep.seeds,
+        base_seed=config.run.seed,
+        first=_first_points(sweep, space, config),
+        pruned=sweep.pruner != "none",
+        reports=sweep.reports,
+    )
+
+
+def local_overrides(words: Sequence[str]) -> list[str]:
+    """The words that say where a worker writes and what it ships."""
+    return [word for word in split_overrides(words)[0] if _begins(word, _LOCAL)]
+
+
+def check_space(spec: SweepSpec) -> list[Plan]:
+    """Composes trials that hold every choice and every bound once and makes their plans.
+
+    Raises:
+        BertexpError: the first mistake that a trial would have met.
+    """
+    plans: dict[str, Plan] = {}
+    for point in [*spec.space.probes(), *spec.first]:
+        config, _ = compose_config(spec.trial_overrides(point))
+        key = repr((config.dataset, config.model, config.trainer.accelerator))
+        if key not in plans:
+            plans[key] = make_plan(config)
+    return list(plans.values())
+
+
+def count_trials(sweep: SweepConfig, space: Space) -> int:
+    """How many trials the study shall have in all."""
+    if sweep.trials is None:
+        return space.size if choose_sampler(sweep, space) == "grid" and space.size else DEFAULT_TRIALS
+    return min(sweep.trials, space.size or sweep.trials) if choose_sampler(sweep, space) == "grid" else sweep.trials
+
+
+def choose_sampler(sweep: SweepConfig, space: Space) -> str:
+    """The sampler's name; a grid where every value is listed and no number of trials is given.
+
+    Raises:
+        ConfigError: a grid over a continuous dimension.
+    """
+    if sweep.sampler is None:
+        return "grid" if space.size is not None and sweep.trials is None else "tpe"
+    if sweep.sampler == "grid" and space.size is None:
+        name = next(dimension.name for dimension in space.dimensions if not dimension.discrete)
+        raise ConfigError(
+            f"sweep.sampler=grid needs values that can be listed, and {name} is an interval; give range(start, stop, step) "
+            f"or choice(a, b), or take sweep.sampler=tpe"
+        )
+    return sweep.sampler
+
+
+def _check_objectives(objectives: Sequence[str]) -> None:
+    known = [f"val/{name}" for name in METRICS] + [LATENCY]
+    for name in objectives:
+        if name.startswith("test/"):
+            raise ConfigError(
+                f"sweep.objective={name} would choose by the test split; take {name.replace('test/', 'val/')}"
+            )
+        if name not in known:
+            raise ConfigError(
+                f"sweep.objective={name} is not measured; there are {', '.join(known)}{did_you_mean(name, known)}"
+            )
+    if len(set(objectives)) < len(objectives):
+        raise ConfigError(f"sweep.objectives={list(objectives)} names one twice")
+
+
+def _directions(objectives: Sequence[str], config: Config) -> tuple[str, ...]:
+    sweep, mode = config.sweep, {"min": "minimize", "max": "maximize"}
+    if len(objectives) > 1:
+        if sweep.direction is not None:
+            raise ConfigError("sweep.direction is for one objective; of several, each has the direction its name says")
+        return tuple(_direction_of(name) for name in objectives)
+    own = mode.get(config.trainer.monitor_mode or "") if objectives[0] == config.trainer.monitor else None
+    return (sweep.direction or own or _direction_of(objectives[0]),)
+
+
+def _direction_of(metric: str) -> str:
+    return "minimize" if metric.endswith(("loss", "_ms")) else "maximize"
+
+
+def _first_points(sweep: SweepConfig, space: Space, config: Config) -> tuple[Point, ...]:
+    """``recipe`` takes the values that the config has without the sweep; one that the space does not hold is left out."""
+    own = flat_parameters(config) | {group: getattr(config, group).name for group in ("model", "dataset", "task")}
+    points: list[Point] = []
+    for words in sweep.start_from:
+        if words == "recipe":
+            given: dict[str, Any] = {name: own.get(name) for name in space.names}
+            if not all(d.holds(given[d.name]) for d in space.dimensions):
+                continue
+        else:
+            fixed, _ = split_overrides(words.split())
+            texts = dict(word.partition("=")[::2] for word in fixed)
+            given = {d.name: _value_in(d, texts.pop(d.name, None), words) for d in space.dimensions}
+            if texts:
+                raise ConfigError(f"sweep.start_from={words!r} sets {next(iter(texts))}, which is not swept over")
+        points.append(given)
+    return tuple(points)
+
+
+def _value_in(dimension: Any, text: str | None, words: str) -> Any:
+    for value in dimension.choices or ([] if text is None else [_number(text)]):
+        if text is not None and (str(value) == text or value == _number(text)) and dimension.holds(value):
+            return int(value) if dimension.whole else value
+    raise ConfigError(
+        f"sweep.start_from={words!r} must give {dimension.name} a value of its space ({dimension.describe()})"
+    )
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _begins(word: str, names: Sequence[str]) -> bool:
+    return any(word == name or word.startswith(tuple(f"{name}{end}" for end in "=./")) for name in names)
+
+
+def _given(name: str, fixed: Sequence[str]) -> bool:
+    return any(word.startswith(f"{name}=") for word in fixed)
+
+
+def _make_name(config: Config, overrides: Sequence[str], expressions: Mapping[str, str], words: Sequence[str]) -> str:
+    """Equal commands get equal names; so do commands that differ in the space's values, which ``require_same`` refuses."""
+    option = next((word.partition("=")[2] for word in words if word.startswith("sweep=")), None)
+    names = "_".join(name.split(".")[-1] for name in expressions)
+    digest = hashlib.sha256(repr((sorted(overrides), sorted(expressions))).encode()).hexdigest()[:6]
+    base = [getattr(config, group).name for group in ("model", "dataset") if group not in expressions]
+    return "_".join([*base, (option or names)[:40], digest])
+
+
+def _differences(former: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    keys = [key for key in [*former, *(k for k in now if k not in former)] if former.get(key) != now.get(key)]
+    return [f"{key} was {former.get(key, 'not given')} and is {now.get(key, 'not given')}" for key in keys]

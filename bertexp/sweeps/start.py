@@ -1,0 +1,79 @@
+"""The beginning of a sweep: all that can be checked is checked, the plan is shown, the study made. Light until then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertexp.config.resolve import compose_config
+from bertexp.config.schema import Config, SweepConfig
+from bertexp.config.sweep_syntax import split_overrides
+from bertexp.console import say
+from bertexp.errors import ConfigError
+from bertexp.plan import describe_plan
+from bertexp.sweeps.progress import describe_sweep
+from bertexp.sweeps.samplers import require_packages
+from bertexp.sweeps.spec import SweepSpec, check_space, choose_sampler, make_spec
+from bertexp.sweeps.storage import check_storage
+
+
+@dataclass(frozen=True)
+class NamedSweep:
+    """A sweep as one command line asks for it."""
+
+    spec: SweepSpec
+    config: Config  # of the fixed settings
+    job_words: list[str]  # the command line of a worker
+
+
+def name_sweep(arguments: Sequence[str]) -> NamedSweep:
+    """Reads the command line of ``-m`` without Hydra's own settings.
+
+    Raises:
+        BertexpError: it asks for no sweep, or for an impossible one.
+    """
+    words = [word for word in arguments if not word.startswith(("hydra.", "hydra/"))]
+    fixed, _ = split_overrides(words)
+    config, _ = compose_config(fixed)
+    spec = make_spec(words, config)
+    job_words = [word for word in fixed if not word.startswith("sweep.name=")]
+    return NamedSweep(spec, config, [*job_words, f"sweep.name={spec.name}"])
+
+
+def begin_sweep(sweep: NamedSweep, folder: str, workers: int) -> bool:
+    """Checks the whole space, prints the plan and makes the study; false where ``run.dry`` asks for no more.
+
+    Raises:
+        BertexpError: a trial would meet a mistake, or the study holds another sweep.
+    """
+    rules = sweep.config.sweep
+    check_storage(rules.storage)
+    require_packages(choose_sampler(rules, sweep.spec.space))
+    plans = check_space(sweep.spec)
+    say(describe_sweep(sweep.spec, rules, folder, workers))
+    if sweep.config.run.dry:
+        say(f"each trial {describe_plan(plans[0], sweep.config, f'{folder}/trial-0000')}")
+        return False
+    from bertexp.sweeps.study import SweepStudy
+
+    SweepStudy.create(Path(folder), rules, sweep.spec)
+    return True
+
+
+def count_workers(sweep: SweepConfig, launcher: Mapping[str, Any]) -> int:
+    """How many jobs the launcher gets: ``sweep.workers``, or as many as it runs at a time.
+
+    Raises:
+        ConfigError: several workers, and a launcher that runs one job after the other.
+    """
+    basic = str(launcher.get("_target_", "")).endswith("BasicLauncher")
+    at_once = launcher.get("n_jobs")
+    wanted = sweep.workers or (at_once if isinstance(at_once, int) and at_once > 0 else 1)
+    if basic and wanted > 1:
+        raise ConfigError(
+            f"sweep.workers={wanted} needs a launcher that runs jobs side by side: add hydra/launcher=joblib (pip install "
+            f"'bertexp[joblib]'), or give the same command in {wanted} terminals without sweep.workers"
+        )
+    return wanted

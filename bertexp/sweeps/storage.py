@@ -1,0 +1,124 @@
+"""Where a study is kept, and a lock over it that dies with its holder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from bertexp.errors import ConfigError, TrackingError
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+Lock = Callable[[], AbstractContextManager[None]]
+JOURNAL = "study.journal"
+
+
+def check_storage(url: str | None) -> None:
+    """Raises ``ConfigError`` where ``sweep.storage`` is not an address that many workers can share."""
+    if url is not None and urlsplit(url).scheme.split("+")[0] not in ("postgresql", "mysql"):
+        raise ConfigError(
+            f"sweep.storage={url} must be postgresql://user@host/database or mysql://…; leave it out for a journal file in "
+            f"the sweep's folder, which serves the workers of one host or one shared file system"
+        )
+
+
+def open_storage(folder: Path, url: str | None) -> tuple[BaseStorage, Lock]:
+    """Opens the journal in ``folder`` or the database at ``url``; returns it with the lock for changes of many steps.
+
+    Raises:
+        TrackingError: the database does not answer.
+    """
+    import optuna
+    from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    if url is not None:
+        return _open_database(url)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / JOURNAL
+    lock = _file_lock(path.with_suffix(".lock"))
+    with lock():
+        _mend(path)
+    appending: Any = _AppendLock(path)  # Optuna asks for its own base class; the two methods are what it uses
+    return JournalStorage(JournalFileBackend(str(path), appending)), lock
+
+
+class _AppendLock:
+    """Optuna's lock around each append, as a kernel lock: Optuna's own outlives a killed holder by 30 seconds."""
+
+    def __init__(self, path: Path):
+        self._path = path.with_suffix(".append.lock")
+        self._descriptor = -1
+
+    def acquire(self) -> bool:
+        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        os.close(self._descriptor)  # and with it the lock
+
+
+def _file_lock(path: Path) -> Lock:
+    @contextlib.contextmanager
+    def locked() -> Iterator[None]:
+        with open(path, "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    return locked
+
+
+def _mend(path: Path) -> None:
+    """Cuts off a last line that a crash of the machine left half written; the journal's reader would stop there."""
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
+
+
+def _open_database(url: str) -> tuple[BaseStorage, Lock]:
+    import optuna
+    import sqlalchemy
+
+    kind = urlsplit(url).scheme.split("+")[0]
+    shown = sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
+    try:
+        storage = optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+    except (ImportError, sqlalchemy.exc.SQLAlchemyError) as error:
+        missing = isinstance(error, ImportError)
+        cure = (
+            "install its driver with: pip install 'bertexp[database]'"
+            if missing
+            else "start the server or mend the address"
+        )
+        raise TrackingError(f"sweep.storage={shown} cannot be used ({str(error).splitlines()[0]}); {cure}") from error
+    key = int.from_bytes(hashlib.sha256(b"bertexp sweeps").digest()[:7], "big")
+    take, give = {
+        "postgresql": (f"SELECT pg_advisory_lock({key})", f"SELECT pg_advisory_unlock({key})"),
+        "mysql": (f"SELECT GET_LOCK('bertexp-{key}', -1)", f"SELECT RELEASE_LOCK('bertexp-{key}')"),
+    }[kind]
+
+    @contextlib.contextmanager
+    def locked() -> Iterator[None]:
+        with storage.engine.connect() as connection:  # the server frees the lock when the connection ends
+            connection.execute(sqlalchemy.text(take))
+            try:
+                yield
+            finally:
+                connection.execute(sqlalchemy.text(give))
+
+    return storage, locked

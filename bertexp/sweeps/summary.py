@@ -1,0 +1,100 @@
+"""A sweep as plain data: what its report, its table and its MLflow run are made from."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bertexp.sweeps.space import Point
+from bertexp.sweeps.spec import SweepSpec
+from bertexp.sweeps.study import SweepStudy
+
+STATE_NAMES = {
+    "COMPLETE": "completed",
+    "PRUNED": "pruned",
+    "FAIL": "failed",
+    "RUNNING": "running",
+    "WAITING": "running",
+}
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial; times are UNIX seconds."""
+
+    number: int
+    state: str  # completed | pruned | failed | running
+    point: Point  # by dotted name
+    values: tuple[float, ...] = ()  # one per objective where completed
+    reports: Mapping[int, float] = field(default_factory=dict)  # validation index from 1 -> first objective's value
+    steps: tuple[int, int] | None = None  # optimizer steps done, of how many
+    segments: tuple[tuple[str, float, float | None], ...] = ()  # (worker, begin, end): one per start of the trial
+    seed_values: tuple[tuple[float, ...], ...] = ()  # per seed, one per objective; empty where there is one seed
+    reason: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """Time that workers spent on it."""
+        return sum(end - begin for _, begin, end in self.segments if end is not None)
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """A sweep as it stands."""
+
+    spec: SweepSpec
+    sampler: str
+    pruner: str
+    trials: tuple[TrialRow, ...]
+    best: tuple[int, ...]  # trial numbers: one, the Pareto front of several objectives, or none yet
+    local: tuple[str, ...] = ()  # overrides that say where to write
+
+    @property
+    def best_row(self) -> TrialRow | None:
+        """The (first) best trial."""
+        return self.trials[self.best[0]] if self.best else None
+
+    @property
+    def best_overrides(self) -> list[str]:
+        """The overrides that make the best trial's run again, test and export included."""
+        return self.spec.trial_overrides(self.best_row.point, self.local) if self.best_row else []
+
+    @property
+    def best_command(self) -> str:
+        """The same as a line for the shell."""
+        return shlex.join(["python", "-m", "bertexp", *self.best_overrides])
+
+    @property
+    def step_share(self) -> float:
+        """Optimizer steps done by ended trials, as a share of those that none pruned would have done."""
+        ended = [row for row in self.trials if row.state in ("completed", "pruned") and row.steps and row.steps[1]]
+        return sum(row.steps[0] for row in ended if row.steps) / max(sum(row.steps[1] for row in ended if row.steps), 1)
+
+    @property
+    def seconds_saved(self) -> float:
+        """Time that pruned trials would have taken to their ends at their own pace."""
+        pruned = [row for row in self.trials if row.state == "pruned" and row.steps and row.steps[0]]
+        return sum(row.seconds * (row.steps[1] / row.steps[0] - 1.0) for row in pruned if row.steps)
+
+
+def summarize(study: SweepStudy, sampler: str, pruner: str, local: list[str]) -> SweepSummary:
+    """Reads the study as it stands."""
+    rows = []
+    for trial in study.trials:
+        facts = trial.user_attrs
+        rows.append(
+            TrialRow(
+                number=trial.number,
+                state=STATE_NAMES[trial.state.name],
+                point={name: trial.params[name] for name in study.spec.space.names if name in trial.params},
+                values=tuple(trial.values or ()),
+                reports=dict(trial.intermediate_values),
+                steps=tuple(facts["steps"]) if facts.get("steps") else None,
+                segments=tuple(tuple(part) for part in facts.get("segments", ())),
+                seed_values=tuple(tuple(values) for values in facts.get("seed_values", ())),
+                reason=facts.get("reason", ""),
+            )
+        )
+    best = tuple(trial.number for trial in study.best)
+    return SweepSummary(study.spec, sampler, pruner, tuple(rows), best, tuple(local))

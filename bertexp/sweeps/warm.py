@@ -1,0 +1,72 @@
+"""Parts that trials share: the data, the model's first weights and the compiled steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from bertexp.assembly import Parts, build_parts
+from bertexp.config.schema import Config, OptimizerConfig
+from bertexp.data.dataset import TextDataset
+from bertexp.plan import Plan
+from bertexp.training.length import count_warmup_steps
+from bertexp.training.optimizer import AdamW
+
+_FREE = ("learning_rate", "warmup_fraction", "warmup_steps")  # what an optimizer can change without a new graph
+
+
+class WarmParts:
+    """Gives each trial its parts; only what a trial has otherwise than the one before is made anew.
+
+    Trials that differ in learning rate, warm-up or length share the model, set back to its first weights, and the graphs
+    that were traced for it; the result is bitwise that of fresh parts.
+    """
+
+    def __init__(self) -> None:
+        self._datasets: dict[str, TextDataset] = {}
+        self._key = ""
+        self._parts: Parts | None = None
+        self._first_weights: list[np.ndarray] = []
+        self._make_first: Callable[[int], AdamW]
+        self._optimizer: AdamW | None = None
+
+    def load(self, config: Config, plan: Plan) -> TextDataset:
+        """The trial's data."""
+        key = repr(config.dataset)
+        if key not in self._datasets:
+            plan.model.fetch()
+            self._datasets = {key: plan.dataset.load()}  # one at a time: a large one must not stay for nothing
+        return self._datasets[key]
+
+    def build(self, config: Config, plan: Plan, dataset: TextDataset) -> Parts:
+        """The trial's parts, as ``build_parts`` would make them."""
+        key = _graph_key(config)
+        if self._parts is None or key != self._key:  # seeding TensorFlow anew would throw its compiled graphs away
+            self._parts, self._optimizer = None, None  # frees the former model first
+            self._parts, self._key = build_parts(config, plan, dataset), key
+            self._first_weights = [variable.numpy() for variable in self._parts.module.model.variables]
+            self._make_first = self._parts.module.make_optimizer
+        else:
+            for variable, value in zip(self._parts.module.model.variables, self._first_weights, strict=True):
+                variable.assign(value)
+        self._parts.module.make_optimizer = functools.partial(self._give_optimizer, config.optimizer)
+        return self._parts
+
+    def _give_optimizer(self, config: OptimizerConfig, total_steps: int) -> AdamW:
+        if self._optimizer is None:
+            self._optimizer = self._make_first(total_steps)
+        else:
+            warmup = count_warmup_steps(total_steps, config.warmup_fraction, config.warmup_steps)
+            self._optimizer.restart(config.learning_rate, total_steps, warmup)
+        return self._optimizer
+
+
+def _graph_key(config: Config) -> str:
+    """Equal for configs whose trials can share a model and its graphs."""
+    optimizer = {k: v for k, v in dataclasses.asdict(config.optimizer).items() if k not in _FREE}
+    trainer = config.trainer
+    rules = (trainer.precision, trainer.batch_size, trainer.eval_batch_size, trainer.accelerator, trainer.deterministic)
+    return repr((config.run.seed, config.dataset, config.model, config.task, config.trainable, optimizer, rules))
