@@ -7,7 +7,7 @@ are in ``space_figures.py``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,22 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from bertexp.reports.figures import BLUE, GREEN, GREY, INK, ORANGE, new_figure, save_figure
-from bertexp.sweeps.facts import find_spans, found_value, show_value
+from bertexp.reports.figures import BLUE, GREEN, GREY, INK, new_figure, save_figure
+from bertexp.sweeps.drawing import (
+    COLOURS,
+    MARKS,
+    add_legend,
+    draw_trials,
+    is_maximized,
+    limit_values,
+    mark_best,
+    objective_label,
+    shorten,
+    style_axes,
+)
+from bertexp.sweeps.facts import find_spans, found_value
 from bertexp.sweeps.summary import SweepSummary, TrialRow
 
-SKY = "#56B4E9"  # the light blue of Okabe and Ito
-COLOURS = {"completed": BLUE, "pruned": GREY, "failed": ORANGE, "running": SKY}
-MARKS = {"completed": "o", "pruned": "x", "failed": "X", "running": "o"}
 SEEDED_UP_TO = 30  # trials; more columns of dots could not be told apart
 
 
@@ -43,16 +52,28 @@ def draw_history(summary: SweepSummary, path: Path) -> Path | None:
         better = np.maximum if is_maximized(summary) else np.minimum
         best = better.accumulate([row.values[0] for row in done])
         axes.step(
-            [*(row.number for row in done), last + 0.4], [*best, best[-1]], where="post", color=GREEN, linewidth=1.6,
-            label="best so far", zorder=1,
-        )  # fmt: skip
+            [*(row.number for row in done), last + 0.4],
+            [*best, best[-1]],
+            where="post",
+            color=GREEN,
+            linewidth=1.6,
+            label="best so far",
+            zorder=1,
+        )
     draw_trials(axes, summary, [row.number for row in rows], rows)
     for row in summary.trials:
         if found_value(row) is None:
             axes.plot(
-                row.number, 0.0, MARKS[row.state], color=COLOURS[row.state], markersize=7, clip_on=False, zorder=4,
-                transform=axes.get_xaxis_transform(), label=row.state,
-            )  # fmt: skip
+                row.number,
+                0.0,
+                MARKS[row.state],
+                color=COLOURS[row.state],
+                markersize=7,
+                clip_on=False,
+                zorder=4,
+                transform=axes.get_xaxis_transform(),
+                label=row.state,
+            )
     if done and len(summary.best) == 1:
         mark_best(axes, summary, summary.best[0])
     style_axes(axes, "trial", objective_label(summary, 0))
@@ -111,9 +132,15 @@ def draw_timeline(summary: SweepSummary, path: Path) -> Path | None:
         length, row = (span.end - span.begin) / unit, workers.index(span.worker)
         left = (span.begin - start) / unit
         axes.barh(
-            row, length, left=left, height=0.72, color=COLOURS[span.state], alpha=0.45 if span.open else 1.0,
-            edgecolor="white", linewidth=1,
-        )  # fmt: skip
+            row,
+            length,
+            left=left,
+            height=0.72,
+            color=COLOURS[span.state],
+            alpha=0.45 if span.open else 1.0,
+            edgecolor="white",
+            linewidth=1,
+        )
         if (span.end - span.begin) / whole > 0.013 * len(str(span.number)):  # else the number is wider than its bar
             colour = INK if span.open or span.state == "running" else "white"
             axes.text(left + length / 2, row, str(span.number), ha="center", va="center", fontsize=8, color=colour)
@@ -151,7 +178,9 @@ def draw_pareto(summary: SweepSummary, path: Path) -> Path | None:
     axes.margins(0.08)
     axes.grid(axis="x", color="#E6E6E6", linewidth=0.8)
     add_legend(figure, axes)
-    _label_points(figure, axes, [(row.values[1], row.values[0], str(row.number)) for row in [*front, *others]], len(front))
+    _label_points(
+        figure, axes, [(row.values[1], row.values[0], str(row.number)) for row in [*front, *others]], len(front)
+    )
     return save_figure(figure, path)
 
 
@@ -176,97 +205,6 @@ def draw_seeds(summary: SweepSummary, path: Path) -> Path | None:
     return save_figure(figure, path)
 
 
-# ------------------------------------------------------------- what the pictures share
-
-
-def is_maximized(summary: SweepSummary) -> bool:
-    """Whether more of the first objective is better."""
-    return summary.spec.directions[0] == "maximize"
-
-
-def objective_label(summary: SweepSummary, index: int) -> str:
-    """An axis's words."""
-    word = "higher" if summary.spec.directions[index] == "maximize" else "lower"
-    return f"{summary.spec.objectives[index]} ({word} is better)"
-
-
-def good_limits(summary: SweepSummary, values: Iterable[float]) -> tuple[float, float]:
-    """The range of ``values`` without those far behind, so that a diverged trial does not press the others flat.
-
-    Behind is what lies over three times the distance of the quartiles beyond them, on the bad side only (Tukey 1977,
-    Exploratory Data Analysis: the outer fence).
-    """
-    known = np.asarray(list(values), np.float64)
-    first, third = np.percentile(known, (25, 75))
-    reach = 3 * (third - first)
-    if is_maximized(summary):
-        return float(known[known >= first - reach].min()), float(known.max())
-    return float(known.min()), float(known[known <= third + reach].max())
-
-
-def limit_values(axes: Axes, summary: SweepSummary, values: Iterable[float]) -> tuple[float, float]:
-    """Sets the vertical axis to ``good_limits`` with a margin; returns what it was set to."""
-    low, high = good_limits(summary, values)
-    margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
-    axes.set_ylim(low - margin, high + margin)
-    return low - margin, high + margin
-
-
-def draw_trials(axes: Axes, summary: SweepSummary, places: Sequence[float], rows: Sequence[TrialRow]) -> None:
-    """Draws rows that have a value, each at its place, marked by state; those off the axis as arrows on its edge."""
-    values = [value for row in rows if (value := found_value(row)) is not None]
-    low, high = limit_values(axes, summary, values)
-    for place, row, value in zip(places, rows, values, strict=True):
-        off = not low <= value <= high
-        mark = ("v" if value < low else "^") if off else MARKS[row.state]
-        edge = 0.025 * (high - low)
-        hollow = {"markerfacecolor": "white"} if row.state == "running" else {}
-        axes.plot(
-            place, np.clip(value, low + edge, high - edge) if off else value, mark, color=COLOURS[row.state],
-            markersize=6, label=None if off else row.state, zorder=3, **hollow,
-        )  # fmt: skip
-
-
-def mark_best(axes: Axes, summary: SweepSummary, place: float) -> None:
-    """Rings the best trial and writes its number and value beside it."""
-    row = summary.best_row
-    assert row is not None
-    axes.plot(place, row.values[0], "o", markersize=12, markerfacecolor="none", markeredgecolor=GREEN, zorder=4)
-    text = f"trial {row.number}: {show_value(summary.spec.objectives[0], row.values[0])}"
-    up = is_maximized(summary)
-    axes.annotate(
-        text, (place, row.values[0]), xytext=(0, 9 if up else -9), textcoords="offset points", fontsize=9, color=GREEN,
-        ha="right" if place > np.mean(axes.get_xlim()) else "left", va="bottom" if up else "top", annotation_clip=False,
-        weight="bold",
-    )  # fmt: skip
-
-
-def style_axes(axes: Axes, across: str, up: str) -> None:
-    """Gives the axes the look of the other reports, and their words."""
-    axes.set_xlabel(across, color=INK)
-    axes.set_title(up, fontsize=10, color=INK, loc="left")
-    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(labelsize=9, colors=INK)
-
-
-def add_legend(figure: Figure, axes: Axes) -> None:
-    """Names each kind of mark once, below the picture, where it covers nothing."""
-    handles, labels = axes.get_legend_handles_labels()
-    kinds = dict(zip(labels, handles, strict=True))
-    figure.legend(
-        kinds.values(), kinds.keys(), loc="outside lower center", ncols=max(len(kinds), 1), frameon=False, fontsize=9
-    )
-
-
-def shorten(name: str, length: int) -> str:
-    """Cuts the middle out of a long name: its ends tell hosts, processes and models apart."""
-    half = (length - 1) // 2
-    return name if len(name) <= length else f"{name[:half]}…{name[-half:]}"
-
-
 def _curve(row: TrialRow) -> tuple[list[int], list[float]]:
     known = sorted((index, value) for index, value in row.reports.items() if math.isfinite(value))
     return [index for index, _ in known], [value for _, value in known]
@@ -288,7 +226,14 @@ def _label_points(figure: Figure, axes: Axes, points: Sequence[tuple[float, floa
                 taken.append(box)
                 offset = ((middle[0] - x) * 72 / figure.dpi, (middle[1] - y) * 72 / figure.dpi)
                 axes.annotate(
-                    text, tuple(place), xytext=offset, textcoords="offset points", ha="center", va="center", fontsize=8,
-                    color=GREEN if index < needed else INK, weight="bold" if index < needed else "normal",
-                )  # fmt: skip
+                    text,
+                    tuple(place),
+                    xytext=offset,
+                    textcoords="offset points",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color=GREEN if index < needed else INK,
+                    weight="bold" if index < needed else "normal",
+                )
                 break

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,14 @@ from bertexp.errors import RunInterrupted
 from bertexp.runner import execute
 from bertexp.runs import BEST, RunFolder, write_atomically
 from bertexp.sweeps.parent import ParentRun
-from bertexp.sweeps.progress import show_seconds
+from bertexp.sweeps.progress import describe_end
 from bertexp.sweeps.report import write_report
-from bertexp.sweeps.spec import choose_sampler, count_trials, local_overrides
+from bertexp.sweeps.spec import local_overrides
 from bertexp.sweeps.study import SweepStudy
 from bertexp.sweeps.summary import SweepSummary, summarize
 from bertexp.sweeps.trial import TrialRunner, drop_checkpoints
 from bertexp.sweeps.worker import pull_trials
+from bertexp.training.signals import StopSignal
 
 
 def work(config: Config, words: Sequence[str], folder: Path) -> None:
@@ -36,28 +36,30 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
     study = SweepStudy.open(folder, config.sweep)
     parent = ParentRun(study, config, ["python", "-m", "bertexp", "-m", *words])
     local = local_overrides(words)
-    if study.ended and study.ended >= count_trials(config.sweep, study.spec.space):
-        say(f"\nthe sweep is done: {study.ended} trials have ended; a higher sweep.trials goes on with it")
     trials = TrialRunner(study, folder, local, parent.begin())
     try:
-        pull_trials(study, config.sweep, trials)
-        with study.finishing() as mine:
-            if mine:
-                _finish(study, config, folder, trials, parent, local)
+        with StopSignal():  # between trials; a run has its own
+            pull_trials(study, config.sweep, trials)
+            with study.finishing() as mine:
+                if mine:
+                    _finish(study, config, folder, trials, parent, local)
     except BaseException as error:
         interrupted = isinstance(error, (RunInterrupted, KeyboardInterrupt))
         if interrupted:
             say("\nstopped; the same command goes on with this sweep")
         parent.stop("interrupted" if interrupted else "failed", str(error) or type(error).__name__)
         raise
-    _show(_summary(study, config, local), folder)
+    if mine:
+        say(describe_end(summarize(study, config.sweep, local), folder))
+    else:
+        say(f"the sweep's last worker writes {folder / 'report.html'}")
 
 
 def _finish(
     study: SweepStudy, config: Config, folder: Path, trials: TrialRunner, parent: ParentRun, local: list[str]
 ) -> None:
     """Tests, exports and verifies what ``sweep.export`` names, then writes the report."""
-    summary = _summary(study, config, local)
+    summary = summarize(study, config.sweep, local)
     chosen = {"best": summary.best, "all": tuple(row.number for row in summary.trials if row.values), "none": ()}
     for number in chosen[config.sweep.export]:
         _ship(study, trials, number)
@@ -104,31 +106,3 @@ def _tested(study: SweepStudy, trials: TrialRunner, summary: SweepSummary) -> di
     info = RunFolder(trials.run_folder(number, _best_seed(study, number))).info
     tested = {name: value for name, value in info.get("metrics", {}).items() if name.startswith("test/")}
     return tested | ({"interval": info["interval"]} if info.get("interval") else {})
-
-
-def _summary(study: SweepStudy, config: Config, local: list[str]) -> SweepSummary:
-    return summarize(study, choose_sampler(config.sweep, study.spec.space), config.sweep.pruner, local)
-
-
-def _show(summary: SweepSummary, folder: Path) -> None:
-    """The last lines: the best trial, what pruning saved, what to paste."""
-    say()
-    for number in summary.best:
-        row = summary.trials[number]
-        values = "  ".join(
-            f"{name} {value:.4f}" for name, value in zip(summary.spec.objectives, row.values, strict=True)
-        )
-        point = "  ".join(
-            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
-            for name, value in row.point.items()
-        )
-        say(f"{'best' if number == summary.best[0] else '':<10} trial {number}  {values}  {point}")
-    if not summary.best:
-        say("best       no trial has completed")
-    pruned = sum(row.state == "pruned" for row in summary.trials)
-    if pruned:
-        say(f"pruned     {pruned} of {len(summary.trials)} trials, {show_seconds(summary.seconds_saved)} saved")
-    say(f"report     {folder / 'report.html'}")
-    if summary.best:
-        say(f"best again {summary.best_command}")
-        say(f"compare    python -m bertexp compare {shlex.quote(str(folder))}")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bertexp.config.schema import SweepConfig
 from bertexp.sweeps.samplers import given_point
 from bertexp.sweeps.spec import SweepSpec, choose_sampler, count_trials
+
+if TYPE_CHECKING:
+    from bertexp.sweeps.summary import SweepSummary
 
 
 def describe_sweep(spec: SweepSpec, sweep: SweepConfig, folder: str, workers: int) -> str:
@@ -23,6 +29,8 @@ def describe_sweep(spec: SweepSpec, sweep: SweepConfig, folder: str, workers: in
     for index, (name, text) in enumerate(spec.space.describe().items()):
         lines.append(f"{'space' if index == 0 else '':<10} {name:<{width}}  {text}")
     first = given_point(sweep, spec, 0) if spec.first else None
+    if "recipe" in sweep.start_from and len(spec.first) < len(sweep.start_from):
+        lines.append("first      not the recipe's own values, for they lie outside of the space")
     if first is not None:
         lines.append(f"first      {'  '.join(f'{name}={value}' for name, value in first.items())}")
     return "\n".join([*lines, f"folder     {folder}"])
@@ -62,6 +70,30 @@ class TrialTable:
     def _least(spec: SweepSpec) -> list[int]:
         values = [max(len(_short(end)) for end in dimension.ends()) for dimension in spec.space.dimensions]
         return [5, 9, *([8] * len(spec.objectives)), *(max(8, width) for width in values), 9, 7, 12, 8]
+
+
+def describe_end(summary: SweepSummary, folder: Path) -> str:
+    """The last lines: the best trial, what pruning saved, what to paste."""
+    lines = [""]
+    for number in summary.best:
+        row = summary.trials[number]
+        values = [f"{name} {value:.4f}" for name, value in zip(summary.spec.objectives, row.values, strict=True)]
+        point = [
+            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in row.point.items()
+        ]
+        lines.append(f"{'' if len(lines) > 1 else 'best':<10} trial {number}  {'  '.join([*values, *point])}")
+    if not summary.best:
+        lines.append("best       no trial has completed")
+    pruned = sum(row.state == "pruned" for row in summary.trials)
+    if pruned:
+        saved = show_seconds(summary.seconds_saved)
+        lines.append(f"pruned     {pruned} of {len(summary.trials)} trials, {saved} saved")
+    lines.append(f"report     {folder / 'report.html'}")
+    if summary.best:
+        lines.append(f"best again {summary.best_command}")
+        lines.append(f"compare    python -m bertexp compare {shlex.quote(str(folder))}")
+    return "\n".join(lines)
 
 
 def show_seconds(seconds: float) -> str:

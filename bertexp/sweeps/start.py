@@ -13,9 +13,9 @@ from bertexp.config.sweep_syntax import split_overrides
 from bertexp.console import say
 from bertexp.errors import ConfigError
 from bertexp.plan import describe_plan
-from bertexp.sweeps.progress import describe_sweep
+from bertexp.sweeps.progress import describe_end, describe_sweep
 from bertexp.sweeps.samplers import require_packages
-from bertexp.sweeps.spec import SweepSpec, check_space, choose_sampler, make_spec
+from bertexp.sweeps.spec import SweepSpec, check_space, choose_sampler, count_trials, local_overrides, make_spec
 from bertexp.sweeps.storage import check_storage
 
 
@@ -43,7 +43,7 @@ def name_sweep(arguments: Sequence[str]) -> NamedSweep:
 
 
 def begin_sweep(sweep: NamedSweep, folder: str, workers: int) -> bool:
-    """Checks the whole space, prints the plan and makes the study; false where ``run.dry`` asks for no more.
+    """Checks the whole space, prints the plan and makes the study; false where there is nothing to run.
 
     Raises:
         BertexpError: a trial would meet a mistake, or the study holds another sweep.
@@ -57,9 +57,14 @@ def begin_sweep(sweep: NamedSweep, folder: str, workers: int) -> bool:
         say(f"each trial {describe_plan(plans[0], sweep.config, f'{folder}/trial-0000')}")
         return False
     from bertexp.sweeps.study import SweepStudy
+    from bertexp.sweeps.summary import summarize
 
-    SweepStudy.create(Path(folder), rules, sweep.spec)
-    return True
+    study = SweepStudy.create(Path(folder), rules, sweep.spec)
+    if not study.is_done(count_trials(rules, sweep.spec.space)):
+        return True
+    say(f"\nthe sweep is done: {study.ended} trials have ended; a higher sweep.trials goes on with it")
+    say(describe_end(summarize(study, rules, local_overrides(sweep.job_words)), Path(folder)))
+    return False
 
 
 def count_workers(sweep: SweepConfig, launcher: Mapping[str, Any]) -> int:

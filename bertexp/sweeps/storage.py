@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from bertexp.errors import ConfigError, TrackingError
 
 if TYPE_CHECKING:
+    import sqlalchemy
     from optuna.storages import BaseStorage
 
 Lock = Callable[[], AbstractContextManager[None]]
@@ -94,31 +95,38 @@ def _open_database(url: str) -> tuple[BaseStorage, Lock]:
     import optuna
     import sqlalchemy
 
-    kind = urlsplit(url).scheme.split("+")[0]
-    shown = sqlalchemy.engine.make_url(url).render_as_string(hide_password=True)
+    address = sqlalchemy.engine.make_url(url)
     try:
-        storage = optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.pool.NullPool)
+        lock = _database_lock(engine)
+        with lock():  # its tables are made by one worker alone
+            return optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True}), lock
     except (ImportError, sqlalchemy.exc.SQLAlchemyError) as error:
-        missing = isinstance(error, ImportError)
         cure = (
             "install its driver with: pip install 'bertexp[database]'"
-            if missing
+            if isinstance(error, ImportError)
             else "start the server or mend the address"
         )
+        shown = address.render_as_string(hide_password=True)
         raise TrackingError(f"sweep.storage={shown} cannot be used ({str(error).splitlines()[0]}); {cure}") from error
+
+
+def _database_lock(engine: sqlalchemy.Engine) -> Lock:
+    import sqlalchemy
+
     key = int.from_bytes(hashlib.sha256(b"bertexp sweeps").digest()[:7], "big")
     take, give = {
         "postgresql": (f"SELECT pg_advisory_lock({key})", f"SELECT pg_advisory_unlock({key})"),
         "mysql": (f"SELECT GET_LOCK('bertexp-{key}', -1)", f"SELECT RELEASE_LOCK('bertexp-{key}')"),
-    }[kind]
+    }[engine.dialect.name]
 
     @contextlib.contextmanager
     def locked() -> Iterator[None]:
-        with storage.engine.connect() as connection:  # the server frees the lock when the connection ends
+        with engine.connect() as connection:  # the server frees the lock when the connection ends
             connection.execute(sqlalchemy.text(take))
             try:
                 yield
             finally:
                 connection.execute(sqlalchemy.text(give))
 
-    return storage, locked
+    return locked

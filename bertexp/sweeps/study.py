@@ -202,6 +202,10 @@ class SweepStudy:
         """What ``remember`` kept, or ``None``."""
         return self.study.user_attrs.get(key)
 
+    def is_done(self, limit: int) -> bool:
+        """Whether ``limit`` trials have ended and the sweep's end is written."""
+        return self.ended >= limit and self.recall(_FINAL) == self.ended
+
     @contextmanager
     def finishing(self) -> Iterator[bool]:
         """Whether this worker is the one to write the sweep's end; false where another, living, does or did.

@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bertexp.config.schema import SweepConfig
 from bertexp.sweeps.space import Point
-from bertexp.sweeps.spec import SweepSpec
+from bertexp.sweeps.spec import SweepSpec, choose_sampler
 from bertexp.sweeps.study import SweepStudy
 
 STATE_NAMES = {
@@ -78,7 +79,7 @@ class SweepSummary:
         return sum(row.seconds * (row.steps[1] / row.steps[0] - 1.0) for row in pruned if row.steps)
 
 
-def summarize(study: SweepStudy, sampler: str, pruner: str, local: list[str]) -> SweepSummary:
+def summarize(study: SweepStudy, rules: SweepConfig, local: list[str]) -> SweepSummary:
     """Reads the study as it stands."""
     rows = []
     for trial in study.trials:
@@ -97,4 +98,5 @@ def summarize(study: SweepStudy, sampler: str, pruner: str, local: list[str]) ->
             )
         )
     best = tuple(trial.number for trial in study.best)
-    return SweepSummary(study.spec, sampler, pruner, tuple(rows), best, tuple(local))
+    sampler = choose_sampler(rules, study.spec.space)
+    return SweepSummary(study.spec, sampler, rules.pruner, tuple(rows), best, tuple(local))

@@ -1,0 +1,299 @@
+"""A study numbers its trials once, gives each to one worker at a time, and outlives any of them."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from bertexp.errors import ConfigError, SweepFailed
+from bertexp.sweeps.leases import is_free, new_lease
+from bertexp.sweeps.progress import TrialTable
+from bertexp.sweeps.samplers import build_sampler
+from bertexp.sweeps.start import NamedSweep, name_sweep
+from bertexp.sweeps.storage import JOURNAL
+from bertexp.sweeps.study import Outcome, SweepStudy
+from bertexp.sweeps.worker import pull_trials
+
+LR, WARMUP = "optimizer.learning_rate", "optimizer.warmup_fraction"
+FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def named(*words: str) -> NamedSweep:
+    sweep = name_sweep(["sweep=lr_warmup", "sweep.pruner=none", *words])
+    sweep.config.sweep.name = sweep.spec.name
+    return sweep
+
+
+def opened(folder: Path, sweep: NamedSweep) -> SweepStudy:
+    SweepStudy.create(folder, sweep.config.sweep, sweep.spec)
+    return SweepStudy.open(folder, sweep.config.sweep)
+
+
+def run_all(folder: Path, sweep: NamedSweep, value=lambda claim: claim.point[WARMUP]) -> SweepStudy:
+    study = opened(folder, sweep)
+    pull_trials(study, sweep.config.sweep, lambda claim: Outcome("completed", (value(claim),)))
+    return study
+
+
+def points(study: SweepStudy) -> list[tuple]:
+    return [tuple(trial.params.values()) for trial in study.trials]
+
+
+def test_a_sweep_that_goes_on_draws_what_an_undisturbed_one_draws(tmp_path):
+    whole = run_all(tmp_path / "whole", named("sweep.trials=12"))
+    run_all(tmp_path / "parts", named("sweep.trials=5"))
+    parts = run_all(tmp_path / "parts", named("sweep.trials=12"))
+    assert points(parts) == points(whole)
+    assert len(set(points(whole))) == 12
+    assert [trial.number for trial in parts.trials] == list(range(12))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+def test_samplers_stay_inside_the_space_and_never_repeat(tmp_path, sampler):
+    study = run_all(tmp_path, named("sweep.trials=9", f"sweep.sampler={sampler}"))
+    assert len(set(points(study))) == 9
+    assert all(1e-5 <= rate <= 3e-4 and 0 <= warmup <= 0.3 for rate, warmup in points(study))
+
+
+def test_a_grid_is_walked_in_order_and_ends_by_itself(tmp_path):
+    sweep = name_sweep([f"{LR}=3e-5,1e-4", f"{WARMUP}=0.0,0.1"])
+    sweep.config.sweep.name = sweep.spec.name
+    study = run_all(tmp_path, sweep)
+    assert points(study) == [(3e-5, 0.0), (3e-5, 0.1), (1e-4, 0.0), (1e-4, 0.1)]
+
+
+def test_the_recipes_own_values_come_first(tmp_path):
+    study = run_all(tmp_path, named("model=small_bert_l4", "sweep.trials=2"))
+    assert points(study)[0] == (3e-5, 0.1)
+
+
+def test_the_best_trial_is_the_first_of_equals(tmp_path):
+    study = run_all(tmp_path, named("sweep.trials=4"), value=lambda claim: float(claim.number > 0))
+    assert [trial.number for trial in study.best] == [1]
+    down = run_all(
+        tmp_path, named("sweep.trials=4", "sweep.objective=val/loss", "sweep.name=down"), lambda c: -c.number
+    )
+    assert [trial.number for trial in down.best] == [3]
+
+
+def test_another_space_is_refused_with_the_difference(tmp_path):
+    opened(tmp_path, named("sweep.name=x"))
+    other = named("sweep.name=x", f"{LR}=interval(1e-5,1e-3)", "run.seed=7")
+    with pytest.raises(ConfigError) as told:
+        opened(tmp_path, other)
+    assert "the space of optimizer.learning_rate was 1e-05 to 0.0003, logarithmic and is 1e-05 to 0.001" in str(
+        told.value
+    )
+    assert "run.seed was not given and is 7" in str(told.value)
+    assert "sweep.name=" in str(told.value)
+
+
+def test_a_trial_whose_worker_is_dead_is_taken_over_and_a_living_ones_is_not(tmp_path):
+    sweep = named("sweep.trials=2")
+    study = opened(tmp_path, sweep)
+
+    def take(holder: SweepStudy):
+        return holder.take(2, lambda number: build_sampler(sweep.config.sweep, sweep.spec, number))
+
+    first = take(study)
+    other = SweepStudy.open(tmp_path, sweep.config.sweep)
+    assert take(other).number == 1  # trial 0 is in work
+    assert take(other) is None
+    dead = new_lease(60) | {"pid": 2**22 + 1, "born": "1"}
+    first.trial.set_user_attr("lease", dead)
+    again = take(other)
+    assert (again.number, again.again, again.point) == (0, True, first.point)
+
+
+def test_leases_of_other_hosts_end_with_their_time():
+    assert not is_free(new_lease(60))  # ours
+    assert is_free(None)
+    elsewhere = new_lease(60) | {"host": "elsewhere"}
+    assert not is_free(elsewhere)
+    assert is_free(elsewhere | {"until": time.time() - 1})
+
+
+def test_a_trial_that_is_interrupted_is_given_back(tmp_path):
+    sweep = named("sweep.trials=1")
+    study = opened(tmp_path, sweep)
+
+    def interrupted(claim):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pull_trials(study, sweep.config.sweep, interrupted)
+    assert study.count(TrialState.RUNNING) == 1
+    ended = run_all(tmp_path, sweep)
+    assert [trial.state for trial in ended.trials] == [TrialState.COMPLETE]
+    assert len(ended.trials[0].user_attrs["segments"]) == 2
+
+
+def test_failures_are_kept_with_their_reason_until_there_are_too_many(tmp_path, capsys):
+    sweep = named("sweep.trials=9", "sweep.max_failures=2")
+    study = opened(tmp_path, sweep)
+
+    def fail_every_other(claim):
+        return Outcome("failed", reason="no number") if claim.number % 2 else Outcome("completed", (0.5,))
+
+    with pytest.raises(
+        SweepFailed, match=r"3 trials .* failed, more than sweep\.max_failures=2; the last one said: no number"
+    ):
+        pull_trials(study, sweep.config.sweep, fail_every_other)
+    assert len(study.trials) == 6
+    assert capsys.readouterr().out.count("no number") == 3
+    sweep.config.sweep.max_failures = 9
+    pull_trials(study, sweep.config.sweep, fail_every_other)
+    assert study.count(TrialState.COMPLETE) == 5
+
+
+class DeterministicPruner(optuna.pruners.BasePruner):
+    """Prunes odd trials at their second report."""
+
+    def prune(self, study, trial) -> bool:
+        return trial.number % 2 == 1 and trial.last_step == 2
+
+
+def test_a_pruned_trial_says_against_what(tmp_path):
+    sweep = named("sweep.trials=4")
+    study = opened(tmp_path, sweep)
+    study._pruner = DeterministicPruner()
+
+    def train(claim):
+        for index in (1, 2, 3):
+            why = study.report(claim, index, 0.5 + 0.1 * claim.number)
+            if why is not None:
+                return Outcome("pruned", reason=why)
+        return Outcome("completed", (0.5 + 0.1 * claim.number,))
+
+    pull_trials(study, sweep.config.sweep, train)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "PRUNED", "COMPLETE", "PRUNED"]
+    assert [sorted(trial.intermediate_values) for trial in study.trials] == [[1, 2, 3], [1, 2], [1, 2, 3], [1, 2]]
+    assert study.trials[3].user_attrs["reason"] == (
+        "val/accuracy 0.8000 is number 1 of 4 trials there (best 0.8000, median 0.6500)"
+    )
+
+
+def test_a_validation_that_is_reported_again_after_a_resume_counts_once(tmp_path):
+    sweep = named("sweep.trials=1")
+    study = opened(tmp_path, sweep)
+    claim = study.take(1, lambda number: build_sampler(sweep.config.sweep, sweep.spec, number))
+    study.report(claim, 1, 0.5)
+    study.report(claim, 1, 0.4)
+    assert study.trials[0].intermediate_values == {1: 0.5}
+
+
+def test_a_journal_that_a_crash_cut_off_is_mended(tmp_path):
+    sweep = named("sweep.trials=2")
+    run_all(tmp_path, sweep)
+    with (tmp_path / JOURNAL).open("ab") as journal:
+        journal.write(b'{"op_code": 4, "half a li')
+    assert len(run_all(tmp_path, named("sweep.trials=3")).trials) == 3
+
+
+def test_only_one_worker_writes_the_end_and_more_trials_bring_a_new_one(tmp_path):
+    study = run_all(tmp_path, named("sweep.trials=2"))
+    other = SweepStudy.open(tmp_path, named("sweep.trials=2").config.sweep)
+    with study.finishing() as mine:
+        assert mine
+        with other.finishing() as also_mine:
+            assert not also_mine
+    assert study.is_done(2)
+    assert not study.is_done(3)
+    with other.finishing() as mine:
+        assert not mine
+    more = run_all(tmp_path, named("sweep.trials=3"))
+    with more.finishing() as mine:
+        assert mine
+
+
+def test_the_table_has_one_width(tmp_path):
+    spec = named().spec
+    table = TrialTable(spec)
+    row = table.row(7, "completed", (0.91,), {LR: 3e-5, WARMUP: 0.1}, (189, 189), 61.0, "0.9100 (7)", 600.0)
+    assert row.split() == ["7", "completed", "0.9100", "3e-05", "0.1", "189/189", "61", "0.9100", "(7)", "10.0", "min"]
+    assert table.head.index("steps") + len("steps") == row.index("189/189") + len("189/189")
+
+
+def start_worker(folder: Path, *words: object) -> subprocess.Popen:
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    return subprocess.Popen(
+        [sys.executable, str(FAKE_WORKER), str(folder), *map(str, words)], env=environment, stdout=subprocess.DEVNULL
+    )
+
+
+def kill_workers_at_random(folder: Path, trials: int, steps: int, kills: int, *storage: str) -> None:
+    """Keeps four workers running and kills one of them, whichever, again and again."""
+    chance = random.Random(0)
+    workers = [start_worker(folder, trials, steps, *storage) for _ in range(4)]
+    try:
+        while not any(folder.glob("trial-*.txt")):
+            time.sleep(0.05)
+        for _ in range(kills):
+            time.sleep(chance.uniform(0.3, 1.5))
+            place = chance.randrange(4)
+            workers[place].kill()
+            workers[place].wait()
+            workers[place] = start_worker(folder, trials, steps, *storage)
+        assert [worker.wait(120) for worker in workers] == [0] * 4
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+
+
+def check_nothing_was_lost(study: SweepStudy, folder: Path, trials: int, steps: int) -> None:
+    assert [trial.number for trial in study.trials] == list(range(trials))
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
+    assert len(set(points(study))) == trials
+    for number in range(trials):  # every step done, in order, none twice
+        lines = (folder / f"trial-{number:04d}.txt").read_text().split("\n")[:-1]
+        assert [int(line.split()[0]) for line in lines] == list(range(steps))
+    assert (folder / "finished.txt").read_text() == f"{trials}\n"
+    workers = {segment[0] for trial in study.trials for segment in trial.user_attrs["segments"]}
+    assert len(workers) > 4
+
+
+def test_four_workers_of_which_one_is_killed_ten_times_lose_nothing(tmp_path):
+    kill_workers_at_random(tmp_path, trials=40, steps=25, kills=10)
+    sweep = name_sweep(["sweep=lr_warmup", "sweep.trials=40", "sweep.pruner=none", "sweep.name=killed"])
+    check_nothing_was_lost(SweepStudy.open(tmp_path, sweep.config.sweep), tmp_path, 40, 25)
+
+
+@pytest.fixture
+def postgres(tmp_path):
+    """The address of a PostgreSQL server of our own."""
+    if shutil.which("initdb") is None or shutil.which("pg_ctl") is None:
+        pytest.skip("PostgreSQL is not installed: no initdb and pg_ctl on the path")
+    pytest.importorskip("psycopg", reason="the driver is not installed: pip install 'bertexp[database]'")
+    data, log = tmp_path / "pg", tmp_path / "pg.log"
+    as_user = ["runuser", "-u", "nobody", "--"] if os.getuid() == 0 else []  # it refuses to run as root
+    if as_user:
+        tmp_path.chmod(0o777)
+        for parent in tmp_path.parents[:3]:
+            parent.chmod(parent.stat().st_mode | 0o755)
+    subprocess.run(
+        [*as_user, "initdb", "-A", "trust", "-U", "bertexp", "-D", str(data)], check=True, capture_output=True
+    )
+    options = f"-c listen_addresses='' -c unix_socket_directories={tmp_path}"
+    start = [*as_user, "pg_ctl", "-D", str(data), "-l", str(log), "-o", options, "-w", "start"]
+    subprocess.run(start, check=True, capture_output=True)
+    yield f"postgresql://bertexp@/postgres?host={tmp_path}"
+    subprocess.run([*as_user, "pg_ctl", "-D", str(data), "-m", "immediate", "stop"], check=True, capture_output=True)
+
+
+def test_postgresql_keeps_the_study_as_well(tmp_path, postgres):
+    folder = tmp_path / "sweep"
+    folder.mkdir()
+    kill_workers_at_random(folder, 24, 20, 3, postgres)
+    sweep = name_sweep(["sweep=lr_warmup", "sweep.pruner=none", "sweep.name=killed", f"sweep.storage='{postgres}'"])
+    check_nothing_was_lost(SweepStudy.open(folder, sweep.config.sweep), folder, 24, 20)
