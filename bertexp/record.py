@@ -85,8 +85,7 @@ class RunRecord:
         self.stop.__exit__()
         state, reason = "completed", ""
         if error is not None:
-            stopped = isinstance(error, (RunInterrupted, KeyboardInterrupt))
-            state = "pruned" if isinstance(error, RunPruned) else "interrupted" if stopped else "failed"
+            state = state_of(error)
             reason = str(error) or type(error).__name__
         if self.folder.info:
             self.folder.update_info(state=state, reason=reason, ended=_now())
@@ -134,6 +133,13 @@ class RunResult:
     export_difference: float | None
     interval: tuple[float, float] | None
     logits: np.ndarray
+
+
+def state_of(error: BaseException) -> str:
+    """How a run ends that ``error`` has ended."""
+    if isinstance(error, RunPruned):
+        return "pruned"
+    return "interrupted" if isinstance(error, (RunInterrupted, KeyboardInterrupt)) else "failed"
 
 
 def _now() -> str:

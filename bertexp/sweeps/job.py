@@ -9,7 +9,7 @@ from typing import Any
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config
 from bertexp.console import say
-from bertexp.errors import RunInterrupted
+from bertexp.record import state_of
 from bertexp.runner import execute
 from bertexp.runs import BEST, RunFolder, write_atomically
 from bertexp.sweeps.parent import ParentRun
@@ -44,10 +44,9 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
                 if mine:
                     _finish(study, config, folder, trials, parent, local)
     except BaseException as error:
-        interrupted = isinstance(error, (RunInterrupted, KeyboardInterrupt))
-        if interrupted:
+        if state_of(error) == "interrupted":
             say("\nstopped; the same command goes on with this sweep")
-        parent.stop("interrupted" if interrupted else "failed", str(error) or type(error).__name__)
+        parent.stop(state_of(error), str(error) or type(error).__name__)
         raise
     if mine:
         say(describe_end(summarize(study, config.sweep, local), folder))

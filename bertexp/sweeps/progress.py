@@ -51,14 +51,16 @@ class TrialTable:
         number: int,
         state: str,
         values: Sequence[float],
+        spreads: Sequence[float],
         point: Mapping[str, object],
         steps: Sequence[int],
         seconds: float,
         best: str,
         left_seconds: float | None,
     ) -> str:
-        """One ended trial; ``best`` is the best so far, ``left_seconds`` the time that the other trials will take."""
+        """One ended trial; ``spreads`` are the standard deviations over seeds, where there are several; ``best`` is the best so far, ``left_seconds`` the time that the other trials will take."""
         shown = [f"{value:.4f}" for value in values] or ["-"] * (len(self._widths) - len(point) - 6)
+        shown = [f"{text} ±{spread:.4f}" for text, spread in zip(shown, spreads, strict=True)] if spreads else shown
         left = "" if left_seconds is None else show_seconds(left_seconds)
         cells = [str(number), state, *shown, *map(_short, point.values()), "/".join(map(str, steps))]
         return self._join([*cells, f"{seconds:.0f}", best, left])
@@ -69,7 +71,16 @@ class TrialTable:
     @staticmethod
     def _least(spec: SweepSpec) -> list[int]:
         values = [max(len(_short(end)) for end in dimension.ends()) for dimension in spec.space.dimensions]
-        return [5, 9, *([8] * len(spec.objectives)), *(max(8, width) for width in values), 9, 7, 12, 8]
+        return [
+            5,
+            9,
+            *([8 if spec.seeds == 1 else 14] * len(spec.objectives)),
+            *(max(8, width) for width in values),
+            9,
+            7,
+            12,
+            8,
+        ]
 
 
 def describe_end(summary: SweepSummary, folder: Path) -> str:

@@ -21,6 +21,7 @@ from bertexp.sweeps.spec import SweepSpec
 from bertexp.sweeps.storage import Lock, open_storage
 
 STATES = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+MOST_DEATHS = 5
 _SPEC, _LEASE, _SEGMENTS, _FINAL = "spec", "lease", "segments", "final_lease"
 
 
@@ -125,12 +126,26 @@ class SweepStudy:
             trials = self.trials
             for frozen in trials:
                 if frozen.state == TrialState.RUNNING and is_free(frozen.user_attrs.get(_LEASE)):
+                    if self._end_deadly(frozen):
+                        continue
                     self.study.sampler = sampler_for(frozen.number)  # it may have died before all values were drawn
                     return self._claim(optuna.Trial(self.study, frozen._trial_id), again=_LEASE in frozen.user_attrs)
             if len(trials) >= limit:
                 return None
             self.study.sampler = sampler_for(len(trials))
             return self._claim(self.study.ask(), again=False)
+
+    def _end_deadly(self, frozen: FrozenTrial) -> bool:
+        """Ends a trial that took too many workers with it, such as one that needs more memory than there is."""
+        deaths = sum(end is None for _, _, end in frozen.user_attrs.get(_SEGMENTS, []))
+        if deaths < MOST_DEATHS:
+            return False
+        trial = optuna.Trial(self.study, frozen._trial_id)
+        trial.set_user_attr(
+            "reason", f"{deaths} workers died in it; look for the end of its run.log, and at the memory"
+        )
+        self.study.tell(trial, state=TrialState.FAIL)
+        return True
 
     def _claim(self, trial: optuna.Trial, again: bool) -> Claim:
         point = self.spec.space.suggest(trial)
@@ -184,6 +199,10 @@ class SweepStudy:
             claim.trial.set_user_attr(key, value)
         values = list(outcome.values) if outcome.state == "completed" else None
         self.study.tell(claim.trial, values, STATES[outcome.state])
+
+    def note(self, claim: Claim, key: str, value: Any) -> None:
+        """Keeps a JSON-able fact about a trial in work."""
+        claim.trial.set_user_attr(key, value)
 
     def _close_segment(self, claim: Claim) -> None:
         *done, (worker, begun, _) = claim.trial.user_attrs[_SEGMENTS]

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
 import shutil
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from bertexp.assembly import Parts
-from bertexp.config.resolve import compose_config
+from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.schema import Config
 from bertexp.console import log_to, quiet
 from bertexp.data.dataset import TextDataset
 from bertexp.errors import RunInterrupted, RunPruned
 from bertexp.plan import make_plan
-from bertexp.record import TRAINED, RunRecord
+from bertexp.record import TRAINED, RunRecord, state_of
 from bertexp.runs import RunFolder
 from bertexp.sweeps.spec import LATENCY
 from bertexp.sweeps.study import Claim, Outcome, SweepStudy
 from bertexp.sweeps.warm import WarmParts
+from bertexp.tracking.base import build_tracker
 from bertexp.training.callbacks import Callback, ProgressReport
 from bertexp.training.checkpoint import CheckpointStore
 from bertexp.training.length import make_run_length
@@ -66,29 +69,63 @@ class TrialRunner:
         Raises:
             RunInterrupted: a signal came; the trial can go on from its checkpoint.
         """
-        spec = self._study.spec
+        spec, started = self._study.spec, time.time()
         found: list[dict[str, float]] = []
-        steps, started = [0, 0], time.time()
-        for index in range(spec.seeds):
-            try:
-                metrics, steps = self._run(claim, index)
-            except (RunInterrupted, KeyboardInterrupt):
-                raise
-            except RunPruned as ended:
-                run = RunFolder(self.run_folder(claim.number, index))
-                return Outcome("pruned", reason=str(ended), facts={"steps": run.info.get("steps", steps)})
-            except Exception as error:  # whatever it is, the sweep goes on; the run's log has the traceback
-                return Outcome(
-                    "failed", reason=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-                )
-            finally:
-                gc.collect()
-            found.append(metrics)
-        values = tuple(statistics.fmean(metrics[name] for metrics in found) for name in spec.objectives)
-        facts: dict = {"steps": steps, "seconds": time.time() - started}
+        try:
+            with self._trial_run(claim) as tags:
+                for index in range(spec.seeds):
+                    found.append(self._run(claim, index, tags))
+                    gc.collect()
+        except (RunInterrupted, KeyboardInterrupt):
+            raise
+        except RunPruned as ended:
+            return Outcome("pruned", reason=str(ended), facts=self._facts(claim, started))
+        except Exception as error:  # whatever it is, the sweep goes on; the run's log has the traceback
+            first_line = (str(error).splitlines() or [""])[0]
+            return Outcome("failed", reason=f"{type(error).__name__}: {first_line}", facts=self._facts(claim, started))
+        facts = self._facts(claim, started)
         if spec.seeds > 1:
             facts["seed_values"] = [[metrics[name] for name in spec.objectives] for metrics in found]
+        values = tuple(statistics.fmean(metrics[name] for metrics in found) for name in spec.objectives)
+        if not all(map(math.isfinite, values)):
+            return Outcome("failed", reason=f"the objective {values[0]} is no number", facts=facts)
         return Outcome("completed", values, facts=facts)
+
+    def _facts(self, claim: Claim, started: float) -> dict:
+        """Steps of the last seed's run that began, done and of how many, and this worker's seconds."""
+        infos = [RunFolder(self.run_folder(claim.number, index)).info for index in range(self._study.spec.seeds)]
+        steps = [info["steps"] for info in infos if "steps" in info]
+        return {"steps": steps[-1] if steps else [0, 0], "seconds": time.time() - started}
+
+    @contextmanager
+    def _trial_run(self, claim: Claim) -> Iterator[dict[str, str]]:
+        """The tags of the trial's runs; with several seeds these lie below a tracked run of the trial's own."""
+        spec = self._study.spec
+        tags = self._tags | {"trial": str(claim.number)}
+        if spec.seeds == 1:
+            yield tags
+            return
+        config, _ = compose_config(self.overrides(claim, 0))
+        known = claim.trial.user_attrs.get("mlflow_run_id")
+        name = f"{spec.name} trial {claim.number}"
+        tracker = build_tracker(config.tracking, name, config.run.outputs_dir, known)
+        parameters = {key: value for key, value in flat_parameters(config).items() if key != "run.seed"}
+        tracker.start(parameters, tags)
+        self._study.note(claim, "mlflow_run_id", tracker.run_id)
+        state, reason = "completed", ""
+        try:
+            yield tags | ({"parent_run_id": tracker.run_id} if tracker.run_id else {})
+            runs = [RunFolder(self.run_folder(claim.number, index)).info for index in range(spec.seeds)]
+            for name in spec.objectives:
+                values = [run["objectives"][name] for run in runs]
+                tracker.log_metrics({name: statistics.fmean(values), f"{name}_spread": statistics.stdev(values)}, 0)
+            first = statistics.fmean(run["objectives"][spec.objectives[0]] for run in runs)
+            tracker.log_metrics({"objective": first}, 0)
+        except BaseException as error:
+            state, reason = state_of(error), str(error)
+            raise
+        finally:
+            tracker.finish(state, reason)
 
     def run_folder(self, number: int, index: int) -> Path:
         """Where the run of the ``index``-th seed of a trial lies."""
@@ -102,12 +139,12 @@ class TrialRunner:
         seed = [f"run.seed={spec.base_seed + index}"] if spec.seeds > 1 else []
         return [*spec.trial_overrides(claim.point, self._local), *seed]
 
-    def _run(self, claim: Claim, index: int) -> tuple[dict[str, float], list[int]]:
-        """The objectives of one seed's run, and its steps: done, of how many."""
+    def _run(self, claim: Claim, index: int, tags: dict[str, str]) -> dict[str, float]:
+        """The objectives of one seed's run."""
         folder = RunFolder(self.run_folder(claim.number, index))
         former = folder.info
         if former.get("state") == "completed":  # the worker died between its run's end and the trial's
-            return former["objectives"], former["steps"]
+            return former["objectives"]
         if former.get("state") == "pruned":
             raise RunPruned(former["reason"])
         overrides = self.overrides(claim, index)
@@ -117,7 +154,7 @@ class TrialRunner:
         self._validate_often(config, dataset, overrides)
         if former:
             config.trainer.resume = str(folder.path)
-        tags = self._tags | {"trial": str(claim.number), "seed": str(config.run.seed)}
+        tags = tags | {"seed": str(config.run.seed)}
         with quiet():
             record = RunRecord(config, folder.path, overrides, dataset.fingerprint, tags)
             with log_to(record.folder.log_file, redirect_stderr=True), record:
@@ -129,9 +166,7 @@ class TrialRunner:
                         _log.exception("the trial failed")
                     raise
 
-    def _train(
-        self, config: Config, parts: Parts, record: RunRecord, claim: Claim, index: int
-    ) -> tuple[dict[str, float], list[int]]:
+    def _train(self, config: Config, parts: Parts, record: RunRecord, claim: Claim, index: int) -> dict[str, float]:
         spec, folder = self._study.spec, record.folder
         callbacks: list[Callback] = [ProgressReport(60.0, brief=f"trial {claim.number}")]
         if spec.objectives[0] != LATENCY and index == 0 and len(spec.objectives) == 1:
@@ -141,15 +176,15 @@ class TrialRunner:
         try:
             state = trainer.fit(parts.module, parts.data, resume_from)
         finally:
-            steps = [trainer.state.step, trainer.length.total_steps] if hasattr(trainer, "length") else [0, 0]
-            folder.update_info(steps=steps)
+            if hasattr(trainer, "length"):
+                folder.update_info(steps=[trainer.state.step, trainer.length.total_steps])
         metrics = state.chosen_metrics()
         if LATENCY in spec.objectives:
             metrics[LATENCY] = _measure_latency(parts)
         objectives = {name: metrics[name] for name in spec.objectives}
         record.tracker.log_metrics({"objective": objectives[spec.objectives[0]]} | objectives, state.step)
         folder.update_info(stage=TRAINED, metrics=metrics, objectives=objectives)
-        return objectives, steps
+        return objectives
 
     def _validate_often(self, config: Config, dataset: TextDataset, overrides: list[str]) -> None:
         """Gives a pruner its reports: ``sweep.reports`` validations in a run, at equal distances."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from typing import Protocol
 
@@ -74,4 +75,6 @@ def _row(table: TrialTable, study: SweepStudy, claim: Claim, outcome: Outcome, s
     left = sum(spans) / max(len(ended), 1) * (limit - len(ended)) / workers
     values = outcome.values or tuple(list(study.trials[claim.number].intermediate_values.values())[-1:])
     steps = outcome.facts.get("steps", [])
-    return table.row(claim.number, outcome.state, values, claim.point, steps, seconds, shown, left)
+    columns = zip(*outcome.facts.get("seed_values", []), strict=True)
+    spreads = [statistics.stdev(column) for column in columns]
+    return table.row(claim.number, outcome.state, values, spreads, claim.point, steps, seconds, shown, left)

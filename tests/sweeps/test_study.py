@@ -219,7 +219,7 @@ def test_only_one_worker_writes_the_end_and_more_trials_bring_a_new_one(tmp_path
 def test_the_table_has_one_width(tmp_path):
     spec = named().spec
     table = TrialTable(spec)
-    row = table.row(7, "completed", (0.91,), {LR: 3e-5, WARMUP: 0.1}, (189, 189), 61.0, "0.9100 (7)", 600.0)
+    row = table.row(7, "completed", (0.91,), (), {LR: 3e-5, WARMUP: 0.1}, (189, 189), 61.0, "0.9100 (7)", 600.0)
     assert row.split() == ["7", "completed", "0.9100", "3e-05", "0.1", "189/189", "61", "0.9100", "(7)", "10.0", "min"]
     assert table.head.index("steps") + len("steps") == row.index("189/189") + len("189/189")
 
