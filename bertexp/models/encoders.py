@@ -107,7 +107,8 @@ class BertEncoder(BertEncoderV2):
     def _embed(self, inputs: Mapping[str, tf.Tensor], shape: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         """<float32>[batch * seq, hidden]: the sum of the three embeddings, normalized."""
         words = tf.gather(self._embedding_layer.embeddings, inputs["input_word_ids"])
-        positions = self._position_embedding_layer._position_embeddings[: shape[1]]
+        # read first: a slice of the variable itself ties it to the graph in a cycle that Python cannot free
+        positions = tf.convert_to_tensor(self._position_embedding_layer._position_embeddings)[: shape[1]]
         # A product with one-hot rows, for its gradient is dense and cheap.
         types = tf.one_hot(inputs["input_type_ids"], self._config["type_vocab_size"], dtype=self.compute_dtype)
         types = tf.matmul(types, self._type_embedding_layer.embeddings)

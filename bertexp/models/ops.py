@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import tensorflow as tf
 
 # Sites are kept apart by adding a multiple of this odd constant to the run seed's half of the seed pair.
@@ -56,6 +59,15 @@ def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) 
     Returns:
       <float32>[rows, width].
     """
+    return _normalizer(epsilon)(tf.cast(x, tf.float32), gamma, beta)
+
+
+@functools.cache
+def _normalizer(epsilon: float) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+    """The normalization as one graph for all models.
+
+    TensorFlow registers a custom gradient for good, with the graph around it: traced here once, it holds only its own.
+    """
 
     @tf.custom_gradient
     def normalize(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor):
@@ -74,4 +86,5 @@ def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) 
 
         return unit * gamma + beta, gradient
 
-    return normalize(tf.cast(x, tf.float32), gamma, beta)
+    rows, vector = tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None], tf.float32)
+    return tf.function(normalize, input_signature=[rows, vector, vector], autograph=False)

@@ -46,8 +46,10 @@ def limit_values(axes: Axes, summary: SweepSummary, values: Iterable[float]) -> 
     """Sets the vertical axis to ``good_limits`` with a margin; returns what it was set to."""
     low, high = good_limits(summary, values)
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
-    axes.set_ylim(low - margin, high + margin)
-    return low - margin, high + margin
+    room = 0.16 * (high - low) or margin  # on the good side: for the best one's name
+    low, high = (low - margin, high + room) if is_maximized(summary) else (low - room, high + margin)
+    axes.set_ylim(low, high)
+    return low, high
 
 
 def draw_trials(axes: Axes, summary: SweepSummary, places: Sequence[float], rows: Sequence[TrialRow]) -> None:
@@ -71,11 +73,18 @@ def draw_trials(axes: Axes, summary: SweepSummary, places: Sequence[float], rows
         )
 
 
-def mark_best(axes: Axes, summary: SweepSummary, place: float) -> None:
-    """Rings the best trial and writes its number and value beside it."""
+def ring_best(axes: Axes, summary: SweepSummary, place: float) -> TrialRow:
+    """Rings the best trial; returns it."""
     row = summary.best_row
     assert row is not None
-    axes.plot(place, row.values[0], "o", markersize=12, markerfacecolor="none", markeredgecolor=GREEN, zorder=4)
+    look = {"markersize": 12, "markerfacecolor": "none", "markeredgecolor": GREEN, "markeredgewidth": 1.8}
+    axes.plot(place, row.values[0], "o", zorder=4, label=f"best, trial {row.number}", linestyle="none", **look)
+    return row
+
+
+def mark_best(axes: Axes, summary: SweepSummary, place: float) -> None:
+    """Rings the best trial and writes its number and value beside it."""
+    row = ring_best(axes, summary, place)
     text = f"trial {row.number}: {show_value(summary.spec.objectives[0], row.values[0])}"
     up = is_maximized(summary)
     axes.annotate(

@@ -1,4 +1,4 @@
-"""What a sweep's report computes from its summary: spans of work, values found, numbers as text. Light."""
+"""What a sweep's report computes from its summary: spans of work, values found, numbers as text."""
 
 from __future__ import annotations
 
@@ -79,13 +79,15 @@ def show_value(objective: str, value: float) -> str:
 
 
 def show_setting(value: object) -> str:
-    """A setting's value to read, a number as short as 3 digits make it: 3.217e-05 becomes 3.22e-5."""
+    """A setting's value to read, a number in 3 digits: 3.217e-05 becomes 3.22e-5, 0.0001 becomes 1e-4."""
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, float):
         return str(value)
-    digits, e, power = f"{value:.3g}".partition("e")
-    return f"{digits}e{int(power)}" if e else digits
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    digits, _, power = f"{value:.2e}".partition("e")
+    return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
 
 
 def show_point(point: Mapping[str, object]) -> str:

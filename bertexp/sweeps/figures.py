@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from bertexp.reports.figures import BLUE, GREEN, GREY, INK, new_figure, save_figure
@@ -22,6 +23,7 @@ from bertexp.sweeps.drawing import (
     MARKS,
     add_legend,
     draw_trials,
+    good_limits,
     is_maximized,
     limit_values,
     mark_best,
@@ -101,7 +103,7 @@ def draw_curves(summary: SweepSummary, path: Path) -> Path | None:
             color=GREEN if chosen else COLOURS[row.state],
             linewidth=2.2 if chosen else 1.1,
             alpha=1.0 if chosen else 0.65,
-            marker="o" if len(values) == 1 or chosen else None,
+            marker="o" if chosen or (len(values) == 1 and row.state != "pruned") else None,
             markersize=4,
             label=f"best, trial {best}" if chosen else row.state,
         )
@@ -185,11 +187,16 @@ def draw_pareto(summary: SweepSummary, path: Path) -> Path | None:
 
 
 def draw_seeds(summary: SweepSummary, path: Path) -> Path | None:
-    """Draws the first objective of every seed and their mean, best trial first; ``None`` where there is one seed."""
+    """Draws the first objective of every seed and their mean, best trial first; ``None`` where there is one seed.
+
+    Left out are trials far behind (``good_limits``) and those after the best ``SEEDED_UP_TO``.
+    """
     rows = [row for row in summary.trials if row.state == "completed" and row.seed_values]
     if summary.spec.seeds < 2 or not rows:
         return None
+    low, high = good_limits(summary, [row.values[0] for row in rows])
     rows = sorted(rows, key=lambda row: row.values[0], reverse=is_maximized(summary))[:SEEDED_UP_TO]
+    rows = [row for row in rows if low <= row.values[0] <= high]  # a diverged one would press the others flat
     figure = new_figure(max(0.27 * len(rows) + 1.6, 4.0), 3.6)
     axes = figure.subplots()
     for place, row in enumerate(rows):
@@ -198,7 +205,6 @@ def draw_seeds(summary: SweepSummary, path: Path) -> Path | None:
         axes.plot([place, place], [min(values), max(values)], color=colour, linewidth=1, alpha=0.4)
         axes.plot([place] * len(values), values, "o", color=colour, markersize=5, alpha=0.65, markeredgewidth=0)
         axes.plot([place - 0.32, place + 0.32], [row.values[0]] * 2, color=INK, linewidth=1.6)
-    limit_values(axes, summary, [found[0] for row in rows for found in row.seed_values])
     style_axes(axes, "trial, best mean first (bar: the mean)", objective_label(summary, 0))
     axes.set_xticks(range(len(rows)), [str(row.number) for row in rows])
     axes.set_xlim(-0.7, len(rows) - 0.3)
@@ -235,5 +241,6 @@ def _label_points(figure: Figure, axes: Axes, points: Sequence[tuple[float, floa
                     fontsize=8,
                     color=GREEN if index < needed else INK,
                     weight="bold" if index < needed else "normal",
+                    path_effects=[withStroke(linewidth=2.5, foreground="white")],  # over the front's line
                 )
                 break

@@ -1,2 +1,197 @@
-def write_report(summary, folder, shipped=None):
-    return []
+"""The report of a sweep: pictures, one HTML file that holds them all, and the best trial as a recipe."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from bertexp.runs import write_atomically
+from bertexp.sweeps.facts import find_front, find_workers, show_setting, show_value
+from bertexp.sweeps.figures import draw_curves, draw_history, draw_pareto, draw_seeds, draw_timeline
+from bertexp.sweeps.progress import show_seconds
+from bertexp.sweeps.recipe import make_recipe
+from bertexp.sweeps.report_page import Cell, make_page, make_table
+from bertexp.sweeps.space_figures import draw_contour, draw_importances, draw_slices
+from bertexp.sweeps.summary import SweepSummary, TrialRow
+
+Draw = Callable[[SweepSummary, Path], "Path | None"]
+FIGURES: dict[str, tuple[Draw, str]] = {
+    "history": (
+        draw_history,
+        "Each trial's objective and the best so far; crosses are pruned trials at their last report, arrows lie off the axis.",
+    ),
+    "pareto": (draw_pareto, "The two objectives of every completed trial; no trial beats one of the front in both."),
+    "seeds": (
+        draw_seeds,
+        "Every seed of the best trials: differences smaller than this spread are no differences; trials far behind are left out.",
+    ),
+    "curves": (draw_curves, "How the objective grew from validation to validation; grey trials were pruned."),
+    "importances": (
+        draw_importances,
+        "How much of the objective's variance each setting explains (functional ANOVA); of few trials, a rough guide.",
+    ),
+    "slices": (draw_slices, "The objective over each setting, whatever the other settings were."),
+    "contour": (
+        draw_contour,
+        "The objective between the trials, interpolated; pruned trials count with their last report, so they look worse "
+        "than they might have become.",
+    ),
+    "timeline": (draw_timeline, "Who worked on which trial and when; pale bars have no known end."),
+}
+
+
+def write_report(summary: SweepSummary, folder: Path, shipped: Mapping[str, Any] | None = None) -> list[Path]:
+    """Writes ``figures/*.png``, ``report.html`` and, once a trial has completed, ``best.yaml``.
+
+    Args:
+        shipped: metrics of the best trial's test (of its best seed's, where there are several) and the 95% interval of
+            its accuracy, such as ``{"test/accuracy": 0.91, "interval": [0.90, 0.92]}``.
+
+    Returns:
+        The paths written. Pictures for which the trials do not suffice are left out.
+    """
+    drawn = {name: draw(summary, folder / "figures" / f"{name}.png") for name, (draw, _) in FIGURES.items()}
+    figures = {name: path for name, path in drawn.items() if path is not None}
+    recipe = make_recipe(summary) if summary.best else ""
+    written = list(figures.values())
+    if recipe:
+        write_atomically(folder / "best.yaml", recipe)
+        written.append(folder / "best.yaml")
+    write_atomically(folder / "report.html", make_html(summary, figures, recipe, shipped))
+    return [*written, folder / "report.html"]
+
+
+def make_html(
+    summary: SweepSummary, figures: Mapping[str, Path], recipe: str, shipped: Mapping[str, Any] | None = None
+) -> str:
+    """The page; ``figures`` are put into it by content, by the names of ``FIGURES``."""
+    spec = summary.spec
+    parts = [f"<p class='lead'>{escape(describe_result(summary))}</p>"]
+    parts += [f"<p>{escape(text)}</p>" for text in describe_test(summary, shipped)]
+    if summary.best:
+        many = f" of trial {summary.best[0]}, the first of the front" if len(summary.best) > 1 else ""
+        parts += [
+            f"<h2>The {'' if many else 'best '}configuration{many}</h2>",
+            f"<pre>{escape(summary.best_command)}</pre>",
+        ]
+        parts += [f"<details><summary>as a recipe: best.yaml</summary><pre>{escape(recipe)}</pre></details>"]
+    parts += ["<h2>The sweep</h2>", "<dl>"]
+    parts += [f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in describe_rules(summary).items()]
+    best = summary.best_row if len(summary.best) == 1 else None
+    heads = ["setting", "values", *([f"best, trial {best.number}"] if best else [])]
+    space = [
+        [name, text, *([show_setting(best.point.get(name, ""))] if best else [])]
+        for name, text in spec.space.describe().items()
+    ]
+    parts += ["</dl>", make_table(heads, space)]
+    workers = [
+        [w.name, Cell(str(w.trials), w.trials), Cell(show_seconds(w.busy), w.busy), Cell(f"{w.share:.0%}", w.share)]
+        for w in find_workers(summary)
+    ]
+    if workers:
+        parts += ["<h2>The workers</h2>", make_table(["worker", "trials", "busy", "of the whole time"], workers)]
+    parts += ["<h2>The pictures</h2><div class='figures'>" if figures else ""]
+    parts += [_figure(name, path) for name, path in figures.items()]
+    parts += ["</div>" if figures else "", "<h2>All trials</h2>", _trial_table(summary)]
+    return make_page(f"Sweep {spec.name}", parts)
+
+
+def describe_result(summary: SweepSummary) -> str:
+    """The result in a sentence or two."""
+    names = summary.spec.objectives
+    done = sum(row.state == "completed" for row in summary.trials)
+    if not summary.best:
+        return f"No trial of {len(summary.trials)} has completed, so there is no best one."
+    if len(summary.best) > 1:
+        front = sorted(find_front(summary), key=lambda row: row.values[0])
+        ends = [f"trial {row.number} ({_values(names, row.values)})" for row in (front[0], front[-1])]
+        return f"{len(front)} of {done} completed trials are on the Pareto front, from {ends[0]} to {ends[1]}."
+    row = find_front(summary)[0]
+    spread = f"; {_spread(names[0], row)}" if row.seed_values else ""
+    return f"Trial {row.number} is the best of {done} completed: {_values(names, row.values)}{spread}."
+
+
+def describe_test(summary: SweepSummary, shipped: Mapping[str, Any] | None) -> Iterator[str]:
+    """What is known of the best trial beyond the split that chose it, and how much that choice is worth."""
+    metrics = {name: value for name, value in (shipped or {}).items() if name.startswith("test/") and value is not None}
+    if metrics:
+        texts = {name: f"{name} {value:.4f}" for name, value in metrics.items()}
+        interval = (shipped or {}).get("interval")
+        if interval and "test/accuracy" in texts:
+            texts["test/accuracy"] += f" (95% interval {interval[0]:.4f} to {interval[1]:.4f})"
+        first = summary.spec.objectives[0].replace("val/", "test/")
+        which = f"trial {summary.best[0]}" if summary.best else "the trial"
+        which += "'s best seed" if summary.spec.seeds > 1 else ""
+        ordered = sorted(texts, key=lambda name: name != first)  # the others stay in their order
+        yield f"On the test split, {which} has {', '.join(texts[name] for name in ordered)}."
+    done = sum(row.state == "completed" for row in summary.trials)
+    if summary.best and done > 1:
+        yield (
+            f"The best of {done} by validation is optimistic: it was chosen for its luck with these rows too. "
+            f"{'The test figure is the one to quote.' if metrics else 'Quote the figure of a test split, not this one.'}"
+        )
+
+
+def describe_rules(summary: SweepSummary) -> dict[str, str]:
+    """What was looked for, how, and what came of it: a name and a text each."""
+    spec = summary.spec
+    goals = [f"{name} ({direction})" for name, direction in zip(spec.objectives, spec.directions, strict=True)]
+    counts = {
+        state: sum(row.state == state for row in summary.trials)
+        for state in ("completed", "pruned", "failed", "running")
+    }
+    seeds = "1" if spec.seeds == 1 else f"{spec.seeds} a trial, from {spec.base_seed}; the objective is their mean"
+    facts = {
+        "objective" if len(goals) == 1 else "objectives": f"{', '.join(goals)}, of each run's best checkpoint",
+        "trials": ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "none yet",
+        "sampler": summary.sampler,
+        "pruner": summary.pruner,
+        "seeds": seeds,
+        "fixed settings": " ".join(spec.overrides) or "the defaults",
+    }
+    if counts["pruned"]:
+        facts["saved by pruning"] = (
+            f"about {show_seconds(summary.seconds_saved)}; the ended trials did {summary.step_share:.0%} of the optimizer "
+            f"steps that they would have done unpruned"
+        )
+    return facts
+
+
+def _trial_table(summary: SweepSummary) -> str:
+    """Every trial; the ones that are best are marked."""
+    spec = summary.spec
+    heads = ["trial", "state", *spec.objectives, *spec.space.names, "steps", "seconds", "reason"]
+    lines = []
+    for row in summary.trials:
+        values = row.values or (None,) * len(spec.objectives)
+        shown = [
+            Cell(show_value(n, v), v) if v is not None else "" for n, v in zip(spec.objectives, values, strict=True)
+        ]
+        point = [_setting(row.point.get(name, "")) for name in spec.space.names]
+        steps = Cell(f"{row.steps[0]:,} of {row.steps[1]:,}", row.steps[0]) if row.steps else ""
+        times = [steps, Cell(f"{row.seconds:,.0f}", row.seconds)]
+        lines.append([Cell(str(row.number), row.number), row.state, *shown, *point, *times, row.reason])
+    return make_table(heads, lines, marked=summary.best)
+
+
+def _setting(value: Any) -> Cell | str:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return Cell(show_setting(value), value) if is_number else show_setting(value)
+
+
+def _figure(name: str, path: Path) -> str:
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    caption = escape(FIGURES[name][1])
+    return f"<figure id='{name}'><img alt='{name}' src='data:image/png;base64,{data}'><figcaption>{caption}</figcaption></figure>"
+
+
+def _values(names: Sequence[str], values: Sequence[float]) -> str:
+    return ", ".join(f"{name} {show_value(name, value)}" for name, value in zip(names, values, strict=True))
+
+
+def _spread(name: str, row: TrialRow) -> str:
+    values = [found[0] for found in row.seed_values]
+    return f"the mean of {len(values)} seeds, from {show_value(name, min(values))} to {show_value(name, max(values))}"

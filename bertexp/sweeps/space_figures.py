@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axis import Axis
+from matplotlib.colors import ListedColormap
+from matplotlib.ticker import MaxNLocator
 from matplotlib.tri import TriAnalyzer, Triangulation
 
 from bertexp.reports.figures import BLUE, GREY, INK, ORANGE, new_figure, save_figure
@@ -19,8 +22,8 @@ from bertexp.sweeps.drawing import (
     draw_trials,
     good_limits,
     is_maximized,
-    mark_best,
     objective_label,
+    ring_best,
     shorten,
     style_axes,
 )
@@ -31,6 +34,7 @@ from bertexp.sweeps.summary import SweepSummary
 LEAST_FOR_IMPORTANCES = 4  # completed trials
 LEAST_FOR_CONTOUR = 5  # points
 COLUMNS = 3  # of panels
+SHADES = {True: (0.12, 1.0), False: (0.0, 0.88)}  # of the colour map; without its white, which is the paper
 GAP = 0.12  # between the ends of an axis and its outermost values, as a share of the axis or of a category
 
 
@@ -93,7 +97,7 @@ def draw_slices(summary: SweepSummary, path: Path) -> Path | None:
     rows = [row for row in summary.trials if found_value(row) is not None]
     if not any(dimension.name in row.point for row in rows for dimension in dimensions):
         return None
-    columns = min(len(dimensions), COLUMNS)
+    columns = 2 if len(dimensions) == 4 else min(len(dimensions), COLUMNS)
     lines = math.ceil(len(dimensions) / columns)
     figure = new_figure(max(2.9 * columns, 4.6) + 0.5, 2.7 * lines + 0.6)
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
@@ -107,7 +111,7 @@ def draw_slices(summary: SweepSummary, path: Path) -> Path | None:
         _set_scale(axes.xaxis, dimension)
         best = summary.best_row if len(summary.best) == 1 else None
         if best in own:
-            mark_best(axes, summary, places[own.index(best)])
+            ring_best(axes, summary, places[own.index(best)])
     for axes in panels[len(dimensions) :]:
         axes.set_axis_off()
     panels[0].set_title(objective_label(summary, 0), fontsize=10, color=INK, loc="left")
@@ -146,14 +150,19 @@ def draw_contour(summary: SweepSummary, path: Path) -> Path | None:
 
     figure = new_figure(6.6, 4.6)
     axes = figure.subplots()
-    low, high = good_limits(summary, means)
-    levels = np.linspace(low, high, 13) if high > low else np.asarray([low - 1e-6, high + 1e-6])
+    # early reports of pruned trials lie low: they may be the palest, but not take the colours from the others
+    whole = [value for row, value in zip(rows, values, strict=True) if row.state == "completed"]
+    levels = MaxNLocator(12).tick_values(*good_limits(summary, whole if len(set(whole)) > 2 else values))
+    ends_open = (bool(means.min() < levels[0]), bool(means.max() > levels[-1]))
+    shades = colormaps["Blues" if is_maximized(summary) else "Blues_r"](
+        np.linspace(*SHADES[is_maximized(summary)], 256)
+    )
     filled = axes.tricontourf(
         Triangulation(*points.T, triangles.get_masked_triangles()),
         means,
         levels,
-        cmap="Blues" if is_maximized(summary) else "Blues_r",
-        extend="min" if is_maximized(summary) else "max",
+        cmap=ListedColormap(shades),
+        extend={(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[ends_open],
     )
     for state, mark in (("pruned", "x"), ("completed", "o")):
         own = [place for place, row in zip(spots, rows, strict=True) if row.state == state]
@@ -164,11 +173,12 @@ def draw_contour(summary: SweepSummary, path: Path) -> Path | None:
     if best in rows:
         x, y = spots[rows.index(best)]
         axes.plot(x, y, "*", color=ORANGE, markersize=17, markeredgecolor="white", label=f"best, trial {best.number}")
-    style_axes(axes, numeric[0].name, numeric[1].name)
+    style_axes(axes, numeric[0].name, "")
+    axes.set_ylabel(numeric[1].name, color=INK)
     axes.grid(visible=False)
     _set_scale(axes.xaxis, numeric[0])
     _set_scale(axes.yaxis, numeric[1])
-    bar = figure.colorbar(filled, ax=axes, shrink=0.8, ticks=levels[::3])
+    bar = figure.colorbar(filled, ax=axes, shrink=0.8, ticks=levels[::2])
     bar.set_label(objective_label(summary, 0), fontsize=9, color=INK)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2)

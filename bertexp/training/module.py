@@ -68,7 +68,7 @@ class FineTuningModule:
     @functools.cached_property
     def compiled_predict_step(self) -> Callable[[Features], tf.Tensor]:
         """``predict_step`` as one graph for all batch shapes."""
-        return tf.function(self.predict_step, input_signature=[FEATURES])
+        return tf.function(self.predict_step, input_signature=[FEATURES], autograph=False)
 
     def metrics(self, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         """Quality of logits <float32>[rows, units] against labels <int32>[rows]."""

@@ -39,9 +39,9 @@ class TrainStep:
             self._sums = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self._variables]
             self._rows = tf.Variable(0.0, trainable=False)
         # input signatures bound the number of traced graphs to one per function, whatever the batch shapes
-        self._direct = tf.function(self._update_at_once, input_signature=[FEATURES, _LABELS, _SEED])
-        self._collect = tf.function(self._add_gradients, input_signature=[FEATURES, _LABELS, _SEED])
-        self._apply = tf.function(self._apply_sums, input_signature=[])
+        self._direct = tf.function(self._update_at_once, input_signature=[FEATURES, _LABELS, _SEED], autograph=False)
+        self._collect = tf.function(self._add_gradients, input_signature=[FEATURES, _LABELS, _SEED], autograph=False)
+        self._apply = tf.function(self._apply_sums, input_signature=[], autograph=False)
 
     def reset(self) -> None:
         """Forgets gradients that wait for their update."""
@@ -90,7 +90,8 @@ class TrainStep:
         norm = tf.linalg.global_norm(found)
         if self._clip_norm is not None:
             found, _ = tf.clip_by_global_norm(found, self._clip_norm, use_norm=norm)
-        self._optimizer.apply_gradients(zip(found, variables, strict=True))
+        # one replica: nothing to sum over, and the summing would keep this graph alive for good (a registered gradient)
+        self._optimizer.apply_gradients(zip(found, variables, strict=True), skip_gradients_aggregation=True)
         if self._scaled:  # an overflow is the loss scale's to find; that step is skipped
             norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
         return tf.stack([0.0, 0.0, 0.0, norm, 1.0])

@@ -1,0 +1,69 @@
+"""Trials in one process share what they can, change nothing by it, and leave nothing behind."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+
+from bertexp.assembly import build_parts
+from bertexp.config.resolve import compose_config
+from bertexp.plan import make_plan
+from bertexp.sweeps.warm import WarmParts
+from bertexp.training.trainer import Trainer
+
+SMALL = ["dataset.limit_train=48", "dataset.limit_val=16", "dataset.limit_test=16", "trainer.batch_size=8",
+         "model.num_layers=1", "model.hidden_size=64", "trainer.deterministic=true"]  # fmt: skip
+
+
+def fitted_weights(config, parts) -> list[np.ndarray]:
+    Trainer(config.trainer, seed=config.run.seed).fit(parts.module, parts.data)
+    return [variable.numpy() for variable in parts.module.model.variables]
+
+
+@pytest.fixture
+def compose(tmp_path):
+    def composed(*words: str):
+        config, _ = compose_config([*SMALL, f"run.outputs_dir={tmp_path}", "trainer.max_epochs=1", *words])
+        plan = make_plan(config)
+        return config, plan, plan.dataset.load()
+
+    return composed
+
+
+def test_a_warm_trial_equals_a_run_of_its_own_bit_for_bit(compose):
+    warm = WarmParts()
+    first = compose("optimizer.learning_rate=1e-2", "optimizer.warmup_fraction=0.3", "trainer.max_epochs=2")
+    fitted_weights(first[0], warm.build(*first))
+    second = compose("optimizer.learning_rate=1e-3", "optimizer.warmup_fraction=0.0")
+    parts = warm.build(*second)
+    step = parts.module._steps
+    shared = fitted_weights(second[0], parts)
+    assert parts.module._steps == step  # the graph of the first trial served the second
+    for one, other in zip(shared, fitted_weights(second[0], build_parts(*second)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_trial_with_another_model_gets_one_of_its_own(compose):
+    warm = WarmParts()
+    wide = warm.build(*compose("model.hidden_size=128"))
+    narrow = warm.build(*compose())
+    assert narrow.module is not wide.module
+    assert narrow.module.model.head.dense.kernel.shape[0] == 64
+    assert warm.build(*compose("run.seed=7")).module is not narrow.module
+
+
+def test_a_model_that_was_trained_can_be_freed(compose):
+    """A graph that TensorFlow keeps for good would hold 100 MB of a real model's weights for every trial."""
+
+    def graphs() -> int:
+        gc.collect()
+        return sum(type(thing).__name__ == "FuncGraph" for thing in gc.get_objects())
+
+    config, plan, dataset = compose()
+    counts = []
+    for _ in range(3):
+        fitted_weights(config, build_parts(config, plan, dataset))
+        counts.append(graphs())
+    assert counts[2] == counts[1]
