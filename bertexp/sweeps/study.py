@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bertexp.config.schema import SweepConfig
 from bertexp.sweeps.leases import is_free, new_lease, renewed, worker_name
-from bertexp.sweeps.samplers import build_pruner
+from bertexp.sweeps.samplers import KEPT, build_pruner
 from bertexp.sweeps.space import Point
 from bertexp.sweeps.spec import SweepSpec
 from bertexp.sweeps.storage import Lock, open_storage
@@ -60,6 +60,7 @@ class SweepStudy:
         self.study, self._locked, self._lease_seconds = study, locked, lease_seconds
         self.spec = SweepSpec.from_dict(study.user_attrs[_SPEC])
         self._pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+        self._rule = ""
 
     @classmethod
     def create(cls, folder: Path, sweep: SweepConfig, spec: SweepSpec) -> SweepStudy:
@@ -85,6 +86,7 @@ class SweepStudy:
         storage, locked = open_storage(folder, sweep.storage)
         opened = cls(optuna.load_study(storage=storage, study_name=sweep.name), locked, sweep.lease_seconds)
         opened._pruner = build_pruner(sweep.pruner, opened.spec.reports)
+        opened._rule = f"; {KEPT[sweep.pruner]}" if sweep.pruner in KEPT else ""
         return opened
 
     def locked(self) -> AbstractContextManager[None]:
@@ -187,7 +189,7 @@ class SweepStudy:
         name = self.spec.objectives[0]
         return (
             f"{name} {value:.4f} is number {better + 1} of {len(there)} trials there (best {(max if up else min)(there):.4f}, "
-            f"median {statistics.median(there):.4f})"
+            f"median {statistics.median(there):.4f}){self._rule}"
         )
 
     # ------------------------------------------------------ telling the ends

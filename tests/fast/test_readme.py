@@ -12,6 +12,7 @@ from bertexp.__main__ import COMMANDS
 from bertexp.config.overrides import check_overrides
 from bertexp.config.resolve import compose_config
 from bertexp.errors import ConfigError
+from bertexp.sweeps.start import name_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -31,6 +32,8 @@ def test_a_documented_line_is_accepted(line):
     if "optimizer.learning_rat=1e-4" in words:  # the documented mistake
         with pytest.raises(ConfigError, match="did you mean"):
             check_overrides(words)
+    elif "-m" in shlex.split(line):
+        assert name_sweep(words).spec.space.names
     elif words and "=" not in words[0]:
         assert words[0] in COMMANDS
     else:
