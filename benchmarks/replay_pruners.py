@@ -48,7 +48,9 @@ def shuffled(trials: list[FrozenTrial], seed: int) -> list[FrozenTrial]:
     return random.Random(seed).sample(trials, len(trials))
 
 
-def replay(name: str, trials: list[FrozenTrial], direction: optuna.study.StudyDirection, seed: int) -> tuple[float, float]:
+def replay(
+    name: str, trials: list[FrozenTrial], direction: optuna.study.StudyDirection, seed: int
+) -> tuple[float, float]:
     """Runs recorded trials in the given order; returns cost and regret."""
     reports = max(len(trial.intermediate_values) for trial in trials)
     pruner = build_pruner(name, reports)
