@@ -63,7 +63,6 @@ class RunRecord:
         try:
             provenance = collect_provenance(shlex.split(self.command))
             self.tracker.start(self.parameters, provenance_tags(provenance) | self._tags)
-            self.tracker.log_dict(provenance, "provenance.json")
             self.folder.update_info(
                 state="running",
                 overrides=self.overrides,
@@ -74,6 +73,7 @@ class RunRecord:
                 started=_now(),
                 provenance=provenance,
             )
+            self.tracker.log_dict(provenance, "provenance.json")
         except BaseException as error:
             self.__exit__(type(error), error, error.__traceback__)
             raise

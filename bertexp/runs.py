@@ -23,6 +23,8 @@ def write_atomically(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    os.umask(mask := os.umask(0))
+    os.chmod(partial, 0o666 & ~mask)  # mkstemp lets the owner alone read it
     os.replace(partial, path)
 
 

@@ -16,7 +16,7 @@ from bertexp.sweeps.parent import ParentRun
 from bertexp.sweeps.progress import describe_end
 from bertexp.sweeps.report import write_report
 from bertexp.sweeps.spec import local_overrides
-from bertexp.sweeps.study import SweepStudy
+from bertexp.sweeps.study import Claim, Outcome, SweepStudy
 from bertexp.sweeps.summary import SweepSummary, summarize
 from bertexp.sweeps.trial import TrialRunner, drop_checkpoints
 from bertexp.sweeps.worker import pull_trials
@@ -34,12 +34,18 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
         RunInterrupted: a signal came; the same command goes on.
     """
     study = SweepStudy.open(folder, config.sweep)
-    parent = ParentRun(study, config, ["python", "-m", "bertexp", "-m", *words])
+    swept = [f"{name}={expression}" for name, expression in study.spec.expressions.items()]
+    parent = ParentRun(study, config, ["python", "-m", "bertexp", "-m", *words, *swept])
     local = local_overrides(words)
     trials = TrialRunner(study, folder, local, parent.begin())
     try:
         with StopSignal():  # between trials; a run has its own
-            pull_trials(study, config.sweep, trials)
+
+            def run_trial(claim: Claim) -> Outcome:
+                _tidy(study, config, folder)
+                return trials(claim)
+
+            pull_trials(study, config.sweep, run_trial)
             with study.finishing() as mine:
                 if mine:
                     _finish(study, config, folder, trials, parent, local)
@@ -62,9 +68,7 @@ def _finish(
     chosen = {"best": summary.best, "all": tuple(row.number for row in summary.trials if row.values), "none": ()}
     for number in chosen[config.sweep.export]:
         _ship(study, trials, number)
-    for row in summary.trials:
-        if row.number not in summary.best:
-            drop_checkpoints(folder / f"trial-{row.number:04d}")
+    _tidy(study, config, folder)
     shipped = _tested(study, trials, summary)
     files = write_report(summary, folder, shipped)
     if summary.best:
@@ -89,6 +93,15 @@ def _ship(study: SweepStudy, trials: TrialRunner, number: int) -> None:
     config.trainer.resume = str(run.path)
     say(f"\ntrial {number} goes on to its test{' and export' if config.export.enabled else ''}")
     execute(config, run.path, overrides)
+
+
+def _tidy(study: SweepStudy, config: Config, folder: Path) -> None:
+    """Frees the disk of ended trials that will not be shipped; a real model's checkpoints take half a gigabyte a trial."""
+    best = {trial.number for trial in study.best}
+    for trial in study.trials:
+        shipped = config.sweep.export == "all" and trial.state.name == "COMPLETE"
+        if trial.state.is_finished() and trial.number not in best and not shipped:
+            drop_checkpoints(folder / f"trial-{trial.number:04d}")
 
 
 def _best_seed(study: SweepStudy, number: int) -> int:

@@ -47,8 +47,7 @@ class SweepSpec:
 
     def trial_overrides(self, point: Point, local: Sequence[str] = ()) -> list[str]:
         """The command line of the trial at ``point``; ``local`` words say where this worker writes."""
-        monitor = [] if self.objectives[0] == LATENCY or self._says("trainer.monitor") else self._monitor()
-        return [*self.overrides, *local, *monitor, *(as_override(name, value) for name, value in point.items())]
+        return [*self.overrides, *local, *(as_override(name, value) for name, value in point.items())]
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able; ``from_dict`` reads it back."""
@@ -78,13 +77,6 @@ class SweepSpec:
         }
         return {f"the space of {name}": text for name, text in self.space.describe().items()} | fixed | rules
 
-    def _says(self, setting: str) -> bool:
-        return any(word.startswith(f"{setting}=") for word in self.overrides)
-
-    def _monitor(self) -> list[str]:
-        mode = "max" if self.directions[0] == "maximize" else "min"
-        return [f"trainer.monitor={self.objectives[0]}", f"trainer.monitor_mode={mode}"]
-
 
 def make_spec(words: Sequence[str], config: Config) -> SweepSpec:
     """Reads a sweep off a command line and the config that its fixed words compose; checks all that can be checked.
@@ -109,12 +101,13 @@ def make_spec(words: Sequence[str], config: Config) -> SweepSpec:
         sweep.objectives or [sweep.objective or config.trainer.monitor or f"val/{config.task.main_metric}"]
     )
     _check_objectives(objectives)
+    directions = _directions(objectives, config)
     return SweepSpec(
         name=sweep.name or _make_name(config, overrides, expressions, words),
-        overrides=overrides,
+        overrides=(*overrides, *_monitor(objectives[0], directions[0], config)),
         expressions=expressions,
         objectives=objectives,
-        directions=_directions(objectives, config),
+        directions=directions,
         seeds=sweep.seeds,
         base_seed=config.run.seed,
         first=_first_points(sweep, space, config),
@@ -190,6 +183,19 @@ def _directions(objectives: Sequence[str], config: Config) -> tuple[str, ...]:
         return tuple(_direction_of(name) for name in objectives)
     own = mode.get(config.trainer.monitor_mode or "") if objectives[0] == config.trainer.monitor else None
     return (sweep.direction or own or _direction_of(objectives[0]),)
+
+
+def _monitor(objective: str, direction: str, config: Config) -> list[str]:
+    """Words that make the checkpoint be chosen by the objective, where the trainer would choose by something else."""
+    trainer = config.trainer
+    if objective == LATENCY:
+        return []
+    monitor = (
+        [] if objective == (trainer.monitor or f"val/{config.task.main_metric}") else [f"trainer.monitor={objective}"]
+    )
+    usual = direction == _direction_of(objective) and trainer.monitor_mode is None
+    mode = "max" if direction == "maximize" else "min"
+    return monitor + ([] if usual or trainer.monitor_mode == mode else [f"trainer.monitor_mode={mode}"])
 
 
 def _direction_of(metric: str) -> str:

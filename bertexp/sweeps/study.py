@@ -195,7 +195,9 @@ class SweepStudy:
     # ------------------------------------------------------ telling the ends
 
     def tell(self, claim: Claim, outcome: Outcome) -> None:
-        """Ends a trial."""
+        """Ends a trial, unless this worker slept so long that another one took the trial over and ended it."""
+        if self._frozen(claim).state.is_finished():
+            return
         self._close_segment(claim)
         for key, value in (outcome.facts | {"reason": outcome.reason}).items():
             claim.trial.set_user_attr(key, value)

@@ -101,8 +101,11 @@ def test_a_trial_keeps_the_checkpoint_that_the_objective_chooses():
     spec = name_sweep(["sweep=lr_warmup", "sweep.objective=val/f1"]).spec
     config, _ = compose_config(spec.trial_overrides({LR: 2e-5, WARMUP: 0.25}))
     assert (config.optimizer.learning_rate, config.optimizer.warmup_fraction) == (2e-5, 0.25)
-    assert (config.trainer.monitor, config.trainer.monitor_mode) == ("val/f1", "max")
+    assert (config.trainer.monitor, config.trainer.monitor_mode) == ("val/f1", None)  # f1 is a higher-is-better name
     assert config.sweep.space == {}  # a trial is an ordinary run
+    down = name_sweep(["sweep=lr_warmup", "sweep.objective=val/f1", "sweep.direction=minimize"]).spec
+    assert "trainer.monitor_mode=min" in down.trial_overrides({})
+    assert name_sweep(["sweep=lr_warmup"]).spec.trial_overrides({}) == []  # what the trainer would do anyway
 
 
 def test_the_first_trials_are_the_recipes_own_values_and_the_given_ones():
