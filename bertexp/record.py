@@ -26,7 +26,7 @@ _MAY_DIFFER = ("trainer.resume", "run.dry", "run.outputs_dir", "tracking.", "tra
 
 
 class RunRecord:
-    """A run's folder, tracker and stop signal, from its first line to its last state.
+    """A run's folder, tracker and stop signal, from its first line to its last state; ``name`` replaces ``run.name``.
 
     Entering writes ``run.json`` and starts (or, on resume, reopens) the tracked run; leaving closes both with the state
     that the body's end or exception means, whatever it was.
@@ -39,6 +39,7 @@ class RunRecord:
         overrides: list[str],
         fingerprint: str,
         tags: Mapping[str, str] | None = None,
+        name: str | None = None,
     ):
         self.config, self.folder, self.overrides = config, RunFolder(folder), overrides
         self.stop = StopSignal()
@@ -50,7 +51,7 @@ class RunRecord:
         self.tracker: Tracker = NoTracker()
         if not config.trainer.fast_dev_run:
             run_id = former.get("mlflow_run_id")
-            self.tracker = build_tracker(config.tracking, str(config.run.name), config.run.outputs_dir, run_id)
+            self.tracker = build_tracker(config.tracking, name or str(config.run.name), config.run.outputs_dir, run_id)
 
     @property
     def command(self) -> str:

@@ -54,6 +54,14 @@ def find_pages(address: str, experiment: str, run_id: str | None) -> dict[str, s
         "mlflow_predictions": f"{run}/artifacts/predictions.json?{TRAINING}",
         "mlflow_models": f"#/experiments/{number}/models?{TRAINING}",
     }
+    sweeps = ask(address, "runs/search", wanted | {"filter": "tags.kind = 'sweep'"}).get("runs", [])
+    for sweep in sweeps:
+        parent = sweep["info"]["run_id"]
+        children = {"experiment_ids": [number], "filter": f"tags.`mlflow.parentRunId` = '{parent}'"}
+        ids = json.dumps([run["info"]["run_id"] for run in ask(address, "runs/search", children)["runs"]])
+        pages["mlflow_compare"] = f'#/compare-runs?runs={ids}&experiments=["{number}"]'.replace(" ", "")
+        pages["mlflow_sweep"] = f"{runs}/{parent}?{TRAINING}"
+        pages["mlflow_sweep_figures"] = f"{runs}/{parent}/artifacts/figures/history.png?{TRAINING}"
     for model in models:
         if model["info"].get("source_run_id") == run_id:
             pages["mlflow_model"] = f"#/experiments/{number}/models/{model['info']['model_id']}?{TRAINING}"

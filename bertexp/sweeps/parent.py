@@ -45,7 +45,7 @@ class ParentRun:
 
     def finish(self, summary: SweepSummary, metrics: dict[str, float], files: Sequence[Path]) -> None:
         """Writes the result, its pictures and files, and ends the run."""
-        tracker = self._open(self._study.recall(RUN_ID))
+        tracker = self._open(self._study.recall(RUN_ID), _describe(summary))
         states = [row.state for row in summary.trials]
         counts = {f"trials/{state}": float(states.count(state)) for state in ("completed", "pruned", "failed")}
         best = summary.best_row
@@ -62,7 +62,7 @@ class ParentRun:
                 tracker.log_file(file)
         tracker.finish("completed")
 
-    def _open(self, run_id: str | None) -> Tracker:
+    def _open(self, run_id: str | None, description: str = "") -> Tracker:
         config, spec = self._config, self._study.spec
         tracker = build_tracker(config.tracking, spec.name, config.run.outputs_dir, run_id)
         rules = config.sweep
@@ -71,5 +71,15 @@ class ParentRun:
         params |= {"sweep.trials": count_trials(rules, spec.space), "sweep.sampler": choose_sampler(rules, spec.space)}
         params |= {"sweep.pruner": rules.pruner, "sweep.seeds": spec.seeds, "overrides": " ".join(spec.overrides)}
         provenance = collect_provenance(self._command)
-        tracker.start(params, provenance_tags(provenance) | {"sweep": spec.name, "kind": "sweep"})
+        tags = {"sweep": spec.name, "kind": "sweep"} | ({"description": description} if description else {})
+        tracker.start(params, provenance_tags(provenance) | tags)
         return tracker
+
+
+def _describe(summary: SweepSummary) -> str:
+    """What the run's page says first."""
+    best = summary.best_row
+    if best is None:
+        return "No trial has completed."
+    values = ", ".join(f"{n} {v:.4f}" for n, v in zip(summary.spec.objectives, best.values, strict=True))
+    return f"Best of {len(summary.trials)} trials: trial {best.number} with {values}.\n\n    {summary.best_command}"

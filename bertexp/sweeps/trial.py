@@ -107,8 +107,7 @@ class TrialRunner:
             return
         config, _ = compose_config(self.overrides(claim, 0))
         known = claim.trial.user_attrs.get("mlflow_run_id")
-        name = f"{spec.name} trial {claim.number}"
-        tracker = build_tracker(config.tracking, name, config.run.outputs_dir, known)
+        tracker = build_tracker(config.tracking, f"trial {claim.number}", config.run.outputs_dir, known)
         parameters = {key: value for key, value in flat_parameters(config).items() if key != "run.seed"}
         tracker.start(parameters, tags)
         self._study.note(claim, "mlflow_run_id", tracker.run_id)
@@ -155,8 +154,9 @@ class TrialRunner:
         if former:
             config.trainer.resume = str(folder.path)
         tags = tags | {"seed": str(config.run.seed)}
+        name = f"trial {claim.number}" + (f" seed {config.run.seed}" if self._study.spec.seeds > 1 else "")
         with quiet():
-            record = RunRecord(config, folder.path, overrides, dataset.fingerprint, tags)
+            record = RunRecord(config, folder.path, overrides, dataset.fingerprint, tags, name)
             with log_to(record.folder.log_file, redirect_stderr=True), record:
                 try:
                     parts = self._warm.build(config, plan, dataset)

@@ -27,6 +27,7 @@ SYSTEM_TAGS = {
     "user": "mlflow.user",
     "command": "mlflow.source.name",
     "git.commit": "mlflow.source.git.commit",
+    "description": "mlflow.note.content",
     "parent_run_id": "mlflow.parentRunId",
 }
 
