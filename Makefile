@@ -4,7 +4,7 @@ PYTEST := $(BIN)/python -m pytest -q --durations=5
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test test-all lint format lock ui doctor wheel clean
+.PHONY: help setup run test test-all test-next lint format lock ui doctor wheel clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +21,10 @@ test: lint  ## What every change must pass: lint, types, tests
 
 test-all: lint  ## The long tests too; those on real data where BERTEXP_SHARED names its folder
 	$(PYTEST) tests
+
+test-next: setup  ## The sweeper's tests on the release candidate of Hydra
+	$(BIN)/uv pip install --quiet --no-deps --target build/next "hydra-core==1.4.0rc3" "omegaconf==2.4.1rc1"
+	PYTHONPATH=build/next $(PYTEST) tests/fast/test_config.py tests/fast/test_sweep_space.py tests/fast/test_sweep_plugin.py tests/sweeps
 
 lint: setup  ## Check style, format and the types of the light half
 	$(BIN)/ruff check

@@ -24,11 +24,14 @@ def register() -> None:
     Hydra's search path makes groups of sub-folders only, so a top-level ``experiments/`` is registered file by file.
     """
     store = ConfigStore.instance()
-    store.store(name="base_config", node=Config)
+    if "base_config.yaml" not in store.repo:
+        store.store(name="base_config", node=Config)
+    known = store.repo.get("experiment", {})
     for path in sorted(shipped_folder("experiments").glob("*.yaml")):
-        store.store(
-            group="experiment", name=path.stem, package="_global_", node=OmegaConf.load(path), provider=str(path)
-        )
+        if f"{path.stem}.yaml" not in known:  # a process that composes many runs registers each once
+            store.store(
+                group="experiment", name=path.stem, package="_global_", node=OmegaConf.load(path), provider=str(path)
+            )
 
 
 def group_options() -> dict[str, dict[str, str]]:
