@@ -66,7 +66,7 @@ def plugin(work: Path) -> tuple[float, list[float]]:
             check=True,
         )
     seconds = timed(
-        [str(HERE / "peer_app.py"), "-m", *SHARED, f"run.outputs_dir={work / 'plugin'}", "hydra/sweeper=optuna",
+        [str(HERE / "peers/hydra_optuna.py"), "-m", *SHARED, f"run.outputs_dir={work / 'plugin'}", "hydra/sweeper=optuna",
          "hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=12", "hydra.sweeper.direction=maximize",
          f"hydra.sweep.dir={work / 'plugin'}", f"optimizer.learning_rate={LIST}"],
         PYTHONPATH=f"{peer}{os.pathsep}{REPOSITORY}",
