@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from bertexp.config.help import help_text
-from bertexp.config.overrides import check_overrides, explain
+from bertexp.config.overrides import check_overrides, expand_home, explain
 from bertexp.config.resolve import resolve
 from bertexp.config.store import register, shipped_folder
 from bertexp.errors import BertexpError, ConfigError
@@ -65,7 +65,7 @@ def _refuse_sweep(words: list[str]) -> None:
 
 def main() -> None:
     """Runs a command line; ends the process with 0, 2 (the user's mistake), 1 (ours) or 128 + signal."""
-    words = sys.argv[1:]
+    words = sys.argv[1:] = expand_home(sys.argv[1:])
     try:
         if words and words[0] in COMMANDS:
             sys.exit(importlib.import_module(COMMANDS[words[0]]).main(words[1:]))

@@ -18,7 +18,7 @@ from bertexp.console import say
 from bertexp.errors import ConfigError, RunInterrupted, RunNotFound, RunPruned
 from bertexp.runs import RunFolder
 from bertexp.tracking.base import NoTracker, Tracker, build_tracker
-from bertexp.tracking.provenance import collect_provenance, provenance_tags
+from bertexp.tracking.provenance import collect_provenance, hide_passwords, provenance_tags
 from bertexp.training.signals import StopSignal
 
 TRAINED = "trained"  # the stage of a sweep's trial that was not tested yet: resuming it tests and ships it
@@ -44,6 +44,7 @@ class RunRecord:
         self.config, self.folder, self.overrides = config, RunFolder(folder), overrides
         self.stop = StopSignal()
         self.parameters = flat_parameters(config)
+        self.parameters["tracking.uri"] = config.tracking.uri and hide_passwords(config.tracking.uri)
         self._fingerprint = fingerprint
         self._tags = {"data_fingerprint": fingerprint, **(tags or {})}
         former = self._former_info() if config.trainer.resume else {}

@@ -7,6 +7,7 @@ name is looked up in the schema and in the config groups.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Sequence
 from typing import Any, get_type_hints
@@ -39,6 +40,16 @@ def setting_types() -> dict[str, str]:
             kind = next(word for word in ("dict", "float", "int", "bool", "list", "str") if word in str(hint))
             types[f"{section.name}.{name}"] = _IN_WORDS[kind]
     return types
+
+
+def expand_home(words: Sequence[str]) -> list[str]:
+    """Puts the home folder for a ``~`` that begins a value: the shell leaves it there, and Hydra cannot read it."""
+    expanded = []
+    for word in words:
+        name, _, value = word.partition("=")
+        home = value == "~" or value.startswith("~/")
+        expanded.append(f"{name}='{os.path.expanduser(value)}'" if home else word)
+    return expanded
 
 
 def check_overrides(overrides: Sequence[str]) -> None:

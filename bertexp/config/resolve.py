@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from bertexp.config.overrides import check_overrides
+from bertexp.config.overrides import check_overrides, expand_home
 from bertexp.config.schema import Config
 from bertexp.config.store import register, shipped_folder
 from bertexp.errors import ConfigError
@@ -35,6 +35,7 @@ def resolve(composed: DictConfig) -> Config:
 
 def compose_config(overrides: Sequence[str]) -> tuple[Config, str]:
     """Composes ``overrides`` outside a Hydra application; returns the config and the run folder it asks for."""
+    overrides = expand_home(overrides)
     check_overrides(overrides)
     register()
     around = GlobalHydra.instance().hydra  # a sweep's worker composes its trials inside a Hydra job

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+import re
 import shlex
 import subprocess
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ def collect_provenance(command: Sequence[str], gpu_names: Sequence[str] = ()) ->
         gpu_names: the accelerators the run uses, as their driver names them.
     """
     return {
-        "command": shlex.join(command),
+        "command": hide_passwords(shlex.join(command)),
         "user": _user(),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -52,6 +53,11 @@ def collect_provenance(command: Sequence[str], gpu_names: Sequence[str] = ()) ->
         },
         "versions": read_versions(),
     }
+
+
+def hide_passwords(text: str) -> str:
+    """Writes ``://user:secret@`` as ``://user:***@``: a record is read by more people than the shell's history."""
+    return re.sub(r"(://[^:/@\s]+:)[^@\s]+@", r"\1***@", text)
 
 
 def provenance_tags(provenance: dict[str, Any]) -> dict[str, str]:

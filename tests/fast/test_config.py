@@ -74,3 +74,10 @@ def test_sweeps_over_groups_are_checked_option_by_option():
     check_overrides(["model=small_bert_l2,small_bert_l4", "optimizer.learning_rate=choice(1e-5,3e-5)"])
     with pytest.raises(ConfigError, match="small_bert_l3"):
         check_overrides(["model=small_bert_l2,small_bert_l3"])
+
+
+def test_a_home_folder_is_understood_where_the_shell_leaves_it(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/some one")
+    config, _ = compose_config(["dataset=files", "dataset.path=~/texts/a.csv", "run.outputs_dir=~"])
+    assert config.dataset.path == "/home/some one/texts/a.csv"
+    assert config.run.outputs_dir == "/home/some one"

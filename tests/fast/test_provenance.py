@@ -37,3 +37,17 @@ def test_commit_and_changes_of_a_checkout_only(tmp_path):
     assert clean["dirty"] is False
     (package / "__init__.py").write_text("changed = True")
     assert read_commit(package) == {"commit": clean["commit"], "dirty": True}
+
+
+def test_a_password_is_not_recorded():
+    command = [
+        "python",
+        "-m",
+        "bertexp",
+        "tracking.uri=postgresql://me:se:cret@host/db",
+        "dataset.url=https://host/a@b",
+    ]
+    shown = collect_provenance(command)["command"]
+    assert "se:cret" not in shown
+    assert "postgresql://me:***@host/db" in shown
+    assert "https://host/a@b" in shown
