@@ -18,9 +18,14 @@ class BertexpSweeper(Sweeper):
     """Gives Hydra's launcher one job per worker; each worker pulls trials from the sweep's study."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keeps what Hydra hands over and makes the launcher."""
+        """Names the sweep, since folders of the launcher's follow from it, and makes the launcher."""
         from hydra.core.plugins import Plugins
 
+        from bertexp.sweeps.start import name_sweep
+
+        self._sweep = name_sweep(list(config.hydra.overrides.task))
+        with read_write(config), open_dict(config):
+            config.sweep.name = self._sweep.spec.name
         self._config = config
         self._launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
@@ -28,15 +33,12 @@ class BertexpSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Checks the sweep, begins or continues its study and runs workers; raises the first worker's error."""
-        from bertexp.sweeps.start import begin_sweep, count_workers, name_sweep
+        from bertexp.sweeps.start import begin_sweep, count_workers
 
-        sweep = name_sweep(arguments)
-        with read_write(self._config), open_dict(self._config):
-            self._config.sweep.name = sweep.spec.name
-        workers = count_workers(sweep.config.sweep, self._config.hydra.launcher)
-        if not begin_sweep(sweep, self._config.hydra.sweep.dir, workers):
+        workers = count_workers(self._sweep.config.sweep, self._config.hydra.launcher)
+        if not begin_sweep(self._sweep, self._config.hydra.sweep.dir, workers):
             return None
-        jobs = self._launcher.launch([sweep.job_words] * workers, initial_job_idx=0)
+        jobs = self._launcher.launch([self._sweep.job_words] * workers, initial_job_idx=0)
         for job in jobs:
             if isinstance(job.return_value, BaseException):
                 raise job.return_value
