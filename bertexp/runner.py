@@ -93,7 +93,13 @@ def _train_and_ship(config: Config, parts: Parts, judged: str, record: RunRecord
             verifier.close()
     metrics = state.chosen_metrics() | test.metrics
     difference = exported.max_difference if exported else None
-    folder.update_info(stage="tested", metrics=metrics, interval=interval, export_difference=difference)
+    folder.update_info(
+        stage="tested",
+        metrics=metrics,
+        interval=interval,
+        export_difference=difference,
+        tests_on_validation=parts.dataset.tests_on_validation,
+    )
     _say_farewell(record, parts, exported is not None)
     return RunResult(
         folder=folder.path,

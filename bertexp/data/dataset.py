@@ -32,6 +32,11 @@ class TextDataset:
     source: str  # where the rows came from, one phrase
 
     @property
+    def tests_on_validation(self) -> bool:
+        """Whether val and test are the same rows, so that whatever val chose looks better on test than it is."""
+        return "val" in self.splits and "test" in self.splits and self.splits["val"].equals(self.splits["test"])
+
+    @property
     def judged_split(self) -> str:
         """The labelled split that a finished model is judged on: test, or val where test has no labels.
 

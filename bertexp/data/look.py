@@ -86,6 +86,8 @@ class DatasetLook:
             lines.append(f"  mask     {_runs(sample.mask)}{types}")
         if self.recommendation:
             lines.append(f"hint       {self.recommendation}")
+        if data.tests_on_validation:
+            lines.append("hint       val and test are the same rows: what val chooses looks better on test than it is")
         return "\n".join(lines)
 
     def _table(self) -> list[str]:

@@ -74,7 +74,7 @@ def _finish(
     if summary.best:
         run = trials.run_folder(summary.best[0], _best_seed(study, summary.best[0]))
         write_atomically(folder / BEST, f"{run.relative_to(folder)}\n")
-    parent.finish(summary, {name: value for name, value in shipped.items() if name != "interval"}, files)
+    parent.finish(summary, {name: value for name, value in shipped.items() if name.startswith("test/")}, files)
 
 
 def _ship(study: SweepStudy, trials: TrialRunner, number: int) -> None:
@@ -117,4 +117,4 @@ def _tested(study: SweepStudy, trials: TrialRunner, summary: SweepSummary) -> di
     number = summary.best_row.number
     info = RunFolder(trials.run_folder(number, _best_seed(study, number))).info
     tested = {name: value for name, value in info.get("metrics", {}).items() if name.startswith("test/")}
-    return tested | ({"interval": info["interval"]} if info.get("interval") else {})
+    return tested | {key: info[key] for key in ("interval", "tests_on_validation") if info.get(key)}

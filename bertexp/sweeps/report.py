@@ -131,8 +131,14 @@ def describe_test(summary: SweepSummary, shipped: Mapping[str, Any] | None) -> I
     if summary.best and done > 1:
         yield (
             f"The best of {done} by validation is optimistic: it was chosen for its luck with these rows too. "
-            f"{'The test figure is the one to quote.' if metrics else 'Quote the figure of a test split, not this one.'}"
+            f"{_which_to_quote(bool(metrics), bool((shipped or {}).get('tests_on_validation')))}"
         )
+
+
+def _which_to_quote(tested: bool, on_validation: bool) -> str:
+    if on_validation:
+        return "So is the test figure, for the test split holds the very rows that chose the trial."
+    return "The test figure is the one to quote." if tested else "Quote the figure of a test split, not this one."
 
 
 def describe_rules(summary: SweepSummary) -> dict[str, str]:

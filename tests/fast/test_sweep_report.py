@@ -241,3 +241,11 @@ def test_an_axis_leaves_out_what_is_far_behind_and_never_what_is_ahead(sweep):
     assert [show_setting(v) for v in (3.217e-5, 1e-4, 0.0954, 0.0, 16, True, 12345.6)] == [
         "3.22e-5", "1e-4", "0.0954", "0", "16", "true", "12346",
     ]  # fmt: skip
+
+
+def test_a_test_split_that_chose_the_trial_is_not_recommended():
+    rows = [make_row(0, 0.9), make_row(1, 0.8)]
+    shipped = {"test/accuracy": 0.9, "interval": [0.88, 0.92], "tests_on_validation": True}
+    sentences = " ".join(Page(make_html(summarize(rows, [0]), {}, "", shipped)).texts["p"])
+    assert "So is the test figure" in sentences
+    assert "tests_on_validation" not in sentences
