@@ -14,10 +14,10 @@ from bertexp.runner import execute
 from bertexp.runs import BEST, RunFolder, write_atomically
 from bertexp.sweeps.parent import ParentRun
 from bertexp.sweeps.progress import describe_end
-from bertexp.sweeps.report import write_report
+from bertexp.sweeps.reporting.report import write_report
 from bertexp.sweeps.spec import local_overrides
 from bertexp.sweeps.study import Claim, Outcome, SweepStudy
-from bertexp.sweeps.summary import SweepSummary, summarize
+from bertexp.sweeps.summary import SweepSummary, best_seed, summarize
 from bertexp.sweeps.trial import TrialRunner, drop_checkpoints
 from bertexp.sweeps.worker import pull_trials
 from bertexp.training.signals import StopSignal
@@ -105,9 +105,7 @@ def _tidy(study: SweepStudy, config: Config, folder: Path) -> None:
 
 
 def _best_seed(study: SweepStudy, number: int) -> int:
-    values = study.trials[number].user_attrs.get("seed_values") or [[0.0]]
-    sign = 1 if study.spec.directions[0] == "maximize" else -1
-    return max(range(len(values)), key=lambda index: sign * values[index][0])
+    return best_seed(study.trials[number].user_attrs.get("seed_values") or [[0.0]], study.spec.directions[0])
 
 
 def _tested(study: SweepStudy, trials: TrialRunner, summary: SweepSummary) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bertexp.config.schema import SweepConfig
@@ -33,6 +33,7 @@ class TrialRow:
     segments: tuple[tuple[str, float, float | None], ...] = ()  # (worker, begin, end): one per start of the trial
     seed_values: tuple[tuple[float, ...], ...] = ()  # per seed, one per objective; empty where there is one seed
     reason: str = ""
+    derived: tuple[str, ...] = ()  # overrides that followed from the data, such as how often a pruned trial validates
 
     @property
     def seconds(self) -> float:
@@ -58,8 +59,13 @@ class SweepSummary:
 
     @property
     def best_overrides(self) -> list[str]:
-        """The overrides that make the best trial's run again, test and export included."""
-        return self.spec.trial_overrides(self.best_row.point, self.local) if self.best_row else []
+        """The overrides that make the best trial's run again, test and export included; of several seeds the best one's."""
+        row = self.best_row
+        if row is None:
+            return []
+        seeds = [self.spec.base_seed + best_seed(row.seed_values, self.spec.directions[0])] if row.seed_values else []
+        words = [*self.spec.trial_overrides(row.point, self.local), *row.derived]
+        return words + [f"run.seed={seed}" for seed in seeds]
 
     @property
     def best_command(self) -> str:
@@ -79,6 +85,12 @@ class SweepSummary:
         return sum(row.seconds * (row.steps[1] / row.steps[0] - 1.0) for row in pruned if row.steps)
 
 
+def best_seed(seed_values: Sequence[Sequence[float]], direction: str) -> int:
+    """The place of the seed with the best first objective."""
+    sign = 1 if direction == "maximize" else -1
+    return max(range(len(seed_values)), key=lambda index: sign * seed_values[index][0])
+
+
 def summarize(study: SweepStudy, rules: SweepConfig, local: list[str]) -> SweepSummary:
     """Reads the study as it stands."""
     rows = []
@@ -95,6 +107,7 @@ def summarize(study: SweepStudy, rules: SweepConfig, local: list[str]) -> SweepS
                 segments=tuple(tuple(part) for part in facts.get("segments", ())),
                 seed_values=tuple(tuple(values) for values in facts.get("seed_values", ())),
                 reason=facts.get("reason", ""),
+                derived=tuple(facts.get("derived", ())),
             )
         )
     best = tuple(trial.number for trial in study.best)

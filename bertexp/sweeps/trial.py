@@ -150,7 +150,9 @@ class TrialRunner:
         config, _ = compose_config(overrides)
         plan = make_plan(config)
         dataset = self._warm.load(config, plan)
-        self._validate_often(config, dataset, overrides)
+        derived = self._validate_often(config, dataset)
+        overrides += derived
+        self._study.note(claim, "derived", derived)
         if former:
             config.trainer.resume = str(folder.path)
         tags = tags | {"seed": str(config.run.seed)}
@@ -189,14 +191,15 @@ class TrialRunner:
         folder.update_info(stage=TRAINED, metrics=metrics, objectives=objectives)
         return objectives
 
-    def _validate_often(self, config: Config, dataset: TextDataset, overrides: list[str]) -> None:
-        """Gives a pruner its reports: ``sweep.reports`` validations in a run, at equal distances."""
+    def _validate_often(self, config: Config, dataset: TextDataset) -> list[str]:
+        """Gives a pruner its reports, ``sweep.reports`` validations at equal distances; returns the override that does."""
         trainer, spec = config.trainer, self._study.spec
-        if spec.pruned and trainer.validate_every_steps is None:
-            rows = dataset.splits["train"].num_rows
-            length = make_run_length(trainer, -(-rows // trainer.batch_size))
-            trainer.validate_every_steps = max(1, -(-length.total_steps // spec.reports))
-            overrides.append(f"trainer.validate_every_steps={trainer.validate_every_steps}")
+        if not spec.pruned or trainer.validate_every_steps is not None:
+            return []
+        rows = dataset.splits["train"].num_rows
+        length = make_run_length(trainer, -(-rows // trainer.batch_size))
+        trainer.validate_every_steps = max(1, -(-length.total_steps // spec.reports))
+        return [f"trainer.validate_every_steps={trainer.validate_every_steps}"]
 
 
 def drop_checkpoints(folder: Path) -> None:

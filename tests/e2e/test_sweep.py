@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 from shell import bertexp, start
+
+from bertexp.config.resolve import compose_config
 
 SWEEP = ["-m", "sweep=lr_warmup", "sweep.trials=4", "sweep.name=small", "optimizer.learning_rate=tag(log,interval(1e-4,1e-2))",
          "dataset.limit_train=256", "dataset.limit_val=64", "dataset.limit_test=64", "trainer.batch_size=16",
@@ -86,6 +89,12 @@ def test_the_report_and_the_recipe_name_the_best_trial(finished):
         "optimizer.learning_rate"
     ]
     assert str(rate) in (finished[1] / "best.yaml").read_text()
+    info = next(info for info in infos(finished[1]) if info.get("stage") == "tested")
+    (again,) = (line.split("bertexp ")[1] for line in finished[2].splitlines() if line.startswith("best again"))
+    assert (
+        compose_config(shlex.split(again))[0].trainer.validate_every_steps
+        == info["parameters"]["trainer.validate_every_steps"]
+    )
     html = (finished[1] / "report.html").read_text()
     assert f"trial {int(best[-4:])}" in html.lower()
     assert (finished[1] / "figures").is_dir()

@@ -12,11 +12,11 @@ from hydra.core.config_store import ConfigStore
 
 from bertexp.config import store
 from bertexp.config.resolve import compose_config
-from bertexp.sweeps.drawing import good_limits
-from bertexp.sweeps.facts import find_spans, find_workers, show_setting
-from bertexp.sweeps.recipe import make_recipe
-from bertexp.sweeps.report import FIGURES, make_html, write_report
-from bertexp.sweeps.space_figures import draw_contour, importances
+from bertexp.sweeps.reporting.drawing import good_limits
+from bertexp.sweeps.reporting.facts import find_spans, find_workers, show_setting
+from bertexp.sweeps.reporting.recipe import make_recipe
+from bertexp.sweeps.reporting.report import FIGURES, make_html, write_report
+from bertexp.sweeps.reporting.space_figures import draw_contour, importances
 from bertexp.sweeps.spec import SweepSpec
 from bertexp.sweeps.summary import SweepSummary, TrialRow
 

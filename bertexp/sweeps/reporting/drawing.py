@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bertexp.reports.figures import BLUE, GREEN, GREY, INK, ORANGE
-from bertexp.sweeps.facts import found_value, show_value
+from bertexp.sweeps.reporting.facts import found_value, show_value
 from bertexp.sweeps.summary import SweepSummary, TrialRow
 
 SKY = "#56B4E9"  # the light blue of Okabe and Ito

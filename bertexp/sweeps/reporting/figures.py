@@ -18,7 +18,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from bertexp.reports.figures import BLUE, GREEN, GREY, INK, new_figure, save_figure
-from bertexp.sweeps.drawing import (
+from bertexp.sweeps.reporting.drawing import (
     COLOURS,
     MARKS,
     add_legend,
@@ -31,7 +31,7 @@ from bertexp.sweeps.drawing import (
     shorten,
     style_axes,
 )
-from bertexp.sweeps.facts import find_spans, found_value
+from bertexp.sweeps.reporting.facts import find_spans, found_value
 from bertexp.sweeps.summary import SweepSummary, TrialRow
 
 SEEDED_UP_TO = 30  # trials; more columns of dots could not be told apart

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from bertexp.config.recipe import as_recipe
-from bertexp.sweeps.facts import show_value
+from bertexp.sweeps.reporting.facts import show_value
 from bertexp.sweeps.summary import SweepSummary
 
 
@@ -17,7 +17,7 @@ def make_recipe(summary: SweepSummary) -> str:
     row = summary.best_row
     assert row is not None
     spec = summary.spec
-    words = spec.trial_overrides(row.point)
+    words = [*spec.trial_overrides(row.point), *row.derived]
     found = [f"{name} {show_value(name, value)}" for name, value in zip(spec.objectives, row.values, strict=True)]
     done = sum(trial.state == "completed" for trial in summary.trials)
     where = "the best" if len(summary.best) == 1 else f"on the Pareto front ({len(summary.best)} trials)"

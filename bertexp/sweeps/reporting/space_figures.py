@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.tri import TriAnalyzer, Triangulation
 
 from bertexp.reports.figures import BLUE, GREY, INK, ORANGE, new_figure, save_figure
-from bertexp.sweeps.drawing import (
+from bertexp.sweeps.reporting.drawing import (
     add_legend,
     draw_trials,
     good_limits,
@@ -27,7 +27,7 @@ from bertexp.sweeps.drawing import (
     shorten,
     style_axes,
 )
-from bertexp.sweeps.facts import found_value, show_setting
+from bertexp.sweeps.reporting.facts import found_value, show_setting
 from bertexp.sweeps.space import Dimension, Value
 from bertexp.sweeps.summary import SweepSummary
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from bertexp.runs import write_atomically
-from bertexp.sweeps.facts import find_front, find_workers, show_setting, show_value
-from bertexp.sweeps.figures import draw_curves, draw_history, draw_pareto, draw_seeds, draw_timeline
 from bertexp.sweeps.progress import show_seconds
-from bertexp.sweeps.recipe import make_recipe
-from bertexp.sweeps.report_page import Cell, make_page, make_table
-from bertexp.sweeps.space_figures import draw_contour, draw_importances, draw_slices
+from bertexp.sweeps.reporting.facts import find_front, find_workers, show_setting, show_value
+from bertexp.sweeps.reporting.figures import draw_curves, draw_history, draw_pareto, draw_seeds, draw_timeline
+from bertexp.sweeps.reporting.page import Cell, make_page, make_table
+from bertexp.sweeps.reporting.recipe import make_recipe
+from bertexp.sweeps.reporting.space_figures import draw_contour, draw_importances, draw_slices
 from bertexp.sweeps.summary import SweepSummary, TrialRow
 
 Draw = Callable[[SweepSummary, Path], "Path | None"]
