@@ -58,11 +58,41 @@ def test_a_sweep_that_goes_on_draws_what_an_undisturbed_one_draws(tmp_path):
     assert [trial.number for trial in parts.trials] == list(range(12))
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "cmaes"])
 def test_samplers_stay_inside_the_space_and_never_repeat(tmp_path, sampler):
     study = run_all(tmp_path, named("sweep.trials=9", f"sweep.sampler={sampler}"))
     assert len(set(points(study))) == 9
     assert all(1e-5 <= rate <= 3e-4 and 0 <= warmup <= 0.3 for rate, warmup in points(study))
+
+
+def test_no_trial_starts_after_the_timeout_and_more_time_goes_on(tmp_path):
+    sweep = named("sweep.trials=50", "sweep.timeout_seconds=0.3")
+    study = opened(tmp_path, sweep)
+
+    def slow(claim):
+        time.sleep(0.2)
+        return Outcome("completed", (0.5,))
+
+    pull_trials(study, sweep.config.sweep, slow)
+    assert 2 <= len(study.trials) <= 3
+    assert not study.is_done(50)
+    before = len(study.trials)
+    pull_trials(study, sweep.config.sweep, slow)
+    assert len(study.trials) > before
+
+
+def test_a_trial_that_kills_its_workers_fails_in_the_end(tmp_path):
+    sweep = named("sweep.trials=1")
+    study = opened(tmp_path, sweep)
+
+    def take():
+        return study.take(1, lambda number: build_sampler(sweep.config.sweep, sweep.spec, number))
+
+    for _ in range(5):
+        take().trial.set_user_attr("lease", new_lease(60) | {"born": "long ago"})
+    assert take() is None
+    assert study.trials[0].state == TrialState.FAIL
+    assert "5 workers died in it" in study.trials[0].user_attrs["reason"]
 
 
 def test_a_grid_is_walked_in_order_and_ends_by_itself(tmp_path):
