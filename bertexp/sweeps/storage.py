@@ -115,9 +115,9 @@ def _database_lock(engine: sqlalchemy.Engine) -> Lock:
     import sqlalchemy
 
     key = int.from_bytes(hashlib.sha256(b"bertexp sweeps").digest()[:7], "big")
-    take, give = {
+    take, give = {  # MariaDB knows no endless wait
         "postgresql": (f"SELECT pg_advisory_lock({key})", f"SELECT pg_advisory_unlock({key})"),
-        "mysql": (f"SELECT GET_LOCK('bertexp-{key}', -1)", f"SELECT RELEASE_LOCK('bertexp-{key}')"),
+        "mysql": (f"SELECT GET_LOCK('bertexp-{key}', 1000000)", f"SELECT RELEASE_LOCK('bertexp-{key}')"),
     }[engine.dialect.name]
 
     @contextlib.contextmanager
