@@ -82,4 +82,4 @@ def _describe(summary: SweepSummary) -> str:
     if best is None:
         return "No trial has completed."
     values = ", ".join(f"{n} {v:.4f}" for n, v in zip(summary.spec.objectives, best.values, strict=True))
-    return f"Best of {len(summary.trials)} trials: trial {best.number} with {values}.\n\n    {summary.best_command}"
+    return f"Best of {len(summary.trials)} trials: trial {best.number} with {values}.\n\n`{summary.best_command}`"
