@@ -262,23 +262,30 @@ def start_worker(folder: Path, *words: object) -> subprocess.Popen:
 
 
 def kill_workers_at_random(folder: Path, trials: int, steps: int, kills: int, *storage: str) -> None:
-    """Keeps four workers running and kills one of them, whichever, again and again."""
+    """Keeps four workers running and kills one that is at work, whichever, again and again."""
     chance = random.Random(0)
     workers = [start_worker(folder, trials, steps, *storage) for _ in range(4)]
     try:
-        while not any(folder.glob("trial-*.txt")):
-            time.sleep(0.05)
         for _ in range(kills):
-            time.sleep(chance.uniform(0.3, 1.5))
-            place = chance.randrange(4)
-            workers[place].kill()
-            workers[place].wait()
-            workers[place] = start_worker(folder, trials, steps, *storage)
+            time.sleep(chance.uniform(0.1, 0.9))
+            while not (at_work := [worker for worker in workers if worker.pid in last_pids(folder, steps)]):
+                assert any(worker.poll() is None for worker in workers), "the trials ended before the last kill"
+                time.sleep(0.01)
+            chosen = chance.choice(at_work)
+            chosen.kill()
+            chosen.wait()
+            workers[workers.index(chosen)] = start_worker(folder, trials, steps, *storage)
         assert [worker.wait(120) for worker in workers] == [0] * 4
     finally:
         for worker in workers:
             worker.kill()
             worker.wait()
+
+
+def last_pids(folder: Path, steps: int) -> set[int]:
+    """Who did the last step of each trial that is under way."""
+    texts = [path.read_text().splitlines() for path in folder.glob("trial-*.txt")]
+    return {int(lines[-1].split()[1]) for lines in texts if 0 < len(lines) < steps and " " in lines[-1]}
 
 
 def check_nothing_was_lost(study: SweepStudy, folder: Path, trials: int, steps: int) -> None:
@@ -289,14 +296,15 @@ def check_nothing_was_lost(study: SweepStudy, folder: Path, trials: int, steps: 
         lines = (folder / f"trial-{number:04d}.txt").read_text().split("\n")[:-1]
         assert [int(line.split()[0]) for line in lines] == list(range(steps))
     assert (folder / "finished.txt").read_text() == f"{trials}\n"
-    workers = {segment[0] for trial in study.trials for segment in trial.user_attrs["segments"]}
-    assert len(workers) > 4
+    taken_over = [trial for trial in study.trials if len(trial.user_attrs["segments"]) > 1]
+    assert taken_over
+    assert all(begun and ended is None for trial in taken_over for _, begun, ended in trial.user_attrs["segments"][:-1])
 
 
 def test_four_workers_of_which_one_is_killed_ten_times_lose_nothing(tmp_path):
-    kill_workers_at_random(tmp_path, trials=40, steps=25, kills=10)
-    sweep = name_sweep(["sweep=lr_warmup", "sweep.trials=40", "sweep.pruner=none", "sweep.name=killed"])
-    check_nothing_was_lost(SweepStudy.open(tmp_path, sweep.config.sweep), tmp_path, 40, 25)
+    kill_workers_at_random(tmp_path, trials=60, steps=40, kills=10)
+    sweep = name_sweep(["sweep=lr_warmup", "sweep.pruner=none", "sweep.name=killed"])
+    check_nothing_was_lost(SweepStudy.open(tmp_path, sweep.config.sweep), tmp_path, 60, 40)
 
 
 @pytest.fixture
@@ -324,6 +332,6 @@ def postgres(tmp_path):
 def test_postgresql_keeps_the_study_as_well(tmp_path, postgres):
     folder = tmp_path / "sweep"
     folder.mkdir()
-    kill_workers_at_random(folder, 24, 20, 3, postgres)
+    kill_workers_at_random(folder, 30, 30, 3, postgres)
     sweep = name_sweep(["sweep=lr_warmup", "sweep.pruner=none", "sweep.name=killed", f"sweep.storage='{postgres}'"])
-    check_nothing_was_lost(SweepStudy.open(folder, sweep.config.sweep), folder, 24, 20)
+    check_nothing_was_lost(SweepStudy.open(folder, sweep.config.sweep), folder, 30, 30)
