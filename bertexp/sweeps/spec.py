@@ -204,7 +204,8 @@ def _direction_of(metric: str) -> str:
 
 def _first_points(sweep: SweepConfig, space: Space, config: Config) -> tuple[Point, ...]:
     """``recipe`` takes the values that the config has without the sweep; one that the space does not hold is left out."""
-    own = flat_parameters(config) | {group: getattr(config, group).name for group in ("model", "dataset", "task")}
+    own = flat_parameters(config) | {group: getattr(config, group).name for group in ("model", "dataset", "optimizer")}
+    own |= {"trainable": config.trainable.encoder}
     points: list[Point] = []
     for words in sweep.start_from:
         if words == "recipe":

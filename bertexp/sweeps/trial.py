@@ -184,10 +184,10 @@ class TrialRunner:
         if LATENCY in spec.objectives:
             metrics[LATENCY] = _measure_latency(parts)
         objectives = {name: metrics[name] for name in spec.objectives}
-        told = {
-            name: value for name, value in objectives.items() if not name.startswith("val/")
-        }  # the trainer told these
-        record.tracker.log_metrics({"objective": objectives[spec.objectives[0]]} | told, state.step)
+        found = {"objective": objectives[spec.objectives[0]]}
+        if LATENCY in objectives:  # the val/ metrics were logged by the trainer
+            found[LATENCY] = objectives[LATENCY]
+        record.tracker.log_metrics(found, state.step)
         folder.update_info(stage=TRAINED, metrics=metrics, objectives=objectives)
         return objectives
 
