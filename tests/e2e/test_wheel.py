@@ -73,3 +73,10 @@ def test_the_wheel_composes_a_job_in_an_empty_folder(unpacked: Path, tmp_path: P
 
 def test_the_wheel_plans_the_default_run_in_an_empty_folder(unpacked: Path, tmp_path: Path):
     assert "reviews" in run(unpacked, tmp_path, "-m", "bertexp", "run.dry=true")
+
+
+def test_the_wheel_brings_its_sweeper(unpacked: Path, tmp_path: Path):
+    plan = run(unpacked, tmp_path, "-m", "bertexp", "-m", "sweep=lr_warmup", "run.dry=true")
+    assert "optimizer.learning_rate" in plan
+    where = run(unpacked, tmp_path, "-c", "import hydra_plugins.bertexp.sweeper as s; print(s.__file__)")
+    assert Path(where.strip()) == unpacked / "hydra_plugins" / "bertexp" / "sweeper.py"
