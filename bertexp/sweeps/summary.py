@@ -101,7 +101,8 @@ def summarize(study: SweepStudy, rules: SweepConfig, local: list[str]) -> SweepS
                 number=trial.number,
                 state=STATE_NAMES[trial.state.name],
                 point={name: trial.params[name] for name in study.spec.space.names if name in trial.params},
-                values=tuple(trial.values or ()),
+                # of a pruned trial Optuna gives the last report as its value
+                values=tuple(trial.values or ()) if trial.state.name == "COMPLETE" else (),
                 reports=dict(trial.intermediate_values),
                 steps=tuple(facts["steps"]) if facts.get("steps") else None,
                 segments=tuple(tuple(part) for part in facts.get("segments", ())),

@@ -21,6 +21,7 @@ from bertexp.sweeps.samplers import build_sampler
 from bertexp.sweeps.start import NamedSweep, name_sweep
 from bertexp.sweeps.storage import JOURNAL
 from bertexp.sweeps.study import Outcome, SweepStudy
+from bertexp.sweeps.summary import summarize
 from bertexp.sweeps.worker import pull_trials
 
 LR, WARMUP = "optimizer.learning_rate", "optimizer.warmup_fraction"
@@ -211,6 +212,8 @@ def test_a_pruned_trial_says_against_what(tmp_path):
     assert study.trials[3].user_attrs["reason"] == (
         "val/accuracy 0.8000 is number 1 of 4 trials there (best 0.8000, median 0.6500)"
     )
+    rows = summarize(study, sweep.config.sweep, []).trials
+    assert [bool(row.values) for row in rows] == [True, False, True, False]  # a last report is no result
 
 
 def test_a_validation_that_is_reported_again_after_a_resume_counts_once(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 
 from bertexp.runs import write_atomically
 from bertexp.sweeps.progress import show_seconds
-from bertexp.sweeps.reporting.facts import find_front, find_workers, show_setting, show_value
+from bertexp.sweeps.reporting.facts import find_front, find_workers, found_value, show_setting, show_value
 from bertexp.sweeps.reporting.figures import draw_curves, draw_history, draw_pareto, draw_seeds, draw_timeline
 from bertexp.sweeps.reporting.page import Cell, make_page, make_table
 from bertexp.sweeps.reporting.recipe import make_recipe
@@ -172,7 +172,7 @@ def _trial_table(summary: SweepSummary) -> str:
     heads = ["trial", "state", *spec.objectives, *spec.space.names, "steps", "seconds", "reason"]
     lines = []
     for row in summary.trials:
-        values = row.values or (None,) * len(spec.objectives)
+        values = row.values or (found_value(row), *(None,) * (len(spec.objectives) - 1))
         shown = [
             Cell(show_value(n, v), v) if v is not None else "" for n, v in zip(spec.objectives, values, strict=True)
         ]
