@@ -17,7 +17,7 @@ from bertexp.errors import ConfigError
 from bertexp.runs import with_former_overrides
 
 PRETRAINED_LEARNING_RATE, PRETRAINED_EPOCHS = 3e-5, 5
-RANDOM_LEARNING_RATE, RANDOM_EPOCHS = 1e-3, 15
+RANDOM_LEARNING_RATE, RANDOM_EPOCHS = 1e-3, 20
 
 
 def resolve(composed: DictConfig) -> Config:

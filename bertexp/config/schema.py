@@ -193,7 +193,7 @@ class TrainableConfig:
 class TrainerConfig:
     """The loop: how long, how large, how exact, and what is kept."""
 
-    max_epochs: int | None = None  # null: 5 for pretrained weights, 15 for random ones
+    max_epochs: int | None = None  # null: 5 for pretrained weights, 20 for random ones
     max_steps: int | None = None  # ends earlier where given; the schedule spans what is really run
     batch_size: int = 32
     eval_batch_size: int = 64
