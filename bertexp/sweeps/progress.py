@@ -58,7 +58,13 @@ class TrialTable:
         best: str,
         left_seconds: float | None,
     ) -> str:
-        """One ended trial; ``spreads`` are the standard deviations over seeds, where there are several; ``best`` is the best so far, ``left_seconds`` the time that the other trials will take."""
+        """One ended trial.
+
+        Args:
+            spreads: standard deviations over seeds, where there are several.
+            best: the best so far, in words.
+            left_seconds: the time that the other trials will take.
+        """
         shown = [f"{value:.4f}" for value in values] or ["-"] * (len(self._widths) - len(point) - 6)
         shown = [f"{text} ±{spread:.4f}" for text, spread in zip(shown, spreads, strict=True)] if spreads else shown
         left = "" if left_seconds is None else show_seconds(left_seconds)

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bertexp.config.sweep_syntax import SweptValues, Value, read_sweep
 
@@ -70,7 +70,7 @@ class Dimension(SweptValues):
     def suggest(self, trial: optuna.Trial) -> Value:
         """The trial's value: drawn by its study's sampler the first time, the same ever after."""
         if self.choices:
-            return trial.suggest_categorical(self.name, self.choices)  # type: ignore[return-value]  # one of choices
+            return cast(Value, trial.suggest_categorical(self.name, self.choices))  # none of the choices is None
         (low, high), step = self.bounds, None if self.log else self.step
         if self.whole:
             return trial.suggest_int(self.name, int(low), int(high), step=int(step or 1), log=self.log)

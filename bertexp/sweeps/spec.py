@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,9 +41,9 @@ class SweepSpec:
     pruned: bool
     reports: int
 
-    @property
+    @functools.cached_property
     def space(self) -> Space:
-        """The dimensions."""
+        """The dimensions; parsed once, since every trial and every row of the table asks for them."""
         return make_space(self.expressions, group_options())
 
     def trial_overrides(self, point: Point, local: Sequence[str] = ()) -> list[str]:

@@ -27,11 +27,10 @@ _SPEC, _LEASE, _SEGMENTS, _FINAL = "spec", "lease", "segments", "final_lease"
 
 @dataclass(frozen=True)
 class Claim:
-    """A trial that this process works on; ``again`` where somebody had begun it."""
+    """A trial that this process works on, begun by it or by a worker that is gone."""
 
     trial: optuna.Trial
     point: Point
-    again: bool
 
     @property
     def number(self) -> int:
@@ -131,11 +130,11 @@ class SweepStudy:
                     if self._end_deadly(frozen):
                         continue
                     self.study.sampler = sampler_for(frozen.number)  # it may have died before all values were drawn
-                    return self._claim(optuna.Trial(self.study, frozen._trial_id), again=_LEASE in frozen.user_attrs)
+                    return self._claim(optuna.Trial(self.study, frozen._trial_id))
             if len(trials) >= limit:
                 return None
             self.study.sampler = sampler_for(len(trials))
-            return self._claim(self.study.ask(), again=False)
+            return self._claim(self.study.ask())
 
     def _end_deadly(self, frozen: FrozenTrial) -> bool:
         """Ends a trial that took too many workers with it, such as one that needs more memory than there is."""
@@ -149,12 +148,12 @@ class SweepStudy:
         self.study.tell(trial, state=TrialState.FAIL)
         return True
 
-    def _claim(self, trial: optuna.Trial, again: bool) -> Claim:
+    def _claim(self, trial: optuna.Trial) -> Claim:
         point = self.spec.space.suggest(trial)
         self._renew(trial)
         segments = [*trial.user_attrs.get(_SEGMENTS, []), [worker_name(), time.time(), None]]
         trial.set_user_attr(_SEGMENTS, segments)
-        return Claim(trial, point, again)
+        return Claim(trial, point)
 
     def _renew(self, trial: optuna.Trial) -> None:
         trial.set_user_attr(_LEASE, new_lease(self._lease_seconds))
@@ -180,8 +179,7 @@ class SweepStudy:
         """
         if index not in self._frozen(claim).intermediate_values:  # a trial that goes on may report one again
             claim.trial.report(value, index)
-        frozen = self._frozen(claim)
-        if not self._pruner.prune(self.study, frozen):
+        if not self._pruner.prune(self.study, self._frozen(claim)):
             return None
         there = [t.intermediate_values[index] for t in self.trials if index in t.intermediate_values]
         up = self.spec.directions[0] == "maximize"
