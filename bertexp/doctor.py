@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertexp.config.resolve import compose_config
-from bertexp.tracking.mlflow_store import local_path, resolve_uri, show_uri
+from bertexp.tracking.mlflow_store import local_path, resolve_uri
+from bertexp.tracking.provenance import hide_passwords
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 TENSORFLOW_FAMILY = ("tensorflow", "tensorflow-text", "tf-keras", "tf-models-official")  # one release, 2.20
@@ -241,7 +242,7 @@ def main(argv: Sequence[str]) -> int:
         check_machine(_cores(), _memory()),
         check_packages(installed_versions(STACK), cure_packages()),
         check_outputs(outputs, os.access(nearest, os.W_OK | os.X_OK), shutil.disk_usage(nearest).free),
-        check_store(show_uri(uri), local_path(uri)),
+        check_store(hide_passwords(uri), local_path(uri)),
         check_cache(Path(config.run.cache_dir)),
     ]
     print("asking TensorFlow for its devices (10 seconds or so)", file=sys.stderr, flush=True)

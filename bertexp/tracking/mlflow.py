@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from bertexp.console import say
 from bertexp.errors import TrackingError
 from bertexp.tracking.base import STATES, ParamValue
-from bertexp.tracking.mlflow_store import artifacts_folder, first_line, must_answer, open_store, resolve_uri, show_uri
+from bertexp.tracking.mlflow_store import artifacts_folder, first_line, must_answer, open_store, resolve_uri
 from bertexp.tracking.outbox import Outbox, Point
+from bertexp.tracking.provenance import hide_passwords
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -180,7 +181,7 @@ class MlflowTracker:
         if experiment is not None:
             if experiment.lifecycle_stage == "deleted":
                 raise TrackingError(
-                    f"tracking.experiment={self._experiment} was deleted in {show_uri(self.uri)}; give another name, or "
+                    f"tracking.experiment={self._experiment} was deleted in {hide_passwords(self.uri)}; give another name, or "
                     f"bring it back with: mlflow experiments restore --experiment-id {experiment.experiment_id}"
                 )
             experiment_id = experiment.experiment_id
@@ -193,12 +194,12 @@ class MlflowTracker:
             run = self._client.get_run(self._resume_run_id)
         except MlflowException as error:
             raise TrackingError(
-                f"the run to resume, {self._resume_run_id}, is not in {show_uri(self.uri)}; name the store it lies in "
+                f"the run to resume, {self._resume_run_id}, is not in {hide_passwords(self.uri)}; name the store it lies in "
                 f"with tracking.uri"
             ) from error
         if run.info.lifecycle_stage == "deleted":
             raise TrackingError(
-                f"the run to resume was deleted in {show_uri(self.uri)}; bring it back with: "
+                f"the run to resume was deleted in {hide_passwords(self.uri)}; bring it back with: "
                 f"mlflow runs restore --run-id {run.info.run_id}"
             )
         self._client.update_run(run.info.run_id, status="RUNNING")
@@ -245,7 +246,7 @@ class MlflowTracker:
     def _warn(self, error: Exception) -> None:
         if not self._warned:
             say(
-                f"warning    the MLflow store {show_uri(self.uri)} does not take what it is told ({first_line(error)}); the "
+                f"warning    the MLflow store {hide_passwords(self.uri)} does not take what it is told ({first_line(error)}); the "
                 f"run goes on and tries again at its end"
             )
         self._warned = True

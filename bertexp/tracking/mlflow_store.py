@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from bertexp.errors import TrackingError
+from bertexp.tracking.provenance import hide_passwords
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -70,14 +71,6 @@ def local_path(uri: str) -> Path | None:
     return Path(urlsplit(uri).path) if uri.startswith("file:") else None
 
 
-def show_uri(uri: str) -> str:
-    """Returns the address without its password, fit for a message."""
-    parts = urlsplit(uri)
-    if not parts.password:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")))
-
-
 def open_store(uri: str) -> MlflowClient:
     """Opens (and, where it is new, creates) the store at a resolved address.
 
@@ -105,7 +98,7 @@ def must_answer(uri: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise TrackingError(
-            f"the MLflow store {show_uri(uri)} cannot be used ({first_line(error)}); give another tracking.uri, or "
+            f"the MLflow store {hide_passwords(uri)} cannot be used ({first_line(error)}); give another tracking.uri, or "
             f"tracking=none to run without a record"
         ) from error
 

@@ -57,7 +57,7 @@ def collect_provenance(command: Sequence[str], gpu_names: Sequence[str] = ()) ->
 
 def hide_passwords(text: str) -> str:
     """Writes ``://user:secret@`` as ``://user:***@``: a record is read by more people than the shell's history."""
-    return re.sub(r"(://[^:/@\s]+:)[^@\s]+@", r"\1***@", text)
+    return re.sub(r"(://[^:/@\s]*:)[^@\s]+@", r"\1***@", text)
 
 
 def provenance_tags(provenance: dict[str, Any]) -> dict[str, str]:

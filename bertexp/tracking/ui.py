@@ -18,7 +18,8 @@ from pathlib import Path
 
 from bertexp.config.resolve import compose_config
 from bertexp.errors import EnvironmentProblem, TrackingError
-from bertexp.tracking.mlflow_store import ENVIRONMENT, artifacts_folder, local_path, resolve_uri, show_uri
+from bertexp.tracking.mlflow_store import ENVIRONMENT, artifacts_folder, local_path, resolve_uri
+from bertexp.tracking.provenance import hide_passwords
 
 START_SECONDS = 120  # a cold start imports MLflow twice
 STOP_SECONDS = 10
@@ -42,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     outputs = config.run.outputs_dir
     uri = resolve_uri(config.tracking.uri, outputs)
     if uri.startswith(("http:", "https:", "databricks")):
-        print(f"{show_uri(uri)} is a server already: open it in a browser")
+        print(f"{hide_passwords(uri)} is a server already: open it in a browser")
         return 0
     store = local_path(uri)
     if store is not None and not store.exists():
@@ -83,7 +84,7 @@ def _serve(uri: str, host: str, port: int, experiment: str, outputs: str) -> int
         server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
     try:
         address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
-        print(f"starting MLflow on {show_uri(uri)} (10 seconds or so)", flush=True)
+        print(f"starting MLflow on {hide_passwords(uri)} (10 seconds or so)", flush=True)
         _wait_until_up(server, address, log_file)
         print(f"open {address}{_page_of(address, experiment)}   (Ctrl-C ends it)", flush=True)
         return server.wait()
