@@ -12,8 +12,9 @@ from official.modeling import tf_utils
 from official.nlp.modeling.networks.bert_encoder import BertEncoderV2
 
 from bertexp.models.architecture import BertArchitecture
-from bertexp.models.ops import dropout, fold, layer_norm
+from bertexp.models.ops import dense, dropout, fold, gelu, layer_norm
 
+FEATURE_NAMES = ("input_word_ids", "input_mask", "input_type_ids")
 _EPSILON = 1e-12  # what BertEncoderV2 has built in
 _ACTIVATIONS = {"gelu_tanh": tf_utils.get_activation("gelu"), "gelu_erf": "gelu", "relu": "relu"}
 
@@ -48,9 +49,17 @@ class BertEncoder(BertEncoderV2):
         return super().get_config() | extra
 
     def build(self, input_shape: Any) -> None:
-        """Creates all variables, through BertEncoderV2's own call on one token."""
-        token = tf.zeros([1, 1], tf.int32)
-        BertEncoderV2.call(self, {"input_word_ids": token, "input_mask": token, "input_type_ids": token})
+        """Creates all variables, through BertEncoderV2's own call.
+
+        The call is traced and never run: TensorFlow copies a variable at each read once a gather has read it directly.
+        """
+
+        def trace(features: dict[str, tf.Tensor]) -> None:
+            with tf.name_scope(self.name):
+                BertEncoderV2.call(self, features)
+
+        one_token = dict.fromkeys(FEATURE_NAMES, tf.TensorSpec([1, 1], tf.int32))
+        tf.function(trace, autograph=False).get_concrete_function(one_token)
         super().build(input_shape)
 
     def call(
@@ -79,7 +88,7 @@ class BertEncoder(BertEncoderV2):
             attend = self._attend_cls if last and self._output_range else self._attend
             x = self._transform(layer, attend, x, mask[:, None, None, :], shape, 3 * number + 1, dropout_seed)
         sequence = tf.reshape(x, tf.stack([shape[0], -1, self.hidden_size]))
-        pooled = tf.tanh(_dense(self._cast(sequence[:, 0]), self._pooler_layer.kernel, self._pooler_layer.bias))
+        pooled = tf.tanh(dense(self._cast(sequence[:, 0]), self._pooler_layer.kernel, self._pooler_layer.bias))
         return {"sequence_output": sequence, "pooled_output": tf.cast(pooled, tf.float32)}
 
     @property
@@ -106,8 +115,9 @@ class BertEncoder(BertEncoderV2):
 
     def _embed(self, inputs: Mapping[str, tf.Tensor], shape: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
         """<float32>[batch * seq, hidden]: the sum of the three embeddings, normalized."""
-        words = tf.gather(self._embedding_layer.embeddings, inputs["input_word_ids"])
-        # read first: a slice of the variable itself ties it to the graph in a cycle that Python cannot free
+        # Both are read first. A variable that is gathered from itself is copied at each later read; a slice of one ties
+        # it to the graph in a cycle that Python cannot free.
+        words = tf.gather(tf.convert_to_tensor(self._embedding_layer.embeddings), inputs["input_word_ids"])
         positions = tf.convert_to_tensor(self._position_embedding_layer._position_embeddings)[: shape[1]]
         # A product with one-hot rows, for its gradient is dense and cheap.
         types = tf.one_hot(inputs["input_type_ids"], self._config["type_vocab_size"], dtype=self.compute_dtype)
@@ -120,23 +130,24 @@ class BertEncoder(BertEncoderV2):
         rate = self._config["output_dropout"]
         rows, context = attend(layer._attention_layer, x, mask, shape, _site(seed, site))
         output = layer._attention_layer._output_dense
-        attended = _dense(context, tf.reshape(output.kernel, [self.hidden_size, self.hidden_size]), output.bias)
+        attended = dense(context, tf.reshape(output.kernel, [self.hidden_size, self.hidden_size]), output.bias)
         attended = dropout(attended, rate, _site(seed, site + 1))
         x = _normalize(layer._attention_layer_norm, rows + tf.cast(attended, tf.float32), seed)
-        inner = _dense(self._cast(x), layer._intermediate_dense.kernel, layer._intermediate_dense.bias)
-        inner = self._cast(layer._intermediate_activation_layer.activation(tf.cast(inner, tf.float32)))
-        inner = _dense(inner, layer._output_dense.kernel, layer._output_dense.bias)
+        inner = dense(self._cast(x), layer._intermediate_dense.kernel, layer._intermediate_dense.bias)
+        activate = layer._intermediate_activation_layer.activation
+        activate = gelu if seed is not None and activate is _ACTIVATIONS["gelu_tanh"] else activate
+        inner = self._cast(activate(tf.cast(inner, tf.float32)))
+        inner = dense(inner, layer._output_dense.kernel, layer._output_dense.bias, training=seed is not None)
         inner = dropout(inner, rate, _site(seed, site + 2))
         return _normalize(layer._output_layer_norm, x + tf.cast(inner, tf.float32), seed)
 
     def _attend(self, attention, x, mask, shape, seed) -> tuple[tf.Tensor, tf.Tensor]:
         """Every position attends to every position: residual rows and context, both [batch * seq, hidden]."""
-        rows = self._cast(x)
-        query, key, value = (
-            tf.transpose(tf.reshape(_project(rows, part), tf.concat([shape, part.bias.shape], 0)), [0, 2, 1, 3])
-            for part in (attention._query_dense, attention._key_dense, attention._value_dense)
-        )  # each [batch, heads, seq, size]
-        scores = tf.matmul(query * _scale(attention), key, transpose_b=True)
+        kernel, bias = _projection(attention)
+        heads = tf.concat([shape, [3, *attention._query_dense.bias.shape]], 0)
+        projected = tf.reshape(dense(self._cast(x), kernel, bias), heads)
+        query, key, value = tf.unstack(tf.transpose(projected, [2, 0, 3, 1, 4]))  # each [batch, heads, seq, size]
+        scores = tf.matmul(query, key, transpose_b=True)
         weights = self._softmax(scores, mask, seed)
         context = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])
         return x, tf.reshape(context, tf.shape(x))
@@ -146,7 +157,8 @@ class BertEncoder(BertEncoderV2):
         hidden, heads = self.hidden_size, attention._num_heads
         x = tf.reshape(x, [shape[0], shape[1], hidden])
         states, first = self._cast(x), x[:, 0]
-        query = _project(states[:, 0], attention._query_dense)
+        part = attention._query_dense
+        query = dense(states[:, 0], tf.reshape(part.kernel, [hidden, hidden]), tf.reshape(part.bias, [hidden]))
         query = tf.reshape(query * _scale(attention), [-1, heads, hidden // heads])
         lifted = tf.einsum("bnd,hnd->bnh", query, attention._key_dense.kernel)
         constant = tf.reduce_sum(query * attention._key_dense.bias, axis=-1, keepdims=True)
@@ -197,14 +209,15 @@ def _site(seed: tf.Tensor | None, number: int) -> tf.Tensor | None:
     return None if seed is None else fold(seed, number)
 
 
-def _dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    return tf.nn.bias_add(tf.matmul(x, kernel), bias)
-
-
-def _project(x: tf.Tensor, part: tf_keras.layers.Layer) -> tf.Tensor:
-    """Query, key or value of all heads side by side: <float>[rows, hidden] -> the same."""
-    hidden = part.kernel.shape[0]
-    return _dense(x, tf.reshape(part.kernel, [hidden, hidden]), tf.reshape(part.bias, [hidden]))
+def _projection(attention: tf_keras.layers.MultiHeadAttention) -> tuple[tf.Tensor, tf.Tensor]:
+    """Kernel <float>[hidden, 3 * hidden] and bias of query (scaled), key and value side by side: one product for three."""
+    query, key, value = (attention._query_dense, attention._key_dense, attention._value_dense)
+    hidden = query.kernel.shape[0]
+    scale = _scale(attention)
+    kernels = [query.kernel * scale, tf.convert_to_tensor(key.kernel), tf.convert_to_tensor(value.kernel)]
+    biases = [query.bias * scale, tf.convert_to_tensor(key.bias), tf.convert_to_tensor(value.bias)]
+    kernel = tf.concat([tf.reshape(kernel, [hidden, hidden]) for kernel in kernels], axis=1)
+    return kernel, tf.concat([tf.reshape(bias, [hidden]) for bias in biases], axis=0)
 
 
 def _normalize(layer: tf_keras.layers.LayerNormalization, x: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:

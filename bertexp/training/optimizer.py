@@ -39,7 +39,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
         exclude_from_weight_decay: Sequence[str] = NO_DECAY,
         name: str = "AdamW",
     ):
-        super().__init__(name=name, jit_compile=False)
+        super().__init__(name=name, weight_decay=None, jit_compile=False)  # Keras's 0 is one more pass over the weights
         self._learning_rate = self._build_learning_rate(learning_rate)
         self._schedule = schedule
         self._decay_rate = weight_decay
@@ -75,7 +75,8 @@ class AdamW(tf_keras.optimizers.Optimizer):
         rate = tf.cast(self.current_learning_rate(), variable.dtype)
         step = tf.cast(self.iterations + 1, variable.dtype)
         if self._decay_rate and not self._excluded.search(variable.name):
-            variable.assign_sub(rate * self._decay_rate * variable)
+            # a new buffer takes the old one's place: assign_sub would copy what it reads first
+            variable.assign(variable - rate * self._decay_rate * variable)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].handle,
