@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bertexp import environment
 from bertexp.config.schema import Config
-from bertexp.console import say
+from bertexp.console import progress, say
 from bertexp.data.dataset import TextDataset
 from bertexp.plan import Plan
 
@@ -46,13 +46,16 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     say(f"parameters {counts['trained']:,} trained, {counts['frozen']:,} frozen")
     learning_rate = config.optimizer.learning_rate
     module = FineTuningModule(model, task, lambda steps: build_optimizer(config.optimizer, learning_rate, steps))
-    data = DataModule(
-        dataset,
-        Tokenizer(loaded.vocab, loaded.lowercase),
-        config.dataset,
-        config.trainer.batch_size,
-        config.trainer.eval_batch_size,
-        config.run.seed,
-        cache_dir=f"{config.run.cache_dir}/tokens",
-    )
+    rows = sum(table.num_rows for table in dataset.splits.values()) * (1 + dataset.has_pair)
+    with progress("tokens", rows, "texts") as advance:
+        data = DataModule(
+            dataset,
+            Tokenizer(loaded.vocab, loaded.lowercase),
+            config.dataset,
+            config.trainer.batch_size,
+            config.trainer.eval_batch_size,
+            config.run.seed,
+            cache_dir=f"{config.run.cache_dir}/tokens",
+            progress=advance,
+        )
     return Parts(dataset, loaded, task, module, data, counts["trained"], counts["frozen"])

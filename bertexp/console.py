@@ -6,7 +6,8 @@ import faulthandler
 import logging
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +32,29 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         _quiet = former
+
+
+@contextmanager
+def progress(what: str, total: int, unit: str, every_seconds: float = 15.0) -> Iterator[Callable[[int], None]]:
+    """Gives a function to be told how many more of ``total`` are done: a bar on a terminal, a line now and then elsewhere."""
+    if sys.stderr.isatty() and not _quiet:
+        from tqdm import tqdm
+
+        with tqdm(desc=what, total=total, unit=f" {unit}", unit_scale=True, dynamic_ncols=True, leave=False) as bar:
+            yield bar.update
+        return
+    done, started = 0, time.monotonic()
+    said = started
+
+    def advance(count: int) -> None:
+        nonlocal done, said
+        done, now = done + count, time.monotonic()
+        if now - said >= every_seconds:
+            said = now
+            left = (total - done) * (now - started) / max(done, 1)
+            say(f"{what:<10} {done:,} of {total:,} {unit}, {left:.0f} s left")
+
+    yield advance
 
 
 @contextmanager

@@ -69,6 +69,7 @@ def _look(config: Config, parts: Parts, record: RunRecord) -> None:
 
 def _train_and_ship(config: Config, parts: Parts, judged: str, record: RunRecord) -> RunResult:
     """Fits, tests the chosen checkpoint, reports, exports, verifies and logs the model."""
+    from bertexp.freezing import keep_activations
     from bertexp.reports.results import keep_predictions, report_results
     from bertexp.serving.shipping import ship
     from bertexp.serving.verify import Verifier
@@ -79,7 +80,7 @@ def _train_and_ship(config: Config, parts: Parts, judged: str, record: RunRecord
     folder, tracker = record.folder, record.tracker
     trainer = Trainer(config.trainer, folder.checkpoints, [ProgressReport()], tracker, config.run.seed, record.stop)
     resume_from = CheckpointStore(folder.checkpoints, 1).latest() if record.resumed else None
-    state = trainer.fit(parts.module, parts.data, resume_from)
+    state = trainer.fit(parts.module, keep_activations(config, parts), resume_from)
     exporting = config.export.enabled and not config.trainer.fast_dev_run
     verifier = Verifier() if exporting else None  # it imports TensorFlow beside the test
     try:

@@ -201,6 +201,9 @@ class TrainerConfig:
     gradient_clip_norm: float | None = 1.0  # global norm; null: off
     precision: str = "float32"  # float32 | mixed_bfloat16 | mixed_float16
     accelerator: str = "auto"  # auto | cpu | gpu
+    activation_cache_gb: float = (
+        10.0  # disk for the outputs of frozen layers, which then run once; 0: they run every epoch
+    )
     deterministic: bool = False  # bitwise equal repeats, somewhat slower
     validate_every_epochs: int = 1
     validate_every_steps: int | None = None  # in place of epochs
@@ -221,6 +224,10 @@ class TrainerConfig:
     def __post_init__(self) -> None:
         _one_of("trainer.precision", self.precision, ("float32", "mixed_bfloat16", "mixed_float16"))
         _one_of("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+        _require(
+            self.activation_cache_gb >= 0,
+            f"trainer.activation_cache_gb={self.activation_cache_gb} must not be negative",
+        )
         if self.monitor_mode is not None:
             _one_of("trainer.monitor_mode", self.monitor_mode, ("min", "max"))
         for key in [

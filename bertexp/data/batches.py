@@ -7,7 +7,7 @@ its own longest row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -16,10 +16,10 @@ Features = dict[str, np.ndarray]
 
 WINDOW_BATCHES = 64  # rows are sorted by length inside windows of so many batches, so neighbours still change by epoch
 
-_FEATURE_SPEC = {
+TOKEN_SPEC = {
     name: tf.TensorSpec([None, None], tf.int32) for name in ("input_word_ids", "input_mask", "input_type_ids")
 }
-BATCH_SPEC = (_FEATURE_SPEC, tf.TensorSpec([None], tf.int32))
+_LABEL_SPEC = tf.TensorSpec([None], tf.int32)
 
 
 def make_train_order(
@@ -56,7 +56,9 @@ def make_eval_order(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
 
 
 def make_tf_dataset(
-    batches: list[np.ndarray], pack: Callable[[np.ndarray], tuple[Features, np.ndarray]]
+    batches: list[np.ndarray],
+    pack: Callable[[np.ndarray], tuple[Features, np.ndarray]],
+    spec: Mapping[str, tf.TensorSpec],
 ) -> tf.data.Dataset:
     """Streams packed batches, one ahead of the step that uses them.
 
@@ -70,7 +72,8 @@ def make_tf_dataset(
     options = tf.data.Options()
     options.autotune.enabled = False
     options.deterministic = True
-    return tf.data.Dataset.from_generator(generate, output_signature=BATCH_SPEC).prefetch(2).with_options(options)
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=(spec, _LABEL_SPEC))
+    return dataset.prefetch(2).with_options(options)
 
 
 class TrainLoader:
@@ -83,9 +86,11 @@ class TrainLoader:
         batch_size: int,
         seed: int,
         group_by_length: bool = True,
+        spec: Mapping[str, tf.TensorSpec] = TOKEN_SPEC,
     ):
         self._pack, self._lengths, self._batch_size = pack, lengths, batch_size
         self._seed, self._group_by_length = seed, group_by_length
+        self.spec = spec
 
     def __len__(self) -> int:
         """Batches per epoch."""
@@ -97,7 +102,7 @@ class TrainLoader:
 
     def epoch(self, epoch: int, start: int = 0, stop: int | None = None) -> tf.data.Dataset:
         """Batches ``start`` to ``stop`` of ``epoch`` as (features, labels)."""
-        return make_tf_dataset(self.order(epoch)[start:stop], self._pack)
+        return make_tf_dataset(self.order(epoch)[start:stop], self._pack, self.spec)
 
 
 class EvalLoader:
@@ -109,8 +114,9 @@ class EvalLoader:
         lengths: np.ndarray,
         labels: np.ndarray,
         batch_size: int,
+        spec: Mapping[str, tf.TensorSpec] = TOKEN_SPEC,
     ):
-        self._pack = pack
+        self._pack, self.spec = pack, spec
         self._batches = make_eval_order(lengths, batch_size)
         self._labels = labels
 
@@ -119,7 +125,7 @@ class EvalLoader:
 
     def batches(self, limit: int | None = None) -> tf.data.Dataset:
         """The first ``limit`` batches (all of them by default) as (features, labels)."""
-        return make_tf_dataset(self._batches[:limit], self._pack)
+        return make_tf_dataset(self._batches[:limit], self._pack, self.spec)
 
     def rows(self, limit: int | None = None) -> np.ndarray:
         """<int64>[n]: the row number of each result that ``batches(limit)`` leads to."""

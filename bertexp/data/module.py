@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
 
 import numpy as np
+import tensorflow as tf
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.batches import EvalLoader, Features, TrainLoader
+from bertexp.data.activations import Activations
+from bertexp.data.batches import TOKEN_SPEC, EvalLoader, Features, TrainLoader
 from bertexp.data.dataset import TextDataset
 from bertexp.data.look import Sample
 from bertexp.data.packing import TokenColumn, pack_batch, packed_lengths, untruncated_lengths
@@ -26,7 +29,7 @@ class DataModule:
         eval_batch_size: rows per evaluation batch.
         seed: of the batch order.
         cache_dir: where token ids are kept between runs; ``None`` keeps them in memory only.
-        progress: called with (rows done, rows in all) while a split is tokenized.
+        progress: called with the number of texts that were just tokenized or found in the cache.
     """
 
     def __init__(
@@ -38,7 +41,7 @@ class DataModule:
         eval_batch_size: int = 64,
         seed: int = 42,
         cache_dir: str | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[int], None] | None = None,
     ):
         self.dataset, self.tokenizer, self.config = dataset, tokenizer, config
         self._batch_size, self._eval_batch_size, self._seed = batch_size, eval_batch_size, seed
@@ -52,6 +55,7 @@ class DataModule:
             ]
             for split, table in dataset.splits.items()
         }
+        self._activations: Mapping[str, Activations] = {}
         self._labels = {split: table["label"].to_numpy().astype(np.int32) for split, table in dataset.splits.items()}
 
     def lengths(self, split: str) -> np.ndarray:
@@ -74,27 +78,36 @@ class DataModule:
         )
         return features, self._labels[split][rows]
 
+    def with_activations(self, activations: Mapping[str, Activations]) -> DataModule:
+        """The same batches in the same order, but of the named splits with what frozen layers made of the tokens."""
+        other = copy.copy(self)
+        other._activations = activations
+        return other
+
     def train_loader(self, limit_rows: int | None = None) -> TrainLoader:
         """Shuffled training batches; ``limit_rows`` draws that many rows (for overfitting on purpose)."""
         chosen = self._draw("train", limit_rows)
         return TrainLoader(
-            lambda rows: self.pack("train", chosen[rows]),
+            self._packer("train", chosen),
             self.lengths("train")[chosen],
             self._batch_size,
             self._seed,
             self.config.group_by_length,
+            self._spec("train"),
         )
 
     def eval_loader(self, split: str, limit_rows: int | None = None) -> EvalLoader:
         """Every row of ``split`` once, sorted by length; none where the data set has no such split."""
         if split not in self.dataset.splits:
-            return EvalLoader(lambda rows: self.pack(split, rows), np.zeros(0, np.int32), np.zeros(0, np.int32), 1)
+            nothing = np.zeros(0, np.int32)
+            return EvalLoader(self._packer(split, nothing), nothing, nothing, 1)
         chosen = self._draw(split, limit_rows)
         return EvalLoader(
-            lambda rows: self.pack(split, chosen[rows]),
+            self._packer(split, chosen),
             self.lengths(split)[chosen],
             self.labels(split)[chosen],
             self._eval_batch_size,
+            self._spec(split),
         )
 
     def samples(self, count: int = 3) -> list[Sample]:
@@ -113,6 +126,16 @@ class DataModule:
             )
             for i in range(len(labels))
         ]
+
+    def _packer(self, split: str, chosen: np.ndarray) -> Callable[[np.ndarray], tuple[Features, np.ndarray]]:
+        """From places in ``chosen`` to features and labels."""
+        kept = self._activations.get(split)
+        if kept is None:
+            return lambda places: self.pack(split, chosen[places])
+        return lambda places: (kept.pack(chosen[places]), self._labels[split][chosen[places]])
+
+    def _spec(self, split: str) -> Mapping[str, tf.TensorSpec]:
+        return self._activations[split].spec if split in self._activations else TOKEN_SPEC
 
     def _draw(self, split: str, count: int | None) -> np.ndarray:
         """Row numbers <int64>[count], every class among them where possible; all rows where ``count`` is None."""

@@ -27,7 +27,7 @@ from bertexp.errors import WeightsError
 ROWS_PER_CHUNK = 2048  # a few MB of reviews: bounds memory and keeps every core busy
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
-Progress = Callable[[int, int], None]  # (rows done, rows in all)
+Progress = Callable[[int], None]  # told how many texts were just done
 
 
 class Tokenizer:
@@ -107,7 +107,7 @@ class Tokenizer:
             return tokens.values.numpy(), np.diff(tokens.row_splits.numpy())
 
         threads = os.cpu_count() or 1
-        done, waiting = 0, deque()
+        waiting = deque()
         with ThreadPoolExecutor(threads) as pool:
             begins = iter(range(0, len(texts), ROWS_PER_CHUNK))
             waiting.extend(pool.submit(encode, begin) for begin in itertools.islice(begins, 2 * threads))
@@ -115,9 +115,8 @@ class Tokenizer:
                 values, lengths = waiting.popleft().result()
                 waiting.extend(pool.submit(encode, begin) for begin in itertools.islice(begins, 1))
                 yield values, lengths
-                done += len(lengths)
                 if progress:
-                    progress(done, len(texts))
+                    progress(len(lengths))
 
 
 def encode_cached(
@@ -138,13 +137,15 @@ def encode_cached(
         cache_dir: folder of the cache files; made if missing.
         data_fingerprint: the data set's content hash.
         part: split and column, such as "train/text".
-        progress: called with (rows done, rows in all) while tokenizing.
+        progress: called with the number of texts that were just tokenized or found in the cache.
     """
     key = f"{data_fingerprint} {part} {tokenizer.fingerprint}"
     name = f"{part.replace('/', '-')}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.arrow"
     path = Path(cache_dir) / name
     cached = _read_cache(path, key, len(column))
     if cached is not None:
+        if progress:
+            progress(len(column))
         return cached
     path.parent.mkdir(parents=True, exist_ok=True)
     # The ids go to a nameless file as they come and from there into the Arrow file: a million rows never lie in memory.

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import tensorflow as tf
 import tf_keras
 
-from bertexp.models.heads import ClassificationHead
+from bertexp.models.encoders import BertEncoder
+from bertexp.models.heads import ClassificationHead, pool
 
 
 class TextClassifier(tf_keras.Model):
@@ -25,7 +26,7 @@ class TextClassifier(tf_keras.Model):
     def __init__(self, encoder: tf_keras.layers.Layer, units: int, pooling: str, dropout: float, seed: int):
         super().__init__(name="text_classifier")
         self.encoder = encoder
-        self.head = ClassificationHead(units, pooling, dropout, seed)
+        self.head = ClassificationHead(units, dropout, seed)
         self.pooling = pooling
         token = tf.ones([1, 1], tf.int32)
         self({"input_word_ids": token, "input_mask": token, "input_type_ids": token})  # creates the head's weights
@@ -36,7 +37,7 @@ class TextClassifier(tf_keras.Model):
         """Returns logits.
 
         Args:
-          inputs: input_word_ids, input_mask, input_type_ids: <int32>[batch, seq].
+          inputs: input_word_ids, input_mask, input_type_ids: <int32>[batch, seq]; or what `run_frozen` made of them.
           training: whether dropout is applied.
           dropout_seed: <int32>[2], (run seed, step); None draws one.
 
@@ -47,5 +48,23 @@ class TextClassifier(tf_keras.Model):
             dropout_seed = None
         elif dropout_seed is None:
             dropout_seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+        return self.head(self._pooled(inputs, training, dropout_seed), dropout_seed)
+
+    @property
+    def frozen_output(self) -> str | None:
+        """What `run_frozen` gives: "pooled" where the whole encoder is frozen, "hidden_states" where its lower layers are."""
+        if not self.encoder.trainable_variables:
+            return "pooled"
+        return "hidden_states" if isinstance(self.encoder, BertEncoder) and self.encoder.frozen_depth else None
+
+    def run_frozen(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """What the frozen part makes of tokens: <float32>[batch, hidden], or [batch, seq, hidden] of the lower layers."""
+        return self._pooled(inputs) if self.frozen_output == "pooled" else self.encoder.run_frozen(inputs)
+
+    def _pooled(
+        self, inputs: Mapping[str, tf.Tensor], training: bool = False, dropout_seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        if "pooled" in inputs:
+            return inputs["pooled"]
         outputs = self.encoder(inputs, training=training, dropout_seed=dropout_seed)
-        return self.head(outputs, inputs["input_mask"], dropout_seed)
+        return pool(outputs, inputs["input_mask"], self.pooling)

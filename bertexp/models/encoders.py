@@ -68,8 +68,9 @@ class BertEncoder(BertEncoderV2):
         """Encodes a batch.
 
         Args:
-          inputs: input_word_ids, input_mask (1 for tokens, 0 for padding), input_type_ids: <int32>[batch, seq].
-          training: whether dropout is applied.
+          inputs: input_word_ids, input_mask (1 for tokens, 0 for padding), input_type_ids: <int32>[batch, seq]; or
+            input_mask and hidden_states <float32>[batch, seq, hidden], which `run_frozen` made.
+          training: whether dropout is applied; frozen layers are fixed functions and have none.
           dropout_seed: <int32>[2], (run seed, step); None draws one.
 
         Returns:
@@ -80,16 +81,28 @@ class BertEncoder(BertEncoderV2):
             dropout_seed = None
         elif dropout_seed is None:
             dropout_seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
-        shape = tf.shape(inputs["input_word_ids"])
-        mask = (1.0 - tf.cast(inputs["input_mask"], tf.float32)) * -1e9
-        x = self._embed(inputs, shape, dropout_seed)
-        for number, layer in enumerate(self._transformer_layers):
-            last = number == self._num_layers - 1
-            attend = self._attend_cls if last and self._output_range else self._attend
-            x = self._transform(layer, attend, x, mask[:, None, None, :], shape, 3 * number + 1, dropout_seed)
-        sequence = tf.reshape(x, tf.stack([shape[0], -1, self.hidden_size]))
+        if "hidden_states" in inputs:
+            x, first = tf.reshape(inputs["hidden_states"], [-1, self.hidden_size]), self.frozen_depth - 1
+        else:
+            x, first = self._embed(inputs, None if self.frozen_depth else dropout_seed), 0
+        x = self._run_layers(x, inputs["input_mask"], first, self._num_layers, dropout_seed)
+        batch = tf.shape(inputs["input_mask"])[0]
+        sequence = tf.reshape(x, tf.stack([batch, -1, self.hidden_size]))
         pooled = tf.tanh(dense(self._cast(sequence[:, 0]), self._pooler_layer.kernel, self._pooler_layer.bias))
         return {"sequence_output": sequence, "pooled_output": tf.cast(pooled, tf.float32)}
+
+    def run_frozen(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The hidden states <float32>[batch, seq, hidden] that enter the first layer that learns, from tokens."""
+        x = self._run_layers(self._embed(inputs, None), inputs["input_mask"], 0, self.frozen_depth - 1, None)
+        return tf.reshape(x, tf.concat([tf.shape(inputs["input_mask"]), [self.hidden_size]], 0))
+
+    @property
+    def frozen_depth(self) -> int:
+        """How much of the encoder, from below, does not learn: 0 nothing, 1 the embeddings, 1 + n also n layers."""
+        if any(layer.trainable for layer in self.embedding_layers):
+            return 0
+        learning = (number for number, layer in enumerate(self._transformer_layers) if layer.trainable)
+        return 1 + next(learning, self._num_layers)
 
     @property
     def output_range(self) -> int | None:
@@ -113,12 +126,24 @@ class BertEncoder(BertEncoderV2):
     def _cast(self, x: tf.Tensor) -> tf.Tensor:
         return tf.cast(x, self.compute_dtype)
 
-    def _embed(self, inputs: Mapping[str, tf.Tensor], shape: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+    def _run_layers(self, x: tf.Tensor, mask: tf.Tensor, first: int, end: int, seed: tf.Tensor | None) -> tf.Tensor:
+        """Layers `first` to `end`: <float32>[batch * seq, hidden] -> the same (or [batch, hidden])."""
+        shape = tf.shape(mask)
+        bias = ((1.0 - tf.cast(mask, tf.float32)) * -1e9)[:, None, None, :]
+        for number in range(first, end):
+            last = number == self._num_layers - 1
+            attend = self._attend_cls if last and self._output_range else self._attend
+            learns = number >= self.frozen_depth - 1
+            layer = self._transformer_layers[number]
+            x = self._transform(layer, attend, x, bias, shape, 3 * number + 1, seed if learns else None)
+        return x
+
+    def _embed(self, inputs: Mapping[str, tf.Tensor], seed: tf.Tensor | None) -> tf.Tensor:
         """<float32>[batch * seq, hidden]: the sum of the three embeddings, normalized."""
         # Both are read first. A variable that is gathered from itself is copied at each later read; a slice of one ties
         # it to the graph in a cycle that Python cannot free.
         words = tf.gather(tf.convert_to_tensor(self._embedding_layer.embeddings), inputs["input_word_ids"])
-        positions = tf.convert_to_tensor(self._position_embedding_layer._position_embeddings)[: shape[1]]
+        positions = tf.convert_to_tensor(self._position_embedding_layer._position_embeddings)[: tf.shape(words)[1]]
         # A product with one-hot rows, for its gradient is dense and cheap.
         types = tf.one_hot(inputs["input_type_ids"], self._config["type_vocab_size"], dtype=self.compute_dtype)
         types = tf.matmul(types, self._type_embedding_layer.embeddings)

@@ -37,18 +37,16 @@ def pool(outputs: Mapping[str, tf.Tensor], mask: tf.Tensor, pooling: str) -> tf.
 
 
 class ClassificationHead(tf_keras.layers.Layer):
-    """Pooling, dropout and one dense layer, in float32."""
+    """Dropout and one dense layer, in float32."""
 
-    def __init__(self, units: int, pooling: str, dropout: float, seed: int, name: str = "head"):
+    def __init__(self, units: int, dropout: float, seed: int, name: str = "head"):
         super().__init__(name=name, dtype="float32")
-        self.pooling = pooling
         self.dropout = dropout
         initializer = tf_keras.initializers.TruncatedNormal(stddev=0.02, seed=seed)
         self.dense = tf_keras.layers.Dense(units, kernel_initializer=initializer, dtype="float32", name="logits")
 
-    def call(self, outputs: Mapping[str, tf.Tensor], mask: tf.Tensor, dropout_seed: tf.Tensor | None) -> tf.Tensor:
-        """Returns logits <float32>[batch, units]; dropout is applied where a seed <int32>[2] is given."""
-        vector = pool(outputs, mask, self.pooling)
+    def call(self, vector: tf.Tensor, dropout_seed: tf.Tensor | None) -> tf.Tensor:
+        """From <float32>[batch, hidden] to logits <float32>[batch, units], with dropout where a seed <int32>[2] is given."""
         if dropout_seed is not None:
             vector = dropout(vector, self.dropout, fold(dropout_seed, _DROPOUT_SITE))
         return self.dense(vector)

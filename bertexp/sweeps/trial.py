@@ -18,8 +18,10 @@ from bertexp.assembly import Parts
 from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.schema import Config
 from bertexp.console import log_to, quiet
+from bertexp.data.batches import TOKEN_SPEC
 from bertexp.data.dataset import TextDataset
 from bertexp.errors import RunInterrupted, RunPruned
+from bertexp.freezing import keep_activations
 from bertexp.plan import make_plan
 from bertexp.record import TRAINED, RunRecord, state_of
 from bertexp.runs import RunFolder
@@ -176,7 +178,7 @@ class TrialRunner:
         trainer = Trainer(config.trainer, folder.checkpoints, callbacks, record.tracker, config.run.seed, record.stop)
         resume_from = CheckpointStore(folder.checkpoints, 1).latest() if record.resumed else None
         try:
-            state = trainer.fit(parts.module, parts.data, resume_from)
+            state = trainer.fit(parts.module, keep_activations(config, parts), resume_from)
         finally:
             if hasattr(trainer, "length"):
                 folder.update_info(steps=[trainer.state.step, trainer.length.total_steps])
@@ -210,11 +212,11 @@ def drop_checkpoints(folder: Path) -> None:
 
 def _measure_latency(parts: Parts) -> float:
     """Median milliseconds of a prediction of one row, tokens in, logits out, over the first rows of the split."""
-    seconds = []
+    seconds, predict = [], parts.module.compiled_predict_step(TOKEN_SPEC)
     rows = parts.data.labels("val").shape[0]
     for row in range(LATENCY_WARM_ROWS + LATENCY_ROWS):
         features, _ = parts.data.pack("val", np.array([row % rows]))
         begin = time.perf_counter()
-        np.asarray(parts.module.compiled_predict_step(features))
+        np.asarray(predict(features))
         seconds.append(time.perf_counter() - begin)
     return statistics.median(seconds[LATENCY_WARM_ROWS:]) * 1000.0

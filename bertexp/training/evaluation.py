@@ -8,11 +8,15 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
+from bertexp.training.features import FeatureSpec
 from bertexp.training.module import FineTuningModule
 
 
 class TrainBatches(Protocol):
     """Training batches; the order of an epoch must be a function of its number."""
+
+    @property
+    def spec(self) -> FeatureSpec: ...
 
     def __len__(self) -> int: ...
     def epoch(self, epoch: int, start: int = 0, stop: int | None = None) -> tf.data.Dataset: ...
@@ -20,6 +24,9 @@ class TrainBatches(Protocol):
 
 class EvalBatches(Protocol):
     """Every row of a split once, in any order; ``rows`` tells which."""
+
+    @property
+    def spec(self) -> FeatureSpec: ...
 
     def __len__(self) -> int: ...
     def batches(self, limit: int | None = None) -> tf.data.Dataset: ...
@@ -49,10 +56,10 @@ def evaluate(
     before_batch: Callable[[], None] = lambda: None,
 ) -> Outputs:
     """Runs ``module`` over the first ``limit`` batches (all by default)."""
-    logits = []
+    logits, predict = [], module.compiled_predict_step(loader.spec)
     for features, _ in loader.batches(limit):
         before_batch()
-        logits.append(module.compiled_predict_step(features))
+        logits.append(predict(features))
     rows = loader.rows(limit)
     order = np.argsort(rows, kind="stable")
     return Outputs(rows[order], loader.labels(limit), np.concatenate([np.asarray(part) for part in logits])[order])

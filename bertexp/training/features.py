@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import tensorflow as tf
 
 Features = dict[str, tf.Tensor]
-FEATURES = {name: tf.TensorSpec([None, None], tf.int32) for name in ("input_word_ids", "input_mask", "input_type_ids")}
+FeatureSpec = Mapping[str, tf.TensorSpec]  # with batch and sequence open: one graph for all batches

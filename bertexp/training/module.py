@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Protocol
 
@@ -10,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from bertexp.training.features import FEATURES, Features
+from bertexp.training.features import Features, FeatureSpec
 from bertexp.training.step import TrainStep
 
 
@@ -39,6 +38,7 @@ class FineTuningModule:
     ):
         self.model, self.task, self.make_optimizer = model, task, make_optimizer
         self._steps: dict[tuple, TrainStep] = {}
+        self._predict_steps: dict[tuple, Callable[[Features], tf.Tensor]] = {}
 
     def configure_optimizers(self, total_steps: int) -> tf_keras.optimizers.Optimizer:
         """The optimizer for a run of ``total_steps`` steps."""
@@ -56,19 +56,21 @@ class FineTuningModule:
         return self.model(features, training=False)
 
     def compiled_training_step(
-        self, optimizer: tf_keras.optimizers.Optimizer, clip_norm: float | None, accumulate: int
+        self, optimizer: tf_keras.optimizers.Optimizer, clip_norm: float | None, accumulate: int, spec: FeatureSpec
     ) -> TrainStep:
         """``training_step`` with its update as one graph; fits that share an optimizer share the graph."""
-        key = (id(optimizer), clip_norm, accumulate)
+        key = (id(optimizer), clip_norm, accumulate, *sorted(spec))
         if key not in self._steps:
-            self._steps = {key: TrainStep(self, optimizer, clip_norm, accumulate)}
+            self._steps = {key: TrainStep(self, optimizer, clip_norm, accumulate, spec)}
         self._steps[key].reset()
         return self._steps[key]
 
-    @functools.cached_property
-    def compiled_predict_step(self) -> Callable[[Features], tf.Tensor]:
+    def compiled_predict_step(self, spec: FeatureSpec) -> Callable[[Features], tf.Tensor]:
         """``predict_step`` as one graph for all batch shapes."""
-        return tf.function(self.predict_step, input_signature=[FEATURES], autograph=False)
+        key = tuple(sorted(spec))
+        if key not in self._predict_steps:
+            self._predict_steps[key] = tf.function(self.predict_step, input_signature=[dict(spec)], autograph=False)
+        return self._predict_steps[key]
 
     def metrics(self, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         """Quality of logits <float32>[rows, units] against labels <int32>[rows]."""

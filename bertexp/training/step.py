@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 import tf_keras
 
-from bertexp.training.features import FEATURES
+from bertexp.training.features import FeatureSpec
 
 if TYPE_CHECKING:
     from bertexp.training.module import FineTuningModule
@@ -29,7 +29,8 @@ class TrainStep:
         module: FineTuningModule,
         optimizer: tf_keras.optimizers.Optimizer,
         clip_norm: float | None,
-        accumulate: int = 1,
+        accumulate: int,
+        spec: FeatureSpec,
     ):
         self._module, self._optimizer, self._clip_norm, self._accumulate = module, optimizer, clip_norm, accumulate
         self._scaled = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
@@ -39,8 +40,9 @@ class TrainStep:
             self._sums = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self._variables]
             self._rows = tf.Variable(0.0, trainable=False)
         # input signatures bound the number of traced graphs to one per function, whatever the batch shapes
-        self._direct = tf.function(self._update_at_once, input_signature=[FEATURES, _LABELS, _SEED], autograph=False)
-        self._collect = tf.function(self._add_gradients, input_signature=[FEATURES, _LABELS, _SEED], autograph=False)
+        signature = [dict(spec), _LABELS, _SEED]
+        self._direct = tf.function(self._update_at_once, input_signature=signature, autograph=False)
+        self._collect = tf.function(self._add_gradients, input_signature=signature, autograph=False)
         self._apply = tf.function(self._apply_sums, input_signature=[], autograph=False)
 
     def reset(self) -> None:

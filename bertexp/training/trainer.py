@@ -128,7 +128,9 @@ class Trainer:
         # Keras callbacks look for it there; untracked, so that saving the model does not save the optimizer with it
         module.model.optimizer = module.model._no_dependency(optimizer)
         self.optimizer = optimizer
-        self._step = module.compiled_training_step(optimizer, config.gradient_clip_norm, config.accumulate_grad_batches)
+        self._step = module.compiled_training_step(
+            optimizer, config.gradient_clip_norm, config.accumulate_grad_batches, self._train.spec
+        )
         self._everything = tf.train.Checkpoint(model=module.model, optimizer=optimizer)
         self._weights = tf.train.Checkpoint(model=module.model)
         if resume_from is not None:

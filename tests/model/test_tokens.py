@@ -34,12 +34,10 @@ def test_cased_keeps_case_and_accents():
 def test_many_texts_keep_their_order_over_chunks_and_empty_texts_have_no_tokens():
     texts = ["film " * (row % 5) for row in range(2 * ROWS_PER_CHUNK + 7)]
     seen = []
-    values, offsets = Tokenizer(VOCAB, True).encode(
-        pa.chunked_array([texts[:10], texts[10:]]), lambda *n: seen.append(n)
-    )
+    values, offsets = Tokenizer(VOCAB, True).encode(pa.chunked_array([texts[:10], texts[10:]]), seen.append)
     assert np.diff(offsets).tolist() == [row % 5 for row in range(len(texts))]
     assert (values.dtype, offsets.dtype) == (np.int32, np.int64)
-    assert seen[-1] == (len(texts), len(texts))
+    assert sum(seen) == len(texts)
     assert Tokenizer(VOCAB, True).encode([]).offsets.tolist() == [0]
 
 
