@@ -1,0 +1,157 @@
+"""bertexp as a user runs it: a composed config, its parts and its trainer."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from serve import StepClock, median_seconds, serve
+
+from bertexp.config.resolve import compose_config
+from bertexp.plan import make_plan
+
+
+def build(request: dict, *words: str):
+    """Config and parts for a request's rows and encoder."""
+    from bertexp.assembly import build_parts
+
+    encoder = (
+        ["model=minilm_l6", f"model.path={request['weights']}", "model.pooling=pooler"]
+        if request.get("weights")
+        else [f"model=small_bert_l{request['layers']}", f"model.hidden_size={request['hidden']}", "model.source=random"]
+        + ([f"model.vocab_file={request['vocab']}"] if request.get("vocab") else [])
+    )
+    rows = Path(request["rows"])
+    pair = ["dataset.text_pair_column=text_pair"] if request.get("pair") else []
+    config, _ = compose_config(
+        ["dataset=files", f"dataset.path={rows}", "dataset.val_file=few.parquet", "dataset.test_file=few.parquet",
+         "dataset.train_file=train.parquet", *pair, *encoder, "tracking=none", f"run.outputs_dir={request['outputs']}",
+         "trainer.validate_every_epochs=99", "trainer.restore_best=false", "optimizer.learning_rate=3e-5", *words]
+    )  # fmt: skip
+    config.trainable.encoder = request.get("trainable", "full")  # set here: a command line may not freeze random weights
+    plan = make_plan(config)
+    return config, build_parts(config, plan, plan.dataset.load())
+
+
+def train(request: dict) -> dict:
+    """Seconds of a fit, frozen layers' own pass included."""
+    from bertexp.freezing import keep_activations
+    from bertexp.training.callbacks import Callback
+    from bertexp.training.trainer import Trainer
+
+    config, parts = build(request, f"trainer.max_epochs={request.get('epochs', 1)}")
+    for kept in Path(request["outputs"]).glob("cache/activations/*"):
+        kept.unlink()
+    begin = time.perf_counter()
+    data = keep_activations(config, parts)
+    prepared = time.perf_counter() - begin
+    clock = StepClock()
+
+    class Clock(Callback):
+        def on_train_batch_end(self, trainer) -> None:
+            clock.tick()
+
+    Trainer(config.trainer, callbacks=[Clock()], seed=config.run.seed).fit(parts.module, data)
+    return {"rows": len(parts.data.labels("train")) * config.trainer.max_epochs, "seconds": prepared + clock.seconds()}
+
+
+_exported: dict[str, object] = {}
+
+
+def predict(request: dict) -> dict:
+    """Seconds to classify texts with the exported model."""
+    import pyarrow.parquet as pq
+
+    from bertexp.serving.export import ServingSpec, export_saved_model
+    from bertexp.serving.pyfunc import TextModel
+
+    texts = pq.read_table(Path(request["rows"]) / "train.parquet")["text"].to_pylist()
+    if "model" not in _exported:
+        _, parts = build(request, "dataset.max_length=512")
+        folder = export_saved_model(
+            parts.module.model, parts.loaded.vocab, parts.loaded.lowercase,
+            ServingSpec(parts.dataset.label_names, 512, has_pair=False), Path(request["outputs"]) / "exported",
+        )  # fmt: skip
+        _exported["model"] = TextModel(folder)
+    begin = time.perf_counter()
+    _exported["model"].classify(texts)
+    return {"rows": len(texts), "seconds": time.perf_counter() - begin}
+
+
+def tokenize(request: dict) -> dict:
+    """Seconds to turn texts into ids."""
+    import pyarrow.parquet as pq
+
+    from bertexp import environment
+
+    environment.prepare()
+    from bertexp.data.reviews import load_vocab
+    from bertexp.data.tokens import Tokenizer
+
+    column = pq.read_table(Path(request["rows"]) / "train.parquet")["text"]
+    vocab = Path(request["vocab"]).read_text(encoding="utf-8").splitlines() if request.get("vocab") else load_vocab()
+    tokenizer = Tokenizer(tuple(vocab), True)
+    tokenizer.encode(column[:64])
+    begin = time.perf_counter()
+    tokenizer.encode(column)
+    return {"rows": len(column), "seconds": time.perf_counter() - begin}
+
+
+def optimizer_step(request: dict) -> dict:
+    """Seconds of one update, clipping included, from the gradients of a batch."""
+    import tensorflow as tf
+    from gradients import make_gradients
+
+    from bertexp.training.optimizer import AdamW
+
+    _, parts = build(request)
+    variables = parts.module.model.trainable_variables
+    optimizer = AdamW(3e-5)
+    optimizer.build(variables)
+
+    @tf.function(autograph=False)
+    def update(gradients):
+        clipped, _ = tf.clip_by_global_norm([tf.convert_to_tensor(gradient) for gradient in gradients], 1.0)
+        optimizer.apply_gradients(zip(clipped, variables, strict=True), skip_gradients_aggregation=True)
+
+    gradients = make_gradients(variables)
+    return {"rows": 1, "seconds": median_seconds(lambda: update(gradients))}
+
+
+def arithmetic(request: dict) -> dict:
+    """Arithmetic per second of a training step at 32 x 128 tokens, over that of its largest matrix product."""
+    import numpy as np
+    import tensorflow as tf
+
+    _, parts = build(request)
+    architecture, module = parts.loaded.architecture, parts.module
+    optimizer = module.configure_optimizers(100)
+    optimizer.build(module.model.trainable_variables)
+    batch, seq = 32, 128
+    ids = np.random.default_rng(0).integers(1, architecture.vocab_size, (batch, seq)).astype(np.int32)
+    features = {"input_word_ids": ids, "input_mask": np.ones_like(ids), "input_type_ids": np.zeros_like(ids)}
+    features = {name: tf.constant(value) for name, value in features.items()}
+    labels, seed = tf.zeros([batch], tf.int32), tf.constant([1, 1])
+    step = module.compiled_training_step(optimizer, 1.0, 1, parts.data.train_loader().spec)
+    seconds = median_seconds(lambda: step(features, labels, seed)[0].numpy(), 9)
+    hidden, inner = architecture.hidden_size, architecture.intermediate_size
+    rows, kernel = tf.random.normal([batch * seq, hidden]), tf.random.normal([hidden, inner])
+    product = tf.function(lambda: tf.matmul(rows, kernel), autograph=False)
+    peak = 2 * batch * seq * hidden * inner / median_seconds(product)
+    return {"rows": count_operations(architecture, batch, seq) / peak, "seconds": seconds}
+
+
+def count_operations(architecture, batch: int, seq: int) -> float:
+    """Multiplications and additions of the matrix products in a step whose last layer computes [CLS] alone."""
+    hidden, inner, tokens = architecture.hidden_size, architecture.intermediate_size, batch * seq
+    layer = 2 * tokens * (4 * hidden**2 + 2 * hidden * inner) + 4 * tokens * seq * hidden
+    # query and its way through the key's kernel, scores and mixture of the states, value, output, feed-forward
+    last = 2 * batch * (4 * hidden**2 + 2 * hidden * inner) + 4 * tokens * hidden * architecture.num_heads
+    pooler = 2 * batch * hidden**2
+    return 3.0 * ((architecture.num_layers - 1) * layer + last + pooler)  # forward, and two products backward
+
+
+WORKS = {"train": train, "predict": predict, "tokenize": tokenize, "optimizer": optimizer_step, "arithmetic": arithmetic}
+
+if __name__ == "__main__":
+    serve(lambda request: WORKS[request["kind"]](request))
