@@ -18,13 +18,18 @@ def write_report(works: list[Work], found: dict[str, dict[str, list[dict]]], fol
     """Writes ``<kind>.md``, ``.json`` and ``.png`` into ``folder``; returns the table."""
     kind = "bench_full" if arguments["full"] else "bench"
     machine = describe_machine()
-    lines = ["| work | against | bertexp | peer | ratio (lowest to highest) | floor | aim |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| work | against | bertexp | peer | ratio (lowest to highest) | floor | aim |",
+        "|---|---|---|---|---|---|---|",
+    ]
     bars = []
     for work in works:
         ours = [run["rows"] / run["seconds"] for run in found[work.name][OURS]]
         if not work.peers:
             shares = [run["rows"] / run["seconds"] for run in found[work.name][OURS]]
-            lines.append(f"| {work.name} | itself | {statistics.median(shares):.0%} | | | {ARITHMETIC[0]:.0%} | {ARITHMETIC[1]:.0%} |")
+            lines.append(
+                f"| {work.name} | itself | {statistics.median(shares):.0%} | | | {ARITHMETIC[0]:.0%} | {ARITHMETIC[1]:.0%} |"
+            )
         for column, (_, _, (floor, aim)) in work.peers.items():
             theirs = [run["rows"] / run["seconds"] for run in found[work.name][column]]
             ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
@@ -44,7 +49,9 @@ def write_report(works: list[Work], found: dict[str, dict[str, list[dict]]], fol
     )
     folder.mkdir(exist_ok=True)
     (folder / f"{kind}.md").write_text(head + table + "\n", encoding="utf-8")
-    (folder / f"{kind}.json").write_text(json.dumps({"machine": machine, "runs": found}, indent=1) + "\n", encoding="utf-8")
+    (folder / f"{kind}.json").write_text(
+        json.dumps({"machine": machine, "runs": found}, indent=1) + "\n", encoding="utf-8"
+    )
     if bars:
         draw(bars, folder / f"{kind}.png")
     return head + table
@@ -62,7 +69,9 @@ def describe_machine() -> dict:
         "cores": os.cpu_count(),
         "date": str(datetime.date.today()),
         "commit": subprocess.run(git, capture_output=True, text=True).stdout.strip(),
-        "versions": ", ".join(f"{name} {metadata.version(name)}" for name in ("tensorflow", "tf-keras", "tf-models-official")),
+        "versions": ", ".join(
+            f"{name} {metadata.version(name)}" for name in ("tensorflow", "tf-keras", "tf-models-official")
+        ),
     }
 
 
@@ -78,7 +87,9 @@ def draw(bars: list[tuple[str, float, float]], path: Path) -> None:
     axes.barh(places, [ratio for _, ratio, _ in bars], color="#4477aa")
     axes.scatter([floor for _, _, floor in bars], places, marker="|", s=250, color="#cc3311", label="floor", zorder=3)
     for place, (_, ratio, _) in zip(places, bars, strict=True):
-        axes.annotate(f"{ratio:.2f}", (ratio, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
+        axes.annotate(
+            f"{ratio:.2f}", (ratio, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
+        )
     axes.set_yticks(places, [name for name, _, _ in bars], fontsize=7)
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_xscale("log")

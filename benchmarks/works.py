@@ -41,11 +41,11 @@ WORKS = [
         "Hugging Face": ("huggingface", {}, (1.15, 1.35)),
         "tutorial script": ("tensorflow", TUTORIAL, (1.4, 1.8)),
     }),
-    Work("train L-4 H-512, SST-2", "sst2", (768, 4096), {"kind": "train", **L4}, {
+    Work("train L-4 H-512, SST-2", "sst2", (1536, 8192), {"kind": "train", **L4}, {
         "Hugging Face": ("huggingface", {}, (1.25, 1.5)),
         "tutorial script": ("tensorflow", TUTORIAL, (10.0, 14.0)),
     }),
-    Work("train MiniLM-L6, SST-2", "sst2", (768, 4096), {"kind": "train", **L6}, {
+    Work("train MiniLM-L6, SST-2", "sst2", (1536, 8192), {"kind": "train", **L6}, {
         "Hugging Face": ("huggingface", {}, (1.2, 1.4)),
     }),
     Work("trainable=frozen, IMDB, 5 epochs", "imdb", (320, 2000), {"kind": "train", "trainable": "frozen", "epochs": 5, **L4}, {

@@ -28,7 +28,9 @@ def build(request: dict, *words: str):
          "dataset.train_file=train.parquet", *pair, *encoder, "tracking=none", f"run.outputs_dir={request['outputs']}",
          "trainer.validate_every_epochs=99", "trainer.restore_best=false", "optimizer.learning_rate=3e-5", *words]
     )  # fmt: skip
-    config.trainable.encoder = request.get("trainable", "full")  # set here: a command line may not freeze random weights
+    config.trainable.encoder = request.get(
+        "trainable", "full"
+    )  # set here: a command line may not freeze random weights
     plan = make_plan(config)
     return config, build_parts(config, plan, plan.dataset.load())
 
@@ -151,7 +153,13 @@ def count_operations(architecture, batch: int, seq: int) -> float:
     return 3.0 * ((architecture.num_layers - 1) * layer + last + pooler)  # forward, and two products backward
 
 
-WORKS = {"train": train, "predict": predict, "tokenize": tokenize, "optimizer": optimizer_step, "arithmetic": arithmetic}
+WORKS = {
+    "train": train,
+    "predict": predict,
+    "tokenize": tokenize,
+    "optimizer": optimizer_step,
+    "arithmetic": arithmetic,
+}
 
 if __name__ == "__main__":
     serve(lambda request: WORKS[request["kind"]](request))

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from bertexp.data.packing import padded_width
+
 Features = dict[str, np.ndarray]
 
 
@@ -24,6 +26,11 @@ class Activations(NamedTuple):
 
     values: np.ndarray
     offsets: np.ndarray | None
+
+    @property
+    def max_length(self) -> int:
+        """Vectors of the longest row."""
+        return int(np.diff(self.offsets).max(initial=1))
 
     @property
     def spec(self) -> dict[str, tf.TensorSpec]:
@@ -45,7 +52,8 @@ class Activations(NamedTuple):
             return {"pooled": self.values[rows]}
         starts, ends = self.offsets[rows], self.offsets[rows + 1]
         lengths = ends - starts
-        states = np.zeros((len(rows), lengths.max(initial=1), self.values.shape[1]), np.float32)
+        width = padded_width(int(lengths.max(initial=1)), self.max_length)
+        states = np.zeros((len(rows), width, self.values.shape[1]), np.float32)
         for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
             states[place, : end - start] = self.values[start:end]
         mask = np.arange(states.shape[1]) < lengths[:, None]

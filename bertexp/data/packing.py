@@ -61,6 +61,16 @@ def untruncated_lengths(columns: Sequence[TokenColumn]) -> np.ndarray:
     return (sum(np.diff(offsets) for _, offsets in columns) + 1 + len(columns)).astype(np.int32)
 
 
+def padded_width(longest: int, max_length: int) -> int:
+    """The width of a batch whose longest row has ``longest`` pieces: exact up to 32, then the next of 16 widths an octave.
+
+    Each new width costs a kernel for every matrix product of the model, on CPU and GPU alike. So there are at most 64 of
+    them up to 128 pieces and 96 up to 512, for 1 to 2% more padding.
+    """
+    step = 1 << max(0, (longest - 1).bit_length() - 5)
+    return min(max_length, -(-longest // step) * step)
+
+
 def pack_batch(
     columns: Sequence[TokenColumn],
     rows: np.ndarray,
@@ -68,7 +78,7 @@ def pack_batch(
     cls_id: int,
     sep_id: int,
     pad_id: int,
-    pad_to: int | None = None,
+    width: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Packs the given rows as ``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]``.
 
@@ -76,7 +86,7 @@ def pack_batch(
         columns: one or two token columns.
         rows: row numbers <int>[batch].
         max_length: longest row, special tokens included.
-        pad_to: the width is rounded up to a multiple of this, at most ``max_length``; None: the longest row's.
+        width: of the batch, at least its longest row; None: ``padded_width`` of that.
 
     Returns:
         input_word_ids, input_mask, input_type_ids, each <int32>[batch, seq].
@@ -88,8 +98,7 @@ def pack_batch(
     )
     lengths = sum(kept) + 1 + len(columns)
     seq = int(lengths.max(initial=1 + len(columns)))
-    if pad_to:
-        seq = min(max_length, -(-seq // pad_to) * pad_to)
+    seq = width or padded_width(seq, max_length)
 
     word_ids = np.full((len(rows), seq), pad_id, np.int32)
     flat = word_ids.reshape(-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -159,9 +159,7 @@ class BertEncoder(BertEncoderV2):
         attended = dropout(attended, rate, _site(seed, site + 1))
         x = _normalize(layer._attention_layer_norm, rows + tf.cast(attended, tf.float32), seed)
         inner = dense(self._cast(x), layer._intermediate_dense.kernel, layer._intermediate_dense.bias)
-        activate = layer._intermediate_activation_layer.activation
-        activate = gelu if seed is not None and activate is _ACTIVATIONS["gelu_tanh"] else activate
-        inner = self._cast(activate(tf.cast(inner, tf.float32)))
+        inner = self._cast(_activate(layer._intermediate_activation_layer.activation, tf.cast(inner, tf.float32), seed))
         inner = dense(inner, layer._output_dense.kernel, layer._output_dense.bias, training=seed is not None)
         inner = dropout(inner, rate, _site(seed, site + 2))
         return _normalize(layer._output_layer_norm, x + tf.cast(inner, tf.float32), seed)
@@ -248,6 +246,13 @@ def _projection(attention: tf_keras.layers.MultiHeadAttention) -> tuple[tf.Tenso
 def _normalize(layer: tf_keras.layers.LayerNormalization, x: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
     """Keras's operations in inference, for TensorFlow fuses them and an exported graph holds no gradient of ours."""
     return layer(x[None])[0] if seed is None else layer_norm(x, layer.gamma, layer.beta, layer.epsilon)
+
+
+def _activate(activation: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+    """GELU with a gradient of ours in training, any other activation as it is."""
+    if seed is not None and activation in (_ACTIVATIONS["gelu_tanh"], tf_keras.activations.gelu):
+        return gelu(x, approximate=activation is _ACTIVATIONS["gelu_tanh"])
+    return activation(x)
 
 
 def _scale(attention: tf_keras.layers.MultiHeadAttention) -> float:

@@ -66,9 +66,9 @@ def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, training: bool = Fal
     return tf.nn.bias_add(tf.matmul(x, kernel), bias)
 
 
-def gelu(x: tf.Tensor) -> tf.Tensor:
-    """GELU in Google's approximation by tanh (Hendrycks and Gimpel 2016, section 2): <float32>[...] -> the same."""
-    return _gelu()(x)
+def gelu(x: tf.Tensor, approximate: bool) -> tf.Tensor:
+    """GELU (Hendrycks and Gimpel 2016, section 2), exact or approximated by tanh: <float32>[...] -> the same."""
+    return _gelu(approximate)(x)
 
 
 def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> tf.Tensor:
@@ -106,12 +106,21 @@ def _narrowing_product(dtype: tf.DType) -> Callable[[tf.Tensor, tf.Tensor, tf.Te
 
 
 @functools.cache
-def _gelu() -> Callable[[tf.Tensor], tf.Tensor]:
+def _gelu(approximate: bool) -> Callable[[tf.Tensor], tf.Tensor]:
     """GELU in fewer passes over memory than the sum of its parts' gradients."""
     linear, cubic = math.sqrt(2 / math.pi), math.sqrt(2 / math.pi) * 0.044715
 
     @tf.custom_gradient
-    def activate(x: tf.Tensor):
+    def exact(x: tf.Tensor):
+        share = 0.5 * tf.math.erf(x * math.sqrt(0.5)) + 0.5
+
+        def gradient(dy: tf.Tensor) -> tf.Tensor:
+            return dy * (share + x * (tf.exp(-0.5 * tf.square(x)) * (1.0 / math.sqrt(2 * math.pi))))
+
+        return x * share, gradient
+
+    @tf.custom_gradient
+    def by_tanh(x: tf.Tensor):
         tanh = tf.tanh(x * (cubic * tf.square(x) + linear))
         share = 0.5 * tanh + 0.5
 
@@ -121,6 +130,7 @@ def _gelu() -> Callable[[tf.Tensor], tf.Tensor]:
 
         return x * share, gradient
 
+    activate = by_tanh if approximate else exact
     return tf.function(activate, input_signature=[tf.TensorSpec(None, tf.float32)], autograph=False)
 
 

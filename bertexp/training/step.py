@@ -12,6 +12,7 @@ from bertexp.training.features import FeatureSpec
 if TYPE_CHECKING:
     from bertexp.training.module import FineTuningModule
 
+Gradient = tf.Tensor | tf.IndexedSlices
 _LABELS = tf.TensorSpec([None], tf.int32)
 _SEED = tf.TensorSpec([2], tf.int32)
 
@@ -71,7 +72,7 @@ class TrainStep:
 
     def _gradients(
         self, features: dict[str, tf.Tensor], labels: tf.Tensor, seed: tf.Tensor, mean: bool
-    ) -> tuple[list[tf.Tensor | None], tf.Tensor]:
+    ) -> tuple[list[Gradient | None], tf.Tensor]:
         with tf.GradientTape() as tape:
             losses, hits = self._module.training_step(features, labels, seed)
             loss = tf.reduce_mean(losses) if mean else tf.reduce_sum(losses)
@@ -80,18 +81,19 @@ class TrainStep:
         gradients = tape.gradient(loss, self._variables)
         if self._scaled:
             gradients = self._optimizer.get_unscaled_gradients(gradients)
-        # summing sparse embedding gradients here makes the clipping norm that of the true gradient
-        dense = [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+        # summing sparse embedding gradients by row here makes the clipping norm that of the true gradient
+        gradients = [_sum_by_row(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
         rows = tf.cast(tf.shape(labels)[0], tf.float32)
-        return dense, tf.stack([tf.reduce_sum(losses), tf.reduce_sum(hits), rows, 0.0, 0.0])
+        return gradients, tf.stack([tf.reduce_sum(losses), tf.reduce_sum(hits), rows, 0.0, 0.0])
 
-    def _update(self, gradients: list[tf.Tensor | None]) -> tf.Tensor:
+    def _update(self, gradients: list[Gradient | None]) -> tf.Tensor:
         """Clips and applies the gradients; returns the last two statistics in a <float32>[5]."""
         pairs = [(g, v) for g, v in zip(gradients, self._variables, strict=True) if g is not None]
         found, variables = zip(*pairs, strict=True)
         norm = tf.linalg.global_norm(found)
         if self._clip_norm is not None:
             found, _ = tf.clip_by_global_norm(found, self._clip_norm, use_norm=norm)
+        found = [tf.convert_to_tensor(gradient) for gradient in found]
         # one replica: nothing to sum over, and the summing would keep this graph alive for good (a registered gradient)
         self._optimizer.apply_gradients(zip(found, variables, strict=True), skip_gradients_aggregation=True)
         if self._scaled:  # an overflow is the loss scale's to find; that step is skipped
@@ -107,7 +109,7 @@ class TrainStep:
         self._used = [gradient is not None for gradient in gradients]  # a pooler that is not read has no gradient
         for total, gradient in zip(self._sums, gradients, strict=True):
             if gradient is not None:
-                total.assign_add(gradient)
+                total.assign_add(tf.convert_to_tensor(gradient))
         self._rows.assign_add(statistics[2])
         return statistics
 
@@ -118,3 +120,10 @@ class TrainStep:
             total.assign(tf.zeros_like(total))
         self._rows.assign(0.0)
         return statistics
+
+
+def _sum_by_row(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
+    """The same gradient with every row once; a table's few thousand rows are cheaper to measure and clip than all of it."""
+    rows, places = tf.unique(gradient.indices)
+    values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
+    return tf.IndexedSlices(values, rows, gradient.dense_shape)

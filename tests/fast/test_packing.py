@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from bertexp.data.packing import TokenColumn, pack_batch, packed_lengths, untruncated_lengths
+from bertexp.data.packing import TokenColumn, pack_batch, packed_lengths, padded_width, untruncated_lengths
 
 CLS, SEP, PAD = 101, 102, 0
 
@@ -57,10 +57,22 @@ def test_pairs_share_the_budget_in_turns_for_every_combination_of_lengths(max_le
     assert untruncated_lengths(columns).tolist() == [len(a) + len(b) + 3 for a, b in pairs]
 
 
-def test_width_rounds_up_to_a_multiple_but_never_above_the_longest_allowed():
-    texts = [column([1] * 9, [1] * 30)]
-    assert pack_batch(texts, [0], 28, CLS, SEP, PAD, pad_to=8)["input_mask"].shape == (1, 16)
-    assert pack_batch(texts, [1], 28, CLS, SEP, PAD, pad_to=8)["input_mask"].shape == (1, 28)
+@pytest.mark.parametrize(("max_length", "most"), [(128, 64), (512, 96)])
+def test_there_are_few_widths_little_is_lost_and_none_is_above_the_longest_allowed(max_length, most):
+    longest = np.arange(3, max_length + 1)
+    widths = np.array([padded_width(int(length), max_length) for length in longest])
+    assert len(set(widths.tolist())) <= most
+    assert (widths >= longest).all()
+    assert widths.max() == max_length
+    assert (widths / longest).max() < 1.06
+    assert padded_width(500, 500) == 500
+
+
+def test_a_batch_gets_the_width_of_its_longest_row_or_the_one_asked_for():
+    texts = [column([1] * 9, [1] * 62)]
+    assert pack_batch(texts, [0], 128, CLS, SEP, PAD)["input_mask"].shape == (1, 11)
+    assert pack_batch(texts, [0, 1], 128, CLS, SEP, PAD)["input_mask"].shape == (2, 64)
+    assert pack_batch(texts, [0], 128, CLS, SEP, PAD, width=16)["input_mask"].shape == (1, 16)
 
 
 def test_batch_of_long_reviews_packs_in_well_below_a_millisecond():

@@ -114,7 +114,7 @@ def test_packed_texts_and_pairs_equal_hugging_faces():
         columns = [tokenizer.encode(reference[name][rows].tolist()) for name in names]
         width = reference[f"{kind}_input_word_ids"].shape[1]
         packed = pack_batch(
-            columns, np.arange(len(rows)), width, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, pad_to=width
+            columns, np.arange(len(rows)), width, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, width=width
         )
         for name, array in packed.items():
             found = np.pad(array, [(0, 0), (0, width - array.shape[1])])
