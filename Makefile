@@ -4,7 +4,7 @@ PYTEST := $(BIN)/python -m pytest -q --durations=5
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test test-all test-next lint format lock ui doctor wheel clean
+.PHONY: help setup run test test-all bench bench-full bench-gpu parity test-next lint format lock ui doctor wheel clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +21,21 @@ test: lint  ## What every change must pass: lint, types, tests
 
 test-all: lint  ## The long tests too; those on real data where BERTEXP_SHARED names its folder
 	$(PYTEST) tests
+
+bench: setup  ## Time bertexp beside its peers, under 20 minutes (ARGS="--data … --weights …")
+	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+bench-full: setup  ## The same with more rows, then what each way brings, scale and start (ARGS for all)
+	$(BIN)/python benchmarks/bench.py --full $(ARGS)
+	$(BIN)/python benchmarks/ways.py
+	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/start.py
+
+bench-gpu: setup  ## Precision, jit, batch sizes, tokens a second and FLOPs used, on one GPU
+	$(BIN)/python benchmarks/gpu.py $(ARGS)
+
+parity: setup  ## Train beside Hugging Face and Model Garden, several seeds (ARGS="--weights … --glue … --imdb …")
+	$(BIN)/python benchmarks/parity.py $(ARGS)
 
 test-next: setup  ## The sweeper's tests on the release candidate of Hydra
 	$(BIN)/uv pip install --quiet --no-deps --target build/next "hydra-core==1.4.0rc3" "omegaconf==2.4.1rc1"

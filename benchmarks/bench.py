@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from report import write_report
@@ -28,8 +29,10 @@ SCRIPTS = {OURS: "bertexp_peer.py", "huggingface": "huggingface_peer.py", "tenso
 class Peer:
     """A peer's process, started at its first request."""
 
-    def __init__(self, name: str, python: str, log: Path):
+    def __init__(self, name: str, python: str, log: Path, environment: Mapping[str, str] | None = None):
         self._name, self._python, self._log = name, python, log
+        ours = {"PYTHONPATH": str(REPOSITORY)} if name == OURS else {}
+        self._environment = os.environ | ours | (environment or {})
         self._process: subprocess.Popen | None = None
 
     def ask(self, request: dict) -> dict:
@@ -38,7 +41,7 @@ class Peer:
             self._process = subprocess.Popen(
                 [self._python, "-W", "ignore", str(HERE / "peers" / SCRIPTS[self._name])],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self._log, "w"), text=True,  # noqa: SIM115
-                env=os.environ | {"PYTHONPATH": str(REPOSITORY)} if self._name == OURS else None,
+                env=self._environment,
             )  # fmt: skip
         print(json.dumps(request), file=self._process.stdin, flush=True)
         line = self._process.stdout.readline()

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from serve import StepClock, median_seconds, serve
+from without import WAYS
 
 from bertexp.config.resolve import compose_config
 from bertexp.plan import make_plan
@@ -41,7 +42,11 @@ def train(request: dict) -> dict:
     from bertexp.training.callbacks import Callback
     from bertexp.training.trainer import Trainer
 
-    config, parts = build(request, f"trainer.max_epochs={request.get('epochs', 1)}")
+    way = WAYS[request["without"]][1] if request.get("without") else None
+    words = way if isinstance(way, list) else []
+    config, parts = build(request, f"trainer.max_epochs={request.get('epochs', 1)}", *words)
+    if callable(way):
+        way(parts)
     for kept in Path(request["outputs"]).glob("cache/activations/*"):
         kept.unlink()
     begin = time.perf_counter()

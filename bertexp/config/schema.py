@@ -204,6 +204,9 @@ class TrainerConfig:
     activation_cache_gb: float = (
         10.0  # disk for the outputs of frozen layers, which then run once; 0: they run every epoch
     )
+    jit_compile: bool = (
+        False  # the step through XLA: for GPUs; compiles for each batch width, so the first epoch is slower
+    )
     deterministic: bool = False  # bitwise equal repeats, somewhat slower
     validate_every_epochs: int = 1
     validate_every_steps: int | None = None  # in place of epochs

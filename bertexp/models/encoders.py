@@ -16,6 +16,7 @@ from bertexp.models.ops import dense, dropout, fold, gelu, layer_norm
 
 FEATURE_NAMES = ("input_word_ids", "input_mask", "input_type_ids")
 _EPSILON = 1e-12  # what BertEncoderV2 has built in
+_INITIALIZER = tf_keras.initializers.TruncatedNormal(stddev=0.02)  # what BertEncoderV2 has by default
 _ACTIVATIONS = {"gelu_tanh": tf_utils.get_activation("gelu"), "gelu_erf": "gelu", "relu": "relu"}
 
 
@@ -196,12 +197,12 @@ class BertEncoder(BertEncoderV2):
         return self._cast(dropout(weights, self._config["attention_dropout"], seed))
 
 
-def make_encoder(architecture: BertArchitecture, seed: int, output_range: int | None = None) -> BertEncoder:
+def make_encoder(architecture: BertArchitecture, seed: int | None, output_range: int | None = None) -> BertEncoder:
     """Builds an encoder with weights drawn as BERT's: normal (0.02, cut at two deviations), biases 0, LayerNorm 1.
 
     Args:
       architecture: sizes and constants.
-      seed: the same seed gives the same weights on any device.
+      seed: the same seed gives the same weights on any device. None: no weights are drawn, for others will be loaded.
       output_range: 1 to compute only [CLS] in the last layer.
     """
     encoder = BertEncoder(
@@ -217,10 +218,14 @@ def make_encoder(architecture: BertArchitecture, seed: int, output_range: int | 
         output_dropout=architecture.hidden_dropout,
         attention_dropout=architecture.attention_dropout,
         output_range=output_range,
+        initializer="zeros",  # Keras would draw weights that are replaced below or by loaded ones
         name="encoder",
     )
+    encoder._config["initializer"] = tf_utils.serialize_initializer(_INITIALIZER, use_legacy_format=True)
     token = tf.zeros([1, 1], tf.int32)
     encoder({"input_word_ids": token, "input_mask": token, "input_type_ids": token})
+    if seed is None:
+        return encoder
     with tf.device("CPU:0"):
         for number, variable in enumerate(encoder.trainable_variables):
             if variable.name.endswith(("kernel:0", "embeddings:0")):

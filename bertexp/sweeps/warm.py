@@ -68,5 +68,12 @@ def _graph_key(config: Config) -> str:
     """Equal for configs whose trials can share a model and its graphs."""
     optimizer = {k: v for k, v in dataclasses.asdict(config.optimizer).items() if k not in _FREE}
     trainer = config.trainer
-    rules = (trainer.precision, trainer.batch_size, trainer.eval_batch_size, trainer.accelerator, trainer.deterministic)
+    rules = (
+        trainer.precision,
+        trainer.jit_compile,
+        trainer.batch_size,
+        trainer.eval_batch_size,
+        trainer.accelerator,
+        trainer.deterministic,
+    )
     return repr((config.run.seed, config.dataset, config.model, config.task, config.trainable, optimizer, rules))

@@ -33,7 +33,7 @@ class Callback:
 
 
 class ProgressReport(Callback):
-    """A progress bar on a terminal, a plain line every few seconds elsewhere.
+    """A progress bar on a terminal; elsewhere a plain line at the first step and then every few seconds.
 
     ``brief`` is a name to put before each line; validations then get no line of their own.
     """
@@ -45,7 +45,7 @@ class ProgressReport(Callback):
 
     def on_fit_start(self, trainer: Trainer) -> None:
         self._started = self._last_line = time.monotonic()
-        self._first_step = trainer.state.step
+        self._first_step: int | None = None  # the one that traced the graphs; what is left is reckoned from there
         if sys.stderr.isatty():
             self._bar = tqdm(
                 total=trainer.length.total_steps,
@@ -60,6 +60,10 @@ class ProgressReport(Callback):
         self._shown.update({k: v for k, v in metrics.items() if k in ("train/loss", "train/accuracy")})
 
     def on_train_batch_end(self, trainer: Trainer) -> None:
+        if self._first_step is None:
+            self._first_step, self._started = trainer.state.step, time.monotonic()
+            if self._bar is None:
+                self._say(f"{self._begin()}step {trainer.state.step}/{trainer.length.total_steps}")
         if self._bar is not None:
             self._bar.update(trainer.state.step - self._bar.n)
             self._bar.set_postfix({name.split("/")[-1]: f"{value:.3f}" for name, value in self._shown.items()})
@@ -68,8 +72,9 @@ class ProgressReport(Callback):
             done = trainer.state.step - self._first_step
             left = (trainer.length.total_steps - trainer.state.step) * (self._last_line - self._started) / max(done, 1)
             values = "  ".join(f"{name} {value:.4f}" for name, value in self._shown.items())
-            begin = f"{self._brief}  " if self._brief else ""
-            self._say(f"{begin}step {trainer.state.step}/{trainer.length.total_steps}  {values}  {left:.0f} s left")
+            self._say(
+                f"{self._begin()}step {trainer.state.step}/{trainer.length.total_steps}  {values}  {left:.0f} s left"
+            )
 
     def on_validation_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         if self._brief:
@@ -87,6 +92,9 @@ class ProgressReport(Callback):
 
     def on_exception(self, trainer: Trainer, error: BaseException) -> None:
         self._close()
+
+    def _begin(self) -> str:
+        return f"{self._brief}  " if self._brief else ""
 
     def _say(self, line: str) -> None:
         if self._bar is not None:

@@ -56,12 +56,17 @@ class FineTuningModule:
         return self.model(features, training=False)
 
     def compiled_training_step(
-        self, optimizer: tf_keras.optimizers.Optimizer, clip_norm: float | None, accumulate: int, spec: FeatureSpec
+        self,
+        optimizer: tf_keras.optimizers.Optimizer,
+        clip_norm: float | None,
+        accumulate: int,
+        spec: FeatureSpec,
+        jit_compile: bool = False,
     ) -> TrainStep:
         """``training_step`` with its update as one graph; fits that share an optimizer share the graph."""
-        key = (id(optimizer), clip_norm, accumulate, *sorted(spec))
+        key = (id(optimizer), clip_norm, accumulate, jit_compile, *sorted(spec))
         if key not in self._steps:
-            self._steps = {key: TrainStep(self, optimizer, clip_norm, accumulate, spec)}
+            self._steps = {key: TrainStep(self, optimizer, clip_norm, accumulate, spec, jit_compile)}
         self._steps[key].reset()
         return self._steps[key]
 

@@ -32,8 +32,10 @@ class TrainStep:
         clip_norm: float | None,
         accumulate: int,
         spec: FeatureSpec,
+        jit_compile: bool = False,
     ):
         self._module, self._optimizer, self._clip_norm, self._accumulate = module, optimizer, clip_norm, accumulate
+        self._jit_compile = jit_compile
         self._scaled = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
         self._variables = module.model.trainable_variables
         self._waiting = 0
@@ -42,9 +44,10 @@ class TrainStep:
             self._rows = tf.Variable(0.0, trainable=False)
         # input signatures bound the number of traced graphs to one per function, whatever the batch shapes
         signature = [dict(spec), _LABELS, _SEED]
-        self._direct = tf.function(self._update_at_once, input_signature=signature, autograph=False)
-        self._collect = tf.function(self._add_gradients, input_signature=signature, autograph=False)
-        self._apply = tf.function(self._apply_sums, input_signature=[], autograph=False)
+        how = {"autograph": False, "jit_compile": jit_compile or None}
+        self._direct = tf.function(self._update_at_once, input_signature=signature, **how)
+        self._collect = tf.function(self._add_gradients, input_signature=signature, **how)
+        self._apply = tf.function(self._apply_sums, input_signature=[], **how)
 
     def reset(self) -> None:
         """Forgets gradients that wait for their update."""
@@ -82,7 +85,10 @@ class TrainStep:
         if self._scaled:
             gradients = self._optimizer.get_unscaled_gradients(gradients)
         # summing sparse embedding gradients by row here makes the clipping norm that of the true gradient
-        gradients = [_sum_by_row(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
+        sum_rows = (
+            tf.convert_to_tensor if self._jit_compile else _sum_by_row
+        )  # XLA knows no sizes that depend on values
+        gradients = [sum_rows(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
         rows = tf.cast(tf.shape(labels)[0], tf.float32)
         return gradients, tf.stack([tf.reduce_sum(losses), tf.reduce_sum(hits), rows, 0.0, 0.0])
 

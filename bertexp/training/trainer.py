@@ -129,7 +129,7 @@ class Trainer:
         module.model.optimizer = module.model._no_dependency(optimizer)
         self.optimizer = optimizer
         self._step = module.compiled_training_step(
-            optimizer, config.gradient_clip_norm, config.accumulate_grad_batches, self._train.spec
+            optimizer, config.gradient_clip_norm, config.accumulate_grad_batches, self._train.spec, config.jit_compile
         )
         self._everything = tf.train.Checkpoint(model=module.model, optimizer=optimizer)
         self._weights = tf.train.Checkpoint(model=module.model)

@@ -7,6 +7,7 @@ import pytest
 from toy import ToyData
 
 from bertexp.data.batches import make_eval_order, make_train_order
+from bertexp.data.packing import TokenColumn, pack_batch, packed_lengths
 
 LENGTHS = np.random.default_rng(0).integers(5, 128, 1000).astype(np.int32)
 
@@ -46,3 +47,16 @@ def test_a_loader_continues_inside_an_epoch():
     rest = [labels.numpy() for _, labels in loader.epoch(3, start=5)]
     assert len(whole) == len(loader) == 8
     assert all((a == b).all() for a, b in zip(whole[5:], rest, strict=True))
+
+
+def test_an_epoch_of_any_lengths_has_a_bounded_number_of_shapes():
+    """Each shape is compiled once more, by oneDNN on a CPU and by XLA on a GPU."""
+    offsets = np.concatenate([[0], np.cumsum(np.arange(4000) % 200)])
+    column = TokenColumn(np.ones(offsets[-1], np.int32), offsets)
+    lengths = packed_lengths([column], 128)
+    shapes = {
+        pack_batch([column], rows, 128, 1, 2, 0)["input_word_ids"].shape
+        for epoch in range(3)
+        for rows in make_train_order(lengths, 4, 1, epoch)
+    }
+    assert 48 < len(shapes) <= 64

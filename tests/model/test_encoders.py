@@ -81,9 +81,10 @@ def test_cls_alone_is_the_same_cls() -> None:
         np.testing.assert_allclose(one, other, atol=1e-5 * max(1.0, np.abs(other).max()), err_msg=variable.name)
 
 
-def test_training_gradients_are_right_where_dropout_is_off() -> None:
-    """Training has a LayerNorm gradient of its own."""
-    encoder = make_ours(replace(SMALL, hidden_dropout=0.0, attention_dropout=0.0))
+@pytest.mark.parametrize("activation", ["gelu_tanh", "gelu_erf"])
+def test_training_gradients_are_right_where_dropout_is_off(activation: str) -> None:
+    """Training has gradients of its own for LayerNorm, GELU and the narrowing products."""
+    encoder = make_ours(replace(SMALL, hidden_dropout=0.0, attention_dropout=0.0, activation=activation))
 
     def gradients(training: bool) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:

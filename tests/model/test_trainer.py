@@ -229,3 +229,16 @@ def test_the_optimizer_is_not_saved_with_the_model(tmp_path):
     Trainer(TrainerConfig(max_epochs=1)).fit(module, ToyData())
     path = tf.train.Checkpoint(model=module.model).write(str(tmp_path / "weights"))
     assert not [name for name, _ in tf.train.list_variables(path) if "optimizer" in name]
+
+
+def test_a_step_through_xla_and_one_without_make_the_same_updates_and_each_is_traced_once():
+    """The one clips the embeddings' gradient by row, the other after making it dense."""
+    weights = []
+    for jit_compile in (False, True):
+        module = make_module(learning_rate=0.5)
+        trainer = Trainer(TrainerConfig(max_epochs=2, jit_compile=jit_compile, gradient_clip_norm=0.05))
+        trainer.fit(module, ToyData())
+        assert trainer._step._direct.experimental_get_tracing_count() == 1
+        weights.append(weights_of(module))
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)

@@ -27,9 +27,9 @@ def load_encoder(source: ModelSource, config: ModelConfig, seed: int = 42) -> Lo
     elif source.kind == "tfhub":
         from bertexp.models.pretrained import tfhub  # tensorflow_hub takes a second to import
 
-        loaded = tfhub.load(source, config, seed, output_range)
+        loaded = tfhub.load(source, config, output_range)
     else:
-        loaded = _read(source, config, seed, output_range)
+        loaded = _read(source, config, output_range)
     if loaded.architecture is not None and len(loaded.vocab) > loaded.architecture.vocab_size:
         raise WeightsError(
             f"the vocabulary has {len(loaded.vocab)} pieces, but {source.description} has embeddings for "
@@ -49,14 +49,14 @@ def _draw(source: ModelSource, seed: int, output_range: int | None) -> LoadedEnc
     return LoadedEncoder(encoder, source.architecture, vocab, bool(source.lowercase), {})
 
 
-def _read(source: ModelSource, config: ModelConfig, seed: int, output_range: int | None) -> LoadedEncoder:
+def _read(source: ModelSource, config: ModelConfig, output_range: int | None) -> LoadedEncoder:
     if source.kind == "google":
         from bertexp.models.pretrained.google import read_weights
     else:
         from bertexp.models.pretrained.huggingface import read_weights
     folder = str(require_files(Path(source.folder), FILES[source.kind]))
     architecture = fit_architecture(config, read_architecture(folder, source.kind), folder)
-    encoder = make_encoder(architecture, seed, output_range)
+    encoder = make_encoder(architecture, None, output_range)
     report = assign_weights(encoder, read_weights(folder), folder, pooler_needed=config.pooling == "pooler")
     vocab = read_vocab(config.vocab_file or f"{folder}/vocab.txt")
     lowercase = read_lowercase(folder) if config.lowercase is None else config.lowercase

@@ -65,7 +65,7 @@ class HubEncoder(tf_keras.layers.Layer):
         return _call(lambda given: self.layer(given, training=training), inputs, self._as_dict)
 
 
-def load(source: ModelSource, config: ModelConfig, seed: int, output_range: int | None) -> LoadedEncoder:
+def load(source: ModelSource, config: ModelConfig, output_range: int | None) -> LoadedEncoder:
     """Loads a SavedModel that takes word ids, mask and type ids.
 
     Raises:
@@ -80,7 +80,7 @@ def load(source: ModelSource, config: ModelConfig, seed: int, output_range: int 
         ) from error
     as_dict = _call_form(model, folder)
     vocab, lowercase = _read_vocabulary(source, config, model, folder)
-    encoder, architecture, report = _make_native(model, as_dict, config, source, seed)
+    encoder, architecture, report = _make_native(model, as_dict, config, source)
     if encoder is None:
         return LoadedEncoder(HubEncoder(folder, as_dict), None, vocab, lowercase, report, native=False)
     encoder.output_range = output_range
@@ -121,7 +121,7 @@ def _probe(vocab_size: int, batch: int = 3, length: int = 16) -> dict[str, tf.Te
 
 
 def _make_native(
-    model: Any, as_dict: bool, config: ModelConfig, source: ModelSource, seed: int
+    model: Any, as_dict: bool, config: ModelConfig, source: ModelSource
 ) -> tuple[BertEncoder | None, BertArchitecture | None, dict[str, Any]]:
     """Moves the weights into native layers and compares outputs; (None, None, report) where that cannot be done.
 
@@ -144,7 +144,7 @@ def _make_native(
     difference = np.inf
     for activation in ("gelu_tanh", "gelu_erf", "relu"):
         architecture = replace(found, activation=activation)
-        encoder = make_encoder(architecture, seed)
+        encoder = make_encoder(architecture, seed=None)
         try:
             report = assign_weights(encoder, weights, source.description)
         except WeightsError as error:

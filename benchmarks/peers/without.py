@@ -1,0 +1,68 @@
+"""Ways to speed, each with its off switch: what a step costs without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+def all_positions(parts) -> None:
+    """The last layer computes every position, not [CLS] alone."""
+    parts.loaded.encoder.output_range = None
+
+
+def full_width(parts) -> None:
+    """Every batch is padded to the longest length allowed."""
+    from bertexp.data import packing
+
+    packing.padded_width = lambda longest, max_length: max_length
+
+
+def plain_dropout(parts) -> None:
+    """TensorFlow's own stateless dropout: a uniform float for each element."""
+    import tensorflow as tf
+
+    from bertexp.models import encoders
+
+    def dropout(x, rate, seed):
+        return x if seed is None else tf.nn.experimental.stateless_dropout(x, rate, seed)
+
+    encoders.dropout = dropout
+
+
+def plain_gradients(parts) -> None:
+    """TensorFlow's own gradients of GELU, LayerNorm and the narrowing products."""
+    import tensorflow as tf
+
+    from bertexp.models import encoders
+
+    encoders.dense = lambda x, kernel, bias, training=False: tf.nn.bias_add(tf.matmul(x, kernel), bias)
+    encoders.gelu = lambda x, approximate: tf.nn.gelu(x, approximate)
+    encoders._normalize = lambda layer, x, seed: layer(x[None])[0]
+
+
+def model_gardens_optimizer(parts) -> None:
+    """Model Garden's AdamWeightDecay in place of the fused AdamW."""
+    from official.nlp import optimization
+
+    parts.module.make_optimizer = lambda steps: optimization.create_optimizer(3e-5, steps, max(1, steps // 10))
+
+
+def sparse_first(parts) -> None:
+    """The word embeddings' gradient is made dense before it is measured and clipped."""
+    import tensorflow as tf
+
+    from bertexp.training import step
+
+    step._sum_by_row = tf.convert_to_tensor
+
+
+WAYS: dict[str, tuple[str, Callable | list[str] | dict[str, str]]] = {
+    "onednn": ("oneDNN's kernels", {"TF_ENABLE_ONEDNN_OPTS": "0"}),
+    "grouping": ("batches of like length", ["dataset.group_by_length=false"]),
+    "width": ("batches as wide as their longest row", full_width),
+    "cls": ("the last layer for [CLS] alone", all_positions),
+    "dropout": ("cheap dropout masks", plain_dropout),
+    "gradients": ("gradients of our own for GELU, LayerNorm, narrowing products", plain_gradients),
+    "optimizer": ("the fused AdamW", model_gardens_optimizer),
+    "sparse": ("clipping the embeddings' gradient by row", sparse_first),
+}
