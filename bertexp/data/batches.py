@@ -87,8 +87,10 @@ class TrainLoader:
         seed: int,
         group_by_length: bool = True,
         spec: Mapping[str, tf.TensorSpec] = TOKEN_SPEC,
+        vocabulary: Callable[[], np.ndarray | None] = lambda: None,
     ):
         self._pack, self._lengths, self._batch_size = pack, lengths, batch_size
+        self.vocabulary = vocabulary  # gives the token ids <int>[n] that can occur, ascending; None: unknown
         self._seed, self._group_by_length = seed, group_by_length
         self.spec = spec
 

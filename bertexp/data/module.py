@@ -94,6 +94,7 @@ class DataModule:
             self._seed,
             self.config.group_by_length,
             self._spec("train"),
+            self._vocabulary,
         )
 
     def eval_loader(self, split: str, limit_rows: int | None = None) -> EvalLoader:
@@ -126,6 +127,16 @@ class DataModule:
             )
             for i in range(len(labels))
         ]
+
+    def _vocabulary(self) -> np.ndarray | None:
+        """Ids <int64>[n] of the training texts' pieces and the special ones, ascending; None of activations."""
+        if "train" in self._activations:
+            return None
+        counts = np.zeros(len(self.tokenizer.vocab), np.int64)
+        for values, _ in self._columns["train"]:
+            counts += np.bincount(values, minlength=len(counts))
+        counts[[self.tokenizer.cls_id, self.tokenizer.sep_id, self.tokenizer.pad_id]] += 1
+        return np.flatnonzero(counts)
 
     def _packer(self, split: str, chosen: np.ndarray) -> Callable[[np.ndarray], tuple[Features, np.ndarray]]:
         """From places in ``chosen`` to features and labels."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 from official.modeling import tf_utils
@@ -13,8 +14,10 @@ from official.nlp.modeling.networks.bert_encoder import BertEncoderV2
 
 from bertexp.models.architecture import BertArchitecture
 from bertexp.models.ops import dense, dropout, fold, gelu, layer_norm
+from bertexp.models.vocabulary import VocabularyInUse
 
 FEATURE_NAMES = ("input_word_ids", "input_mask", "input_type_ids")
+_LARGEST_SHARE_IN_USE = 0.8  # of the vocabulary, for which a table of its own is worth its copies
 _EPSILON = 1e-12  # what BertEncoderV2 has built in
 _INITIALIZER = tf_keras.initializers.TruncatedNormal(stddev=0.02)  # what BertEncoderV2 has by default
 _ACTIVATIONS = {"gelu_tanh": tf_utils.get_activation("gelu"), "gelu_erf": "gelu", "relu": "relu"}
@@ -40,6 +43,7 @@ class BertEncoder(BertEncoderV2):
             raise ValueError("output_range is None (all positions) or 1 (only [CLS])")
         super().__init__(**kwargs)
         self._layer_norm_epsilon = layer_norm_epsilon
+        self._vocabulary_in_use: VocabularyInUse | None = None
         self._embedding_norm_layer.epsilon = layer_norm_epsilon
         for layer in self._transformer_layers:
             layer._norm_epsilon = layer_norm_epsilon
@@ -92,6 +96,20 @@ class BertEncoder(BertEncoderV2):
         pooled = tf.tanh(dense(self._cast(sequence[:, 0]), self._pooler_layer.kernel, self._pooler_layer.bias))
         return {"sequence_output": sequence, "pooled_output": tf.cast(pooled, tf.float32)}
 
+    @property
+    def vocabulary_in_use(self) -> VocabularyInUse | None:
+        """What training reads word embeddings from in place of the table; not a part of the model."""
+        return self._vocabulary_in_use
+
+    def narrow_vocabulary(self, ids: np.ndarray) -> VocabularyInUse | None:
+        """Lets training read only the rows <int>[in use] of the word embeddings; None where that saves too little."""
+        table = self._embedding_layer.embeddings
+        if not self._embedding_layer.trainable or len(ids) > _LARGEST_SHARE_IN_USE * table.shape[0]:
+            self._vocabulary_in_use = None
+        elif self._vocabulary_in_use is None or not self._vocabulary_in_use.serves(ids):
+            self._vocabulary_in_use = self._no_dependency(VocabularyInUse(table, ids))
+        return self._vocabulary_in_use
+
     def run_frozen(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The hidden states <float32>[batch, seq, hidden] that enter the first layer that learns, from tokens."""
         x = self._run_layers(self._embed(inputs, None), inputs["input_mask"], 0, self.frozen_depth - 1, None)
@@ -143,7 +161,10 @@ class BertEncoder(BertEncoderV2):
         """<float32>[batch * seq, hidden]: the sum of the three embeddings, normalized."""
         # Both are read first. A variable that is gathered from itself is copied at each later read; a slice of one ties
         # it to the graph in a cycle that Python cannot free.
-        words = tf.gather(tf.convert_to_tensor(self._embedding_layer.embeddings), inputs["input_word_ids"])
+        if seed is not None and self.vocabulary_in_use is not None:
+            words = tf.cast(self.vocabulary_in_use.gather(inputs["input_word_ids"]), self.compute_dtype)
+        else:
+            words = tf.gather(tf.convert_to_tensor(self._embedding_layer.embeddings), inputs["input_word_ids"])
         positions = tf.convert_to_tensor(self._position_embedding_layer._position_embeddings)[: tf.shape(words)[1]]
         # A product with one-hot rows, for its gradient is dense and cheap.
         types = tf.one_hot(inputs["input_type_ids"], self._config["type_vocab_size"], dtype=self.compute_dtype)

@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from bertexp.training.features import Features, FeatureSpec
+from bertexp.training.optimizer import AdamW
 from bertexp.training.step import TrainStep
 
 
@@ -22,6 +23,18 @@ class Task(Protocol):
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor: ...
     def correct(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor: ...
     def metrics(self, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]: ...
+
+
+class NarrowedTable(Protocol):
+    """The rows of an embedding table that a fit can touch."""
+
+    table: tf.Variable
+    rows: tf.Variable
+    kept: tf.Variable
+
+    def begin(self) -> None: ...
+    def take(self) -> None: ...
+    def settle(self) -> None: ...
 
 
 class FineTuningModule:
@@ -38,11 +51,43 @@ class FineTuningModule:
     ):
         self.model, self.task, self.make_optimizer = model, task, make_optimizer
         self._steps: dict[tuple, TrainStep] = {}
+        self._narrowed: NarrowedTable | None = None
         self._predict_steps: dict[tuple, Callable[[Features], tf.Tensor]] = {}
 
     def configure_optimizers(self, total_steps: int) -> tf_keras.optimizers.Optimizer:
         """The optimizer for a run of ``total_steps`` steps."""
         return self.make_optimizer(total_steps)
+
+    def narrow_vocabulary(
+        self, ids: np.ndarray | None, optimizer: tf_keras.optimizers.Optimizer
+    ) -> NarrowedTable | None:
+        """Lets a fit train the word embeddings of the pieces ``ids`` <int>[in use] alone, where model and optimizer can.
+
+        The other rows are left to weight decay, of which an ``AdamW`` says how much there is.
+        """
+        encoder = getattr(self.model, "encoder", None)
+        can = ids is not None and type(optimizer) is AdamW and hasattr(encoder, "narrow_vocabulary")
+        self._narrowed = encoder.narrow_vocabulary(ids) if can else None
+        if self._narrowed is not None:
+            self._narrowed.begin()
+        return self._narrowed
+
+    @property
+    def trained_variables(self) -> list[tf.Variable]:
+        """What the optimizer works on: the model's trainable variables, the narrowed table in place of the whole one."""
+        narrowed = self._narrowed
+        variables = self.model.trainable_variables
+        return [narrowed.rows if narrowed and variable is narrowed.table else variable for variable in variables]
+
+    def count_update(self, optimizer: tf_keras.optimizers.Optimizer) -> None:
+        """Called in each step's graph before the update: weight decay of the rows that are not in use."""
+        if self._narrowed is not None:
+            self._narrowed.kept.assign(self._narrowed.kept * (1.0 - optimizer.decay_of(self._narrowed.rows)))
+
+    def settle(self) -> None:
+        """Brings all of the model's weights up to date; called before they are read."""
+        if self._narrowed is not None:
+            self._narrowed.settle()
 
     def training_step(
         self, features: Features, labels: tf.Tensor, dropout_seed: tf.Tensor
@@ -64,7 +109,7 @@ class FineTuningModule:
         jit_compile: bool = False,
     ) -> TrainStep:
         """``training_step`` with its update as one graph; fits that share an optimizer share the graph."""
-        key = (id(optimizer), clip_norm, accumulate, jit_compile, *sorted(spec))
+        key = (id(optimizer), id(self._narrowed), clip_norm, accumulate, jit_compile, *sorted(spec))
         if key not in self._steps:
             self._steps = {key: TrainStep(self, optimizer, clip_norm, accumulate, spec, jit_compile)}
         self._steps[key].reset()

@@ -60,6 +60,12 @@ class AdamW(tf_keras.optimizers.Optimizer):
         rate = tf.cast(self._learning_rate, tf.float32)
         return rate if self._schedule is None else rate * self._schedule(self.iterations)
 
+    def decay_of(self, variable: tf.Variable) -> tf.Tensor:
+        """<float64>[]: the share of ``variable`` that weight decay takes in the next update."""
+        if not self._decay_rate or self._excluded.search(variable.name):
+            return tf.constant(0.0, tf.float64)
+        return tf.cast(self.current_learning_rate(), tf.float64) * self._decay_rate
+
     def restart(self, learning_rate: float, total_steps: int, warmup_steps: int) -> None:
         """Begins anew with another peak rate and length; what was compiled with this optimizer stays valid."""
         self._learning_rate.assign(learning_rate)

@@ -37,7 +37,7 @@ class TrainStep:
         self._module, self._optimizer, self._clip_norm, self._accumulate = module, optimizer, clip_norm, accumulate
         self._jit_compile = jit_compile
         self._scaled = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
-        self._variables = module.model.trainable_variables
+        self._variables = module.trained_variables
         self._waiting = 0
         if accumulate > 1:
             self._sums = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self._variables]
@@ -100,6 +100,7 @@ class TrainStep:
         if self._clip_norm is not None:
             found, _ = tf.clip_by_global_norm(found, self._clip_norm, use_norm=norm)
         found = [tf.convert_to_tensor(gradient) for gradient in found]
+        self._module.count_update(self._optimizer)
         # one replica: nothing to sum over, and the summing would keep this graph alive for good (a registered gradient)
         self._optimizer.apply_gradients(zip(found, variables, strict=True), skip_gradients_aggregation=True)
         if self._scaled:  # an overflow is the loss scale's to find; that step is skipped

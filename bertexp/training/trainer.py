@@ -124,18 +124,23 @@ class Trainer:
         optimizer = module.configure_optimizers(self.length.total_steps)
         if tf_keras.mixed_precision.global_policy().name == "mixed_float16":
             optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
-        optimizer.build(module.model.trainable_variables)
+        narrowed = module.narrow_vocabulary(self._train.vocabulary(), optimizer)
+        optimizer.build(module.trained_variables)
         # Keras callbacks look for it there; untracked, so that saving the model does not save the optimizer with it
         module.model.optimizer = module.model._no_dependency(optimizer)
         self.optimizer = optimizer
         self._step = module.compiled_training_step(
             optimizer, config.gradient_clip_norm, config.accumulate_grad_batches, self._train.spec, config.jit_compile
         )
-        self._everything = tf.train.Checkpoint(model=module.model, optimizer=optimizer)
+        kept = {"kept_of_other_words": narrowed.kept} if narrowed else {}
+        self._everything = tf.train.Checkpoint(model=module.model, optimizer=optimizer, **kept)
         self._weights = tf.train.Checkpoint(model=module.model)
         if resume_from is not None:
             self.state = read_state(resume_from)
             restore(self._everything, resume_from)
+            if narrowed:
+                narrowed.take()
+        self._settled = self.state.batches_seen
         self._meter = TrainMeter(self.state)
         self._log_every_steps = min(config.log_every_steps, max(1, self.length.total_steps // 10))
 
@@ -192,6 +197,7 @@ class Trainer:
             self._validate_once()
         metrics = {f"train/{name}_epoch": value for name, value in self.epoch_means().items()}
         self._log(metrics | {"epoch": float(state.epoch + 1)})
+        self._settle()
         self._call("on_train_epoch_end", metrics | self._last_validation())
         state.epoch, state.batch, state.epoch_sums = state.epoch + 1, 0, [0.0] * 5
         if not config.checkpoint_every_steps:
@@ -202,6 +208,7 @@ class Trainer:
 
     def _finish(self) -> None:
         self._validate_once()
+        self._settle()
         if self._store is not None:
             self._save()
             if self.config.restore_best and self.state.best_step >= 0:
@@ -249,6 +256,7 @@ class Trainer:
             return
         self._call("on_validation_start")
         self._read_meter()
+        self._settle()
         started = time.monotonic()
         limit = self._limit(self.config.limit_val_batches)
         outputs = evaluate(self.module, self._val, limit, before_batch=self._stop_if_asked)
@@ -310,6 +318,12 @@ class Trainer:
     def _limit(self, configured: int | None) -> int | None:
         return 1 if self.config.fast_dev_run else configured
 
+    def _settle(self) -> None:
+        """Brings the model's weights up to date, once for any number of readers between two batches."""
+        if self._settled != self.state.batches_seen:
+            self.module.settle()
+            self._settled = self.state.batches_seen
+
     def _save(self) -> None:
         state = self.state
         standing = (state.step, state.epoch, state.batch, state.validated_step)
@@ -317,6 +331,7 @@ class Trainer:
             return
         self._saved = standing
         self._read_meter()  # raises rather than keep weights that came after a loss that was no number
+        self._settle()
         self._call("on_save_checkpoint")
         if self._logger is not None:
             self._logger.flush()  # what a resumed run will not log again must not be lost with this process
