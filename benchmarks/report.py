@@ -97,5 +97,5 @@ def draw(bars: list[tuple[str, float, float]], path: Path) -> None:
     axes.set_xlabel("how many times as fast bertexp is as the peer")
     axes.legend(loc="lower right")
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)

@@ -48,14 +48,14 @@ WORKS = [
     Work("train MiniLM-L6, SST-2", "sst2", (1536, 8192), {"kind": "train", **L6}, {
         "Hugging Face": ("huggingface", {}, (1.2, 1.4)),
     }),
-    Work("trainable=frozen, IMDB, 5 epochs", "imdb", (320, 2000), {"kind": "train", "trainable": "frozen", "epochs": 5, **L4}, {
+    Work("trainable=frozen, IMDB, 5 epochs", "imdb", (256, 2000), {"kind": "train", "trainable": "frozen", "epochs": 5, **L4}, {
         "Hugging Face, encoder frozen": ("huggingface", {}, (4.0, 5.0)),
     }),
     Work("trainable=top_layers, half, MRPC, 3 epochs", "mrpc", (320, 1024),
          {"kind": "train", "trainable": "top_layers", "epochs": 3, **L4}, {
         "Hugging Face, same layers frozen": ("huggingface", {}, (1.5, 2.0)),
     }),
-    Work("predict, IMDB and SST-2 mixed, up to 512 tokens", "mixed", (160, 1000), {"kind": "predict", **L4}, {
+    Work("predict, IMDB and SST-2 mixed, up to 512 tokens", "mixed", (128, 1000), {"kind": "predict", **L4}, {
         "Hugging Face pipeline, batched": ("huggingface", {}, (1.5, 2.0)),
     }),
     Work("tokenize IMDB", "imdb", (4000, 20000), {"kind": "tokenize"}, {
@@ -67,7 +67,7 @@ WORKS = [
     Work("arithmetic of a step at 128 tokens / its largest product", "mrpc", (64, 64), {"kind": "arithmetic", **L4}),
 ]  # fmt: skip
 ARITHMETIC = (0.60, 0.75)
-PADDED_STEPS = (6, 24)
+PADDED_STEPS = (5, 24)
 
 
 class Rows:

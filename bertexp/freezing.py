@@ -16,6 +16,7 @@ from bertexp.console import progress, say
 from bertexp.data.activations import ActivationFolder, Activations
 from bertexp.data.batches import TOKEN_SPEC
 from bertexp.data.module import DataModule
+from bertexp.training.length import make_run_length
 
 _GB = 1e9
 
@@ -30,8 +31,9 @@ def keep_activations(config: Config, parts: Parts) -> DataModule:
     trainer = config.trainer
     if kind is None or trainer.fast_dev_run or trainer.overfit_batches or not trainer.activation_cache_gb:
         return parts.data
-    if trainer.max_epochs == 1:  # nothing would be read twice
-        return parts.data
+    batches = len(parts.data.train_loader())
+    if make_run_length(trainer, batches).max_epochs < 2 or (trainer.limit_train_batches or batches) < batches:
+        return parts.data  # little or nothing would be read twice
     splits = [split for split in ("train", "val") if split in parts.dataset.splits and len(parts.data.labels(split))]
     shapes = {split: _shape(parts, split, kind) for split in splits}
     needed = sum(4 * positions * hidden for positions, hidden in shapes.values())

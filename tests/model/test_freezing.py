@@ -51,7 +51,8 @@ def test_a_fit_on_kept_activations_makes_the_updates_of_a_fit_on_tokens(prepare,
 
 def test_only_frozen_layers_are_kept_and_only_what_is_read_again(prepare, tmp_path):
     for words in (["full"], ["frozen", "trainer.max_epochs=1"],
-                  ["frozen", "trainer.activation_cache_gb=0"], ["frozen", "trainer.overfit_batches=2"]):  # fmt: skip
+                  ["frozen", "trainer.activation_cache_gb=0"], ["frozen", "trainer.overfit_batches=2"],
+                  ["frozen", "trainer.max_epochs=null", "trainer.max_steps=9"], ["frozen", "trainer.limit_train_batches=3"]):  # fmt: skip
         config, parts = prepare(*words)
         assert keep_activations(config, parts) is parts.data
     assert files(tmp_path) == []
