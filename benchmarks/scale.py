@@ -115,7 +115,7 @@ def train(path: Path, steps: int) -> dict:
     config.trainer.limit_val_batches = 1
     Trainer(config.trainer, callbacks=[Clock()], seed=1).fit(parts.module, parts.data)
     order = [rows for epoch in range(-(-steps // len(loader))) for rows in loader.order(epoch)][:steps]
-    lengths, half = parts.data.lengths("train"), steps // 2
+    lengths, half = parts.data.examples("train").lengths, steps // 2
     tokens = sum(int(lengths[rows].sum()) for rows in order[half:])
     return {
         "microseconds_per_token": (ends[-1] - ends[half - 1]) / tokens * 1e6,

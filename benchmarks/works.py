@@ -118,7 +118,7 @@ class Rows:
 
         environment.prepare()
         from bertexp.data.batches import make_train_order
-        from bertexp.data.packing import TokenColumn, pack_batch, packed_lengths
+        from bertexp.data.packing import Shape, TokenColumn, pack_batch, packed_lengths
         from bertexp.data.tokens import Tokenizer
 
         tokenizer = Tokenizer(tuple(self.vocab.read_text(encoding="utf-8").splitlines()), True)
@@ -127,7 +127,7 @@ class Rows:
         lengths, labels = packed_lengths(columns, 128), table["label"].to_numpy()
         found: dict[str, list] = {"ids": [], "types": [], "labels": []}
         for rows in make_train_order(lengths, 32, seed=42, epoch=0):
-            batch = pack_batch(columns, rows, 128, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
+            batch = pack_batch(columns, rows, Shape(128), tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
             for key, feature in (("ids", "input_word_ids"), ("types", "input_type_ids")):
                 found[key].append([row[: lengths[at]].tolist() for row, at in zip(batch[feature], rows, strict=True)])
             found["labels"].append(labels[rows].tolist())

@@ -29,6 +29,8 @@ _HEAVY = {
     "Tokenizer": "bertexp.data.tokens",
     "Trainer": "bertexp.training.trainer",
     "load_encoder": "bertexp.models.pretrained",
+    "MultiLabel": "bertexp.tasks.multi_label",
+    "Regression": "bertexp.tasks.regression",
     "Schedule": "bertexp.training.schedule",
 }
 __all__ = ["__version__", *_LIGHT, *_HEAVY]

@@ -17,7 +17,7 @@ from bertexp.data.tokens import Tokenizer  # noqa: E402
 from bertexp.models.classifier import TextClassifier  # noqa: E402
 from bertexp.models.finetuning import set_trainable  # noqa: E402
 from bertexp.models.pretrained import LoadedEncoder, load_encoder  # noqa: E402
-from bertexp.tasks.classification import Classification  # noqa: E402
+from bertexp.tasks import Task, build_task  # noqa: E402
 from bertexp.training.module import FineTuningModule  # noqa: E402
 from bertexp.training.optimizer import build_optimizer  # noqa: E402
 
@@ -28,7 +28,7 @@ class Parts:
 
     dataset: TextDataset
     loaded: LoadedEncoder
-    task: Classification
+    task: Task
     module: FineTuningModule
     data: DataModule
     trained_parameters: int
@@ -40,7 +40,7 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     say(f"device     {environment.configure(config.trainer, config.run.seed)}")
     loaded = load_encoder(plan.model, config.model, config.run.seed)
     say(f"weights    {plan.model.description}")
-    task = Classification(dataset.label_names, config.task.binary_head, config.task.main_metric)
+    task = build_task(config.task, dataset.label_names)
     model = TextClassifier(loaded.encoder, task.units, config.model.pooling, config.model.dropout, config.run.seed)
     counts = set_trainable(model, config.trainable)
     say(f"parameters {counts['trained']:,} trained, {counts['frozen']:,} frozen")

@@ -14,7 +14,7 @@ from bertexp.assembly import Parts
 from bertexp.config.schema import Config
 from bertexp.console import progress, say
 from bertexp.data.activations import ActivationFolder, Activations
-from bertexp.data.batches import TOKEN_SPEC
+from bertexp.data.examples import TOKEN_SPEC
 from bertexp.data.module import DataModule
 from bertexp.training.length import make_run_length
 
@@ -34,7 +34,9 @@ def keep_activations(config: Config, parts: Parts) -> DataModule:
     batches = len(parts.data.train_loader())
     if make_run_length(trainer, batches).max_epochs < 2 or (trainer.limit_train_batches or batches) < batches:
         return parts.data  # little or nothing would be read twice
-    splits = [split for split in ("train", "val") if split in parts.dataset.splits and len(parts.data.labels(split))]
+    splits = [
+        split for split in ("train", "val") if split in parts.dataset.splits and parts.dataset.splits[split].num_rows
+    ]
     shapes = {split: _shape(parts, split, kind) for split in splits}
     needed = sum(4 * positions * hidden for positions, hidden in shapes.values())
     folder = Path(config.run.cache_dir) / "activations"
@@ -55,9 +57,8 @@ def keep_activations(config: Config, parts: Parts) -> DataModule:
 
 def _shape(parts: Parts, split: str, kind: str) -> tuple[int, int]:
     """Vectors and their size."""
-    positions = (
-        len(parts.data.labels(split)) if kind == "pooled" else int(parts.data.lengths(split).sum(dtype=np.int64))
-    )
+    lengths = parts.data.examples(split).lengths
+    positions = len(lengths) if kind == "pooled" else int(lengths.sum(dtype=np.int64))
     spec = {name: tf.TensorSpec([1, 1], tf.int32) for name in TOKEN_SPEC}
     output = tf.function(parts.module.model.run_frozen, autograph=False).get_concrete_function(spec)
     return positions, int(output.output_shapes[-1])
@@ -67,7 +68,8 @@ def _fingerprint(parts: Parts) -> str:
     """Of everything that decides the activations but the split: frozen weights, precision, pooling, data, tokens."""
     digest = hashlib.blake2b(digest_size=10)
     model, data = parts.module.model, parts.data
-    words = (parts.dataset.fingerprint, data.tokenizer.fingerprint, data.config.max_length, model.pooling)
+    shape = (data.config.max_length, data.config.long_text, data.config.window_overlap)
+    words = (parts.dataset.fingerprint, data.tokenizer.fingerprint, shape, model.pooling)
     digest.update(repr((*words, model.encoder.compute_dtype, model.frozen_output)).encode())
     learning = {id(variable) for variable in model.trainable_variables}
     for variable in model.encoder.variables:
@@ -82,7 +84,7 @@ def _keep(
 ) -> Activations:
     offsets = None
     if kind == "hidden_states":
-        offsets = np.concatenate([[0], np.cumsum(parts.data.lengths(split), dtype=np.int64)])
+        offsets = np.concatenate([[0], np.cumsum(parts.data.examples(split).lengths, dtype=np.int64)])
     name = f"{split}-{weights}"
     return place.find(name, offsets, shape) or place.write(name, offsets, shape, _run(parts, split))
 
@@ -91,7 +93,7 @@ def _run(parts: Parts, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Row numbers and what the frozen layers make of them, batch by batch."""
     loader = parts.data.eval_loader(split)
     run = tf.function(parts.module.model.run_frozen, input_signature=[dict(loader.spec)], autograph=False)
-    rows, done = loader.rows(), 0
+    rows, done = loader.places(), 0
     with progress("frozen", len(rows), f"rows of {split}") as advance:
         for features, labels in loader.batches():
             count = labels.shape[0]

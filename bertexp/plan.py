@@ -35,7 +35,10 @@ def make_plan(config: Config) -> Plan:
             "trainer.accelerator=gpu, but this machine shows no NVIDIA GPU; use trainer.accelerator=auto, or look what "
             "`python -m bertexp doctor` says"
         )
-    plan = Plan(locate_dataset(config.dataset, config.run.cache_dir), locate_model(config.model, config.run.cache_dir))
+    plan = Plan(
+        locate_dataset(config.dataset, config.run.cache_dir, config.task.name),
+        locate_model(config.model, config.run.cache_dir),
+    )
     _require_network(plan, config)
     return plan
 
@@ -56,8 +59,10 @@ def describe_plan(plan: Plan, config: Config, folder: str) -> str:
     if plan.model.architecture is None:
         lines.append("parameters known after the weights are read")
     else:
-        units = 1 if classes == 2 and config.task.binary_head == "sigmoid" else classes or 1
-        trained, frozen = count_trained(plan.model.architecture, config.trainable, units, config.model.pooling)
+        units = config.task.count_units(classes or 1)
+        trained, frozen = count_trained(
+            plan.model.architecture, config.trainable, units, config.model.pooling or "pooler"
+        )
         lines.append(f"parameters {trained:,} trained, {frozen:,} frozen (trainable={config.trainable.encoder})")
     lines.append(f"writes     {folder}")
     if config.tracking.name == "mlflow":

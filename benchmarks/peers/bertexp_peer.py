@@ -59,7 +59,10 @@ def train(request: dict) -> dict:
             clock.tick()
 
     Trainer(config.trainer, callbacks=[Clock()], seed=config.run.seed).fit(parts.module, data)
-    return {"rows": len(parts.data.labels("train")) * config.trainer.max_epochs, "seconds": prepared + clock.seconds()}
+    return {
+        "rows": parts.dataset.splits["train"].num_rows * config.trainer.max_epochs,
+        "seconds": prepared + clock.seconds(),
+    }
 
 
 _exported: dict[str, object] = {}
@@ -81,7 +84,7 @@ def predict(request: dict) -> dict:
         )  # fmt: skip
         _exported["model"] = TextModel(folder)
     begin = time.perf_counter()
-    _exported["model"].classify(texts)
+    _exported["model"].run({"text": texts})
     return {"rows": len(texts), "seconds": time.perf_counter() - begin}
 
 

@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from bertexp.config.overrides import check_overrides, expand_home
-from bertexp.config.schema import Config
+from bertexp.config.schema import METRICS, TOKEN_TASKS, Config
 from bertexp.config.store import register, shipped_folder
 from bertexp.errors import ConfigError
 from bertexp.runs import with_former_overrides
@@ -69,6 +69,10 @@ def flat_parameters(config: Config) -> dict[str, Any]:
 
 def _fill(config: Config) -> None:
     model, pretrained = config.model, config.model.source != "random"
+    if config.task.main_metric is None:
+        config.task.main_metric = METRICS[config.task.name][0]
+    if model.pooling is None:
+        model.pooling = "none" if config.task.name in TOKEN_TASKS else "pooler"
     if model.source == "random" and model.hidden_size and model.num_heads is None and model.hidden_size % 64 == 0:
         model.num_heads = model.hidden_size // 64
     if config.optimizer.learning_rate is None:
@@ -81,6 +85,11 @@ def _fill(config: Config) -> None:
 
 def _check(config: Config) -> None:
     model, trainer, trainable = config.model, config.trainer, config.trainable
+    if (model.pooling == "none") != (config.task.name in TOKEN_TASKS):
+        reads = "every word" if config.task.name in TOKEN_TASKS else "one vector of a text"
+        raise ConfigError(
+            f"task={config.task.name} reads {reads}, not model.pooling={model.pooling}; leave model.pooling out"
+        )
     if model.source == "random" and trainable.encoder == "frozen":
         raise ConfigError(
             "trainable=frozen keeps the random weights of model.source=random as they are; take a pretrained model "

@@ -70,12 +70,23 @@ class DatasetConfig:
     limit_train: int | None = None  # at most so many rows, drawn stratified with split_seed
     limit_val: int | None = None
     limit_test: int | None = None
+    label_separator: str = ","  # multi_label: between the classes in one cell of a csv or tsv file
     max_length: int = 128  # word pieces per row, [CLS] and [SEP] included
+    long_text: str = "truncate_head"  # to the head | truncate_tail | head_tail (a quarter, the rest) | windows
+    window_overlap: int | None = None  # windows: pieces that neighbours share; null: a quarter of max_length
     group_by_length: bool = True  # false: uniform shuffling
     on_bad_row: str = "error"  # error | skip
 
     def __post_init__(self) -> None:
         _one_of("dataset.on_bad_row", self.on_bad_row, ("error", "skip"))
+        _one_of("dataset.long_text", self.long_text, ("truncate_head", "truncate_tail", "head_tail", "windows"))
+        _require(
+            self.window_overlap is None or 0 <= self.window_overlap <= self.max_length // 2,
+            f"dataset.window_overlap={self.window_overlap} must lie in 0 .. {self.max_length // 2}, half of dataset.max_length",
+        )
+        _require(
+            len(self.label_separator) == 1, f"dataset.label_separator={self.label_separator!r} must be one character"
+        )
         _fraction("dataset.val_fraction", self.val_fraction)
         _fraction("dataset.test_fraction", self.test_fraction)
         _require(
@@ -108,13 +119,16 @@ class ModelConfig:
     huggingface_repo: str | None = None  # owner/name on the Hugging Face hub
     vocab_file: str | None = None  # null: the source's, or the embedded one for random weights
     lowercase: bool | None = None  # null: as the source says
-    pooling: str = "pooler"  # pooler | cls | mean | max
+    pooling: str | None = (
+        None  # pooler | cls | mean | max | none; null: none where the task reads every word, else pooler
+    )
     dropout: float = 0.1  # before the head
     encoder_dropout: float | None = None  # hidden and attention dropout; null: as the source says (0.1)
 
     def __post_init__(self) -> None:
         _one_of("model.source", self.source, ("tfhub", "google", "huggingface", "random"))
-        _one_of("model.pooling", self.pooling, ("pooler", "cls", "mean", "max"))
+        if self.pooling is not None:
+            _one_of("model.pooling", self.pooling, ("pooler", "cls", "mean", "max", "none"))
         _fraction("model.dropout", self.dropout)
         _fraction("model.encoder_dropout", self.encoder_dropout)
         for key in ("num_layers", "hidden_size", "num_heads"):
@@ -126,21 +140,42 @@ class ModelConfig:
             )
 
 
-METRICS = ("loss", "accuracy", "precision", "recall", "f1", "mcc", "roc_auc")  # of a labelled split
+METRICS = {  # of a labelled split, by task; the first is the main one unless task.main_metric names another
+    "classification": ("accuracy", "precision", "recall", "f1", "mcc", "roc_auc", "loss"),
+    "multi_label": ("f1", "f1_macro", "precision", "recall", "exact_match", "roc_auc", "loss"),
+    "regression": ("spearman", "pearson", "rmse", "mae", "loss"),
+    "tagging": ("f1", "precision", "recall", "accuracy", "loss"),
+    "question_answering": ("f1", "exact_match", "loss"),
+}
+TOKEN_TASKS = ("tagging", "question_answering")  # they read the encoder's output at every position
+
+
+def metric_mode(name: str) -> str:
+    """``min`` for losses, errors and durations, ``max`` for everything else."""
+    return "min" if name.endswith(("loss", "rmse", "mae", "_ms")) else "max"
 
 
 @dataclass
 class TaskConfig:
     """What is predicted from a text."""
 
-    name: str = "classification"
+    name: str = "classification"  # classification | multi_label | regression | tagging | question_answering
     binary_head: str = "sigmoid"  # two classes: sigmoid (one logit) | softmax (two logits)
-    main_metric: str = "accuracy"  # accuracy | f1 | mcc | roc_auc; chooses the checkpoint unless trainer.monitor does
+    threshold: float = 0.5  # multi_label: a class is given from this probability on
+    main_metric: str | None = None  # null: the task's own; chooses the checkpoint unless trainer.monitor does
 
     def __post_init__(self) -> None:
-        _one_of("task.name", self.name, ("classification",))
+        _one_of("task.name", self.name, tuple(METRICS))
         _one_of("task.binary_head", self.binary_head, ("sigmoid", "softmax"))
-        _one_of("task.main_metric", self.main_metric, ("accuracy", "f1", "mcc", "roc_auc"))
+        _require(0 < self.threshold < 1, f"task.threshold={self.threshold} must lie between 0 and 1")
+        if self.main_metric is not None:
+            _one_of("task.main_metric", self.main_metric, METRICS[self.name])
+
+    def count_units(self, classes: int) -> int:
+        """How many logits the head gives, for each text or each word of it."""
+        if self.name == "classification" and classes == 2 and self.binary_head == "sigmoid":
+            return 1
+        return {"regression": 1, "question_answering": 2}.get(self.name, classes)
 
 
 @dataclass

@@ -7,19 +7,14 @@ its own longest row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
-Features = dict[str, np.ndarray]
+from bertexp.data.examples import Examples, Features
 
 WINDOW_BATCHES = 64  # rows are sorted by length inside windows of so many batches, so neighbours still change by epoch
-
-TOKEN_SPEC = {
-    name: tf.TensorSpec([None, None], tf.int32) for name in ("input_word_ids", "input_mask", "input_type_ids")
-}
-_LABEL_SPEC = tf.TensorSpec([None], tf.int32)
 
 
 def make_train_order(
@@ -55,84 +50,81 @@ def make_eval_order(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
     return [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
 
 
-def make_tf_dataset(
-    batches: list[np.ndarray],
-    pack: Callable[[np.ndarray], tuple[Features, np.ndarray]],
-    spec: Mapping[str, tf.TensorSpec],
-) -> tf.data.Dataset:
-    """Streams packed batches, one ahead of the step that uses them.
+def make_tf_dataset(batches: list[np.ndarray], examples: Examples) -> tf.data.Dataset:
+    """Streams packed batches of ``examples``, one ahead of the step that uses them.
 
     tf.data's autotuner is off: its period doubles up to a minute, and an iterator's teardown may wait for it.
     """
 
     def generate() -> Iterator[tuple[Features, np.ndarray]]:
-        for rows in batches:
-            yield pack(rows)
+        for places in batches:
+            yield examples.pack(places)
 
     options = tf.data.Options()
     options.autotune.enabled = False
     options.deterministic = True
-    dataset = tf.data.Dataset.from_generator(generate, output_signature=(spec, _LABEL_SPEC))
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=(examples.spec, examples.label_spec))
     return dataset.prefetch(2).with_options(options)
 
 
 class TrainLoader:
-    """Training batches; ``epoch(e, start)`` gives the batches of epoch ``e`` from number ``start`` on."""
+    """Training batches; ``epoch(e, start)`` gives the batches of epoch ``e`` from number ``start`` on.
+
+    Args:
+        examples: what they are drawn from.
+        batch_size: examples in a batch.
+        seed: of the order.
+        group_by_length: whether a batch holds examples of like length.
+        vocabulary: gives the token ids <int>[n] that can occur, ascending; None: unknown.
+    """
 
     def __init__(
         self,
-        pack: Callable[[np.ndarray], tuple[Features, np.ndarray]],
-        lengths: np.ndarray,
+        examples: Examples,
         batch_size: int,
         seed: int,
         group_by_length: bool = True,
-        spec: Mapping[str, tf.TensorSpec] = TOKEN_SPEC,
         vocabulary: Callable[[], np.ndarray | None] = lambda: None,
     ):
-        self._pack, self._lengths, self._batch_size = pack, lengths, batch_size
-        self.vocabulary = vocabulary  # gives the token ids <int>[n] that can occur, ascending; None: unknown
-        self._seed, self._group_by_length = seed, group_by_length
-        self.spec = spec
+        self._examples, self._lengths, self._batch_size = examples, examples.lengths, batch_size
+        self._seed, self._group_by_length, self.vocabulary = seed, group_by_length, vocabulary
+        self.spec, self.label_spec = examples.spec, examples.label_spec
 
     def __len__(self) -> int:
         """Batches per epoch."""
         return -(-len(self._lengths) // self._batch_size)
 
     def order(self, epoch: int) -> list[np.ndarray]:
-        """Row numbers of each batch of ``epoch``."""
+        """Examples of each batch of ``epoch``."""
         return make_train_order(self._lengths, self._batch_size, self._seed, epoch, self._group_by_length)
 
     def epoch(self, epoch: int, start: int = 0, stop: int | None = None) -> tf.data.Dataset:
         """Batches ``start`` to ``stop`` of ``epoch`` as (features, labels)."""
-        return make_tf_dataset(self.order(epoch)[start:stop], self._pack, self.spec)
+        return make_tf_dataset(self.order(epoch)[start:stop], self._examples)
 
 
 class EvalLoader:
-    """Every row once, sorted by length; ``order`` puts results back into the rows' own order."""
+    """Every example once, sorted by length; ``places`` tells which example each result is of."""
 
-    def __init__(
-        self,
-        pack: Callable[[np.ndarray], tuple[Features, np.ndarray]],
-        lengths: np.ndarray,
-        labels: np.ndarray,
-        batch_size: int,
-        spec: Mapping[str, tf.TensorSpec] = TOKEN_SPEC,
-    ):
-        self._pack, self.spec = pack, spec
-        self._batches = make_eval_order(lengths, batch_size)
-        self._labels = labels
+    def __init__(self, examples: Examples, batch_size: int):
+        self._examples, self.spec = examples, examples.spec
+        self._batches = make_eval_order(examples.lengths, batch_size)
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def batches(self, limit: int | None = None) -> tf.data.Dataset:
         """The first ``limit`` batches (all of them by default) as (features, labels)."""
-        return make_tf_dataset(self._batches[:limit], self._pack, self.spec)
+        return make_tf_dataset(self._batches[:limit], self._examples)
 
-    def rows(self, limit: int | None = None) -> np.ndarray:
-        """<int64>[n]: the row number of each result that ``batches(limit)`` leads to."""
+    def places(self, limit: int | None = None) -> np.ndarray:
+        """<int64>[n]: the example of each result that ``batches(limit)`` leads to."""
         return np.concatenate(self._batches[:limit]) if self._batches else np.zeros(0, np.int64)
 
-    def labels(self, limit: int | None = None) -> np.ndarray:
-        """<int32>[n]: labels in ascending row order of the rows that ``batches(limit)`` covers."""
-        return self._labels[np.sort(self.rows(limit))]
+    def truth(self, places: np.ndarray) -> np.ndarray:
+        """[n, …]: what the results of ``places`` are judged by."""
+        return self._examples.truth(places)
+
+    def source_rows(self, places: np.ndarray) -> np.ndarray:
+        """<int64>[n]: the split's rows that ``places`` come from."""
+        return self._examples.source_rows[places]

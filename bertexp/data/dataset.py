@@ -1,4 +1,4 @@
-"""The one canonical form of a data set: Arrow tables of texts and class indices."""
+"""The one canonical form of a data set: Arrow tables of texts and labels."""
 
 from __future__ import annotations
 
@@ -19,11 +19,18 @@ SPLITS = ("train", "val", "test")
 class TextDataset:
     """Labelled texts, split.
 
-    Each split is a table with the columns ``text`` <string>, ``text_pair`` <string> (where ``has_pair``) and
-    ``label`` <int32>, the index into ``label_names``, or -1 in every row of a test split without labels.
+    Each split is a table with the columns ``text`` <string>, ``text_pair`` <string> (where ``has_pair``) and ``label``,
+    whose form follows from the task (in brackets: the value of every row of a split without labels):
+
+        classification      <int32>, the index into ``label_names`` (-1)
+        multi_label         <list<int32>>, such indices, ascending (null)
+        regression          <float32> (NaN)
+        tagging             <list<int32>>, one index for each of ``words`` <list<string>> (null)
+        question_answering  <list<struct<text: string, start: int32>>>, the answers to ``text`` in ``text_pair`` (null)
     """
 
     name: str
+    task: str
     splits: dict[str, pa.Table]  # train, val, test; val or test may be absent
     label_names: tuple[str, ...]
     has_pair: bool
@@ -44,16 +51,35 @@ class TextDataset:
             DataError: neither has any.
         """
         for split in ("test", "val"):
-            if (
-                split in self.splits
-                and self.splits[split].num_rows
-                and pc.min(self.splits[split]["label"]).as_py() >= 0
-            ):
+            if split in self.splits and is_labelled(self.splits[split]):
                 return split
         raise DataError(
             f"{self.name} has no labelled test or validation rows to judge a model by; "
             "set dataset.test_fraction or dataset.val_fraction above 0, or name a dataset.test_file with labels"
         )
+
+    def spell_label(self, label: pa.Scalar) -> str:
+        """A row's label in words."""
+        value = label.as_py()
+        if self.task == "classification":
+            return self.label_names[value] if value >= 0 else "?"
+        if self.task == "regression":
+            return f"{value:g}"
+        if value is None:
+            return "?"
+        if self.task == "question_answering":
+            return value[0]["text"] if value else "(no answer)"
+        return ", ".join(self.label_names[index] for index in value) or "(none)"
+
+
+def is_labelled(table: pa.Table) -> bool:
+    """Whether a split has rows, and labels in them."""
+    label = table["label"]
+    if not table.num_rows or label.null_count:
+        return False
+    if pa.types.is_integer(label.type):
+        return pc.min(label).as_py() >= 0
+    return not (pa.types.is_floating(label.type) and pc.any(pc.is_nan(label)).as_py())
 
 
 def make_fingerprint(splits: Mapping[str, pa.Table], label_names: Sequence[str]) -> str:
@@ -69,9 +95,18 @@ def make_fingerprint(splits: Mapping[str, pa.Table], label_names: Sequence[str])
 
 
 def _hash_column(digest: hashlib.blake2b, column: pa.ChunkedArray) -> None:
-    """Adds integers as int64; texts as the lengths of all in bytes, then their bytes."""
+    """Adds numbers in 64 bits; texts as the lengths of all in bytes, then their bytes; lists as lengths, then values."""
+    if pa.types.is_list(column.type):
+        lists = column.combine_chunks()
+        digest.update(pc.fill_null(pc.list_value_length(lists), -1).to_numpy().astype("<i8").tobytes())
+        _hash_column(digest, pa.chunked_array([lists.flatten()]))
+        return
+    if pa.types.is_struct(column.type):
+        for part in column.flatten():
+            _hash_column(digest, part)
+        return
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        digest.update(column.to_numpy().astype("<i8").tobytes())
+        digest.update(column.to_numpy().astype("<f8" if pa.types.is_floating(column.type) else "<i8").tobytes())
         return
     chunks = [chunk for chunk in column.chunks if len(chunk)]
     bounds = [_offsets(chunk) for chunk in chunks]

@@ -37,11 +37,12 @@ class DatasetSource:
     load: Callable[[], TextDataset]  # downloads what is missing, reads, splits, limits; raises DataError, NetworkError
 
 
-def locate_dataset(config: DatasetConfig, cache_dir: str) -> DatasetSource:
+def locate_dataset(config: DatasetConfig, cache_dir: str, task: str = "classification") -> DatasetSource:
     """Finds the dataset and checks what can be checked without reading it: paths, names, columns. No network.
 
     Args:
         cache_dir: downloads and prepared tables lie in its folder ``datasets``.
+        task: what its labels are to be; files hold labels for any task, the other datasets for one.
 
     Raises:
         DataError: the name is unknown, a path or column is missing, or a setting does not belong to this dataset.
@@ -59,10 +60,13 @@ def locate_dataset(config: DatasetConfig, cache_dir: str) -> DatasetSource:
             raise DataError(
                 f"dataset={config.name} does not use {', '.join(unused)}; for data of your own: dataset=files"
             )
-    return _LOCATE[config.name](config, Path(cache_dir) / "datasets" / config.name)
+    tasks = _TASKS.get(config.name, ("classification",))
+    if task not in tasks:
+        raise DataError(f"dataset={config.name} has labels for task={' or '.join(tasks)}, not for task={task}")
+    return _LOCATE[config.name](config, task, Path(cache_dir) / "datasets" / config.name)
 
 
-def _locate_reviews(config: DatasetConfig, cache_dir: Path) -> DatasetSource:
+def _locate_reviews(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
     description = "short film reviews, made by a grammar in the package"
 
     def load() -> TextDataset:
@@ -74,7 +78,7 @@ def _locate_reviews(config: DatasetConfig, cache_dir: Path) -> DatasetSource:
     return DatasetSource(description, (), load)
 
 
-def _locate_files(config: DatasetConfig, cache_dir: Path) -> DatasetSource:
+def _locate_files(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
     if config.url is not None:
         raise DataError("dataset=files reads files on disk and does not use dataset.url; give dataset.path")
     places = find_splits(config)
@@ -82,12 +86,12 @@ def _locate_files(config: DatasetConfig, cache_dir: Path) -> DatasetSource:
     def load() -> TextDataset:
         from bertexp.data.files import load_files
 
-        return load_files(config, places)
+        return load_files(config, task, places)
 
     return DatasetSource(", ".join(f"{split} {path}" for split, (path, _) in places.items()), (), load)
 
 
-def _locate_imdb(config: DatasetConfig, cache_dir: Path) -> DatasetSource:
+def _locate_imdb(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
     urls: tuple[str, ...] = ()
     if config.path is not None:
         path = existing_path("dataset.path", config.path)
@@ -118,7 +122,7 @@ def _locate_imdb(config: DatasetConfig, cache_dir: Path) -> DatasetSource:
     return DatasetSource(f"IMDB film reviews (Maas et al. 2011), {urls[0] if urls else path}", urls, load)
 
 
-def _locate_glue(config: DatasetConfig, cache_dir: Path) -> DatasetSource:
+def _locate_glue(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
     name = _GLUE_FOLDERS[config.name]
     archive: Path | None = None
     downloads: dict[Path, str] = {}  # destination -> address
@@ -162,7 +166,8 @@ def _glue_files(folder: Path, config: DatasetConfig) -> tuple[Path, Path]:
     raise DataError(f"{folder} holds no train.tsv and dev.tsv, nor a folder {name} with them; check dataset.path")
 
 
-_LOCATE: dict[str, Callable[[DatasetConfig, Path], DatasetSource]] = {
+_TASKS = {"files": ("classification", "multi_label", "regression")}  # the others: classification
+_LOCATE: dict[str, Callable[[DatasetConfig, str, Path], DatasetSource]] = {
     "reviews": _locate_reviews,
     "imdb": _locate_imdb,
     "mrpc": _locate_glue,

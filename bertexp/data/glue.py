@@ -13,7 +13,7 @@ from pathlib import Path
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.columns import Columns
 from bertexp.data.dataset import TextDataset
-from bertexp.data.labels import encode_labels
+from bertexp.data.labels import ClassLabels, encode_labels
 from bertexp.data.sources import read_file
 from bertexp.data.splits import hold_out, make_dataset
 
@@ -42,11 +42,12 @@ def load_glue(config: DatasetConfig, train_file: Path, test_file: Path) -> TextD
         DataError: a column is missing or a row is bad.
     """
     task = FORMATS[config.name]
+    labels = ClassLabels(task.label_names)
     skipped: Counter[str] = Counter()
     tables = {}
     for path in (train_file, test_file):
-        rows = read_file(path, task.columns, "tsv", task.label_names, config.on_bad_row)
-        tables[path] = encode_labels(rows.table, task.label_names)
+        rows = read_file(path, task.columns, "tsv", labels, config.on_bad_row)
+        tables[path] = encode_labels(rows.table, labels)
         skipped += Counter(rows.skipped)
     splits = hold_out(tables[train_file], {"val": config.val_fraction}, task.label_names, config)
     splits["test"] = tables[test_file]

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.dataset import TextDataset
-from bertexp.data.labels import encode_labels
+from bertexp.data.labels import ClassLabels, encode_labels
 from bertexp.data.sources import read_folder
 from bertexp.data.splits import hold_out, make_dataset
 from bertexp.errors import DataError
@@ -37,8 +37,9 @@ def load_imdb(config: DatasetConfig, path: Path, cache_dir: Path) -> TextDataset
     if path.is_dir():
         splits = {}
         for split in ("train", "test"):
-            rows = read_folder(path / split, tuple(_CLASSES), config.on_bad_row, folders=tuple(_CLASSES))
-            splits[split] = encode_labels(rows.table, tuple(_CLASSES))
+            labels = ClassLabels(tuple(_CLASSES))
+            rows = read_folder(path / split, labels, config.on_bad_row, folders=tuple(_CLASSES))
+            splits[split] = encode_labels(rows.table, labels)
             for reason, count in rows.skipped.items():
                 skipped[reason] = skipped.get(reason, 0) + count
     else:

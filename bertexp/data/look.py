@@ -35,7 +35,8 @@ class SplitLook:
     """One split in numbers."""
 
     rows: int
-    class_rows: dict[str, int]  # empty where the split has no labels
+    class_rows: dict[str, int]  # empty where the split has no labels or the task no classes
+    label_quantiles: dict[str, float]  # min, median, max of numbers; empty of other labels
     length_quantiles: dict[str, int]  # p50, p90, p99, max; word pieces with [CLS] and [SEP], before truncation
     truncated_share: float  # of the rows
 
@@ -71,7 +72,7 @@ class DatasetLook:
         """Returns the look as about twenty lines for a terminal."""
         data = self.dataset
         lines = [
-            f"data       {data.name}, {len(data.label_names)} classes, fingerprint {data.fingerprint}",
+            f"data       {data.name}, {_kind(data)}, fingerprint {data.fingerprint}",
             f"source     {_short(data.source)}",
         ]
         if data.skipped:
@@ -93,13 +94,16 @@ class DatasetLook:
     def _table(self) -> list[str]:
         names = self.dataset.label_names
         shown = names if len(names) <= _CLASSES_SHOWN else ("largest class", "smallest class")
+        if self.dataset.task == "regression":
+            shown = ("label min", "median", "max")
         header = ["", "rows", *shown, "pieces p50", "p90", "p99", "max", f"over {self.max_length}"]
         rows = [header]
         for split, look in self.splits.items():
             shares = [count / look.rows for count in look.class_rows.values()]
             if len(names) > _CLASSES_SHOWN and shares:
                 shares = [max(shares), min(shares)]
-            cells = [f"{share:.1%}" for share in shares] or ["no label"] * len(shown)
+            cells = [f"{share:.1%}" for share in shares] or [f"{value:.3g}" for value in look.label_quantiles.values()]
+            cells = cells or ["no label"] * len(shown)
             quantiles = [str(value) for value in look.length_quantiles.values()]
             rows.append([split, f"{look.rows:,}", *cells, *quantiles, f"{look.truncated_share:.1%}"])
         widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
@@ -138,18 +142,41 @@ def describe_dataset(
 
 
 def _look(table: pa.Table, label_names: Sequence[str], lengths: np.ndarray, max_length: int) -> SplitLook:
-    labels = table["label"].to_numpy()
-    labelled = labels[labels >= 0]
-    counts = np.bincount(labelled, minlength=len(label_names)).tolist()
     return SplitLook(
         rows=table.num_rows,
-        class_rows=dict(zip(label_names, counts, strict=True)) if len(labelled) else {},
+        class_rows=_class_rows(table["label"], label_names),
+        label_quantiles=_label_quantiles(table["label"]),
         length_quantiles={
             name: int(np.quantile(lengths, share, method="higher"))
             for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
         },
         truncated_share=float(np.mean(lengths > max_length)),
     )
+
+
+def _kind(dataset: TextDataset) -> str:
+    kinds = {"regression": "numbers", "question_answering": "questions and answers"}
+    words = "tags" if dataset.task == "tagging" else "classes"
+    return kinds.get(dataset.task, f"{len(dataset.label_names)} {words}")
+
+
+def _class_rows(label: pa.ChunkedArray, label_names: Sequence[str]) -> dict[str, int]:
+    """How often each class occurs; in rows of several classes or tags, each counts."""
+    if pa.types.is_list(label.type):
+        label = pa.chunked_array([label.combine_chunks().flatten()])
+    if not label_names or not pa.types.is_integer(label.type):
+        return {}
+    labels = label.to_numpy()
+    labelled = labels[labels >= 0]
+    counts = np.bincount(labelled, minlength=len(label_names)).tolist()
+    return dict(zip(label_names, counts, strict=True)) if len(labelled) else {}
+
+
+def _label_quantiles(label: pa.ChunkedArray) -> dict[str, float]:
+    if not pa.types.is_floating(label.type) or np.isnan(label.to_numpy()).any():
+        return {}
+    low, middle, high = np.quantile(label.to_numpy(), (0, 0.5, 1))
+    return {"min": float(low), "median": float(middle), "max": float(high)}
 
 
 def _recommendation(rows: int, trained_parameters: int) -> str | None:

@@ -28,10 +28,28 @@ class TokenColumn(NamedTuple):
         return np.diff(self.offsets)
 
 
+class Shape(NamedTuple):
+    """How long a row may be, special tokens included, and which pieces of a longer one stay.
+
+    long_text: truncate_head keeps the first pieces of each text, truncate_tail the last, head_tail a quarter of them from
+        its head and the rest from its tail (Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?", 128 of
+        510 from the head).
+    """
+
+    max_length: int
+    long_text: str = "truncate_head"
+
+    def head_of(self, lengths: np.ndarray, kept: np.ndarray) -> np.ndarray:
+        """How many of the ``kept`` pieces of texts of ``lengths`` pieces come from the head, all <int64>[rows]."""
+        if self.long_text == "truncate_tail":
+            return np.where(kept < lengths, 0, kept)
+        return np.where(kept < lengths, kept // 4, kept) if self.long_text == "head_tail" else kept
+
+
 def kept_lengths(lengths: Sequence[np.ndarray], max_length: int) -> list[np.ndarray]:
     """How many tokens of each text survive truncation to ``max_length`` pieces, special tokens included.
 
-    One text keeps its head. Two texts share the budget B = max_length - 3 as tensorflow-text's RoundRobinTrimmer
+    One text has all of it. Two texts share the budget B = max_length - 3 as tensorflow-text's RoundRobinTrimmer
     does: the shorter one stays whole up to half of it, the first gets the odd token.
 
     Args:
@@ -74,7 +92,7 @@ def padded_width(longest: int, max_length: int) -> int:
 def pack_batch(
     columns: Sequence[TokenColumn],
     rows: np.ndarray,
-    max_length: int,
+    shape: Shape,
     cls_id: int,
     sep_id: int,
     pad_id: int,
@@ -85,7 +103,7 @@ def pack_batch(
     Args:
         columns: one or two token columns.
         rows: row numbers <int>[batch].
-        max_length: longest row, special tokens included.
+        shape: longest row, and what stays of a longer text.
         width: of the batch, at least its longest row; None: ``padded_width`` of that.
 
     Returns:
@@ -93,20 +111,22 @@ def pack_batch(
     """
     rows = np.asarray(rows, np.int64)
     starts = [offsets[rows] for _, offsets in columns]
-    kept = kept_lengths(
-        [offsets[rows + 1] - start for (_, offsets), start in zip(columns, starts, strict=True)], max_length
-    )
+    full = [offsets[rows + 1] - start for (_, offsets), start in zip(columns, starts, strict=True)]
+    kept = kept_lengths(full, shape.max_length)
     lengths = sum(kept) + 1 + len(columns)
     seq = int(lengths.max(initial=1 + len(columns)))
-    seq = width or padded_width(seq, max_length)
+    seq = width or padded_width(seq, shape.max_length)
 
     word_ids = np.full((len(rows), seq), pad_id, np.int32)
     flat = word_ids.reshape(-1)
     begin = np.arange(len(rows), dtype=np.int64) * seq  # of the row, in `flat`
     flat[begin] = cls_id
     place = begin + 1
-    for (values, _), start, count in zip(columns, starts, kept, strict=True):
-        flat[_runs(place, count)] = values[_runs(start, count)]
+    for (values, _), start, length, count in zip(columns, starts, full, kept, strict=True):
+        head = shape.head_of(length, count)
+        tail = count - head
+        flat[_runs(place, head)] = values[_runs(start, head)]
+        flat[_runs(place + head, tail)] = values[_runs(start + length - tail, tail)]
         place = place + count
         flat[place] = sep_id
         place = place + 1

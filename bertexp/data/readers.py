@@ -17,6 +17,7 @@ import pyarrow.json
 from bertexp.data.columns import Columns, column_names
 from bertexp.errors import DataError
 
+LIST_SEPARATOR = "\x1f"  # between the labels of one row: ASCII's unit separator, which no name holds
 _BLOCK_BYTES = 4 << 20
 _TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_dictionary)
 
@@ -105,7 +106,8 @@ def _jsonl_table(path: Path, columns: Columns) -> pa.Table:
     if columns.label is not None:
         labels = (values["label"] for _, values in islice(_jsonl_rows(path, columns), 100) if isinstance(values, dict))
         first = next((label for label in labels if label is not None), None)
-        schema[columns.label] = {bool: pa.bool_(), int: pa.int64(), float: pa.float64()}.get(type(first), pa.string())
+        kinds = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), list: pa.list_(pa.string())}
+        schema[columns.label] = kinds.get(type(first), pa.string())
     options = pa.json.ParseOptions(explicit_schema=pa.schema(schema), unexpected_field_behavior="ignore")
     table = pa.json.read_json(path, pa.json.ReadOptions(block_size=_BLOCK_BYTES), options)
     return table.select(list(wanted.values())).rename_columns(list(wanted))
@@ -145,7 +147,10 @@ def _parquet_table(path: Path, columns: Columns) -> pa.Table:
                 f"column {wanted[name]!r} of {path} holds {table.schema.field(name).type} and no texts; name another "
                 f"one with dataset.{name}_column (columns: {', '.join(column_names(path, 'parquet'))})"
             )
-    return table.cast(pa.schema([(name, pa.string()) for name in wanted]))
+    types = {name: pa.string() for name in wanted}
+    if "label" in wanted and pa.types.is_nested(table.schema.field("label").type):
+        types["label"] = pa.list_(pa.string())
+    return table.cast(pa.schema(list(types.items())))
 
 
 def _parquet_rows(path: Path, columns: Columns) -> Iterator[Located]:

@@ -7,7 +7,7 @@ be, the file is read again row by row, to say which row it is or to leave it out
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertexp.data.columns import Columns, check_columns, kind_of
-from bertexp.data.labels import spellings
-from bertexp.data.readers import READERS, Bad, Located, Values, folder_rows
-from bertexp.errors import DataError, did_you_mean
-
-_NAMES_SHOWN = 12
+from bertexp.data.labels import ClassLabels, Labels
+from bertexp.data.readers import LIST_SEPARATOR, READERS, Bad, Located, Values, folder_rows
+from bertexp.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ def read_file(
     path: Path,
     columns: Columns,
     kind: str | None = None,
-    label_names: Sequence[str] | None = None,
+    labels: Labels | None = None,
     on_bad_row: str = "error",
 ) -> Rows:
     """Reads a csv, tsv, jsonl or parquet file.
@@ -44,7 +42,7 @@ def read_file(
 
     Args:
         kind: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; None: as the extension says.
-        label_names: the known classes; None: any label is a class.
+        labels: what a label is; None: a class, whichever.
         on_bad_row: ``error``, or ``skip`` to leave bad rows out and count them.
 
     Raises:
@@ -53,27 +51,27 @@ def read_file(
     kind = kind or kind_of(path)
     check_columns(path, kind, columns)
     read_table, read_rows = READERS[kind]
-    classes = spellings(label_names) if label_names else None
+    labels = labels or ClassLabels()
     try:
-        table = _trim_labels(read_table(path, columns))
-        rows = Rows(table, {}) if _is_clean(table, classes) else None
+        table = _spell_labels(read_table(path, columns))
+        rows = Rows(table, {}) if _is_clean(table, labels) else None
     except (pa.ArrowInvalid, UnicodeDecodeError):
         rows = None
     if rows is None:
-        rows = _collect(read_rows(path, columns), list(columns.wanted()), classes, on_bad_row)
+        rows = _collect(read_rows(path, columns), list(columns.wanted()), labels, on_bad_row)
     return _not_empty(rows, path)
 
 
 def read_folder(
-    folder: Path, label_names: Sequence[str] | None = None, on_bad_row: str = "error", folders: Sequence[str] = ()
+    folder: Path, labels: Labels | None = None, on_bad_row: str = "error", folders: Sequence[str] = ()
 ) -> Rows:
     """Reads ``folder/<class>/*.txt``, one text a file, in the order of their names; else as ``read_file``.
 
     Args:
         folders: read only these class folders; all where empty.
     """
-    classes = spellings(label_names) if label_names else None
-    return _not_empty(_collect(folder_rows(folder, folders), ["text", "label"], classes, on_bad_row), folder)
+    rows = folder_rows(folder, folders)
+    return _not_empty(_collect(rows, ["text", "label"], labels or ClassLabels(), on_bad_row), folder)
 
 
 def _not_empty(rows: Rows, path: Path) -> Rows:
@@ -83,30 +81,34 @@ def _not_empty(rows: Rows, path: Path) -> Rows:
     return rows
 
 
-def _trim_labels(table: pa.Table) -> pa.Table:
+def _spell_labels(table: pa.Table) -> pa.Table:
+    """Labels as trimmed strings; a list of several as one string."""
     if "label" not in table.column_names:
         return table
-    return table.set_column(
-        table.column_names.index("label"), "label", pc.utf8_trim_whitespace(table["label"].cast(pa.string()))
-    )
+    column = table["label"]
+    joined = pc.binary_join(column, LIST_SEPARATOR) if pa.types.is_list(column.type) else column.cast(pa.string())
+    return table.set_column(table.column_names.index("label"), "label", pc.utf8_trim_whitespace(joined))
 
 
-def _is_clean(table: pa.Table, classes: Mapping[str, int] | None) -> bool:
+def _is_clean(table: pa.Table, labels: Labels) -> bool:
     table.validate(full=True)  # UTF-8, which the JSON and parquet readers leave unchecked
     for name, column in zip(table.column_names, table.columns, strict=True):
-        if column.null_count or pc.any(pc.equal(column, "")).as_py() or pc.any(pc.utf8_is_space(column)).as_py():
+        if column.null_count:
             return False
-        if name == "label" and classes is not None and not pc.all(pc.is_in(column, pa.array(list(classes)))).as_py():
+        if name == "label":
+            if not labels.are_clean(column):
+                return False
+        elif pc.any(pc.equal(column, "")).as_py() or pc.any(pc.utf8_is_space(column)).as_py():
             return False
     return True
 
 
-def _collect(rows: Iterable[Located], names: Sequence[str], classes: Mapping[str, int] | None, on_bad_row: str) -> Rows:
+def _collect(rows: Iterable[Located], names: Sequence[str], labels: Labels, on_bad_row: str) -> Rows:
     """Checks row by row, and raises or counts the bad ones."""
     good: dict[str, list[object]] = {name: [] for name in names}
     skipped: Counter[str] = Counter()
     for where, values in rows:
-        checked = values if isinstance(values, Bad) else _checked(values, classes)
+        checked = values if isinstance(values, Bad) else _checked(values, labels)
         if not isinstance(checked, Bad):
             for name in names:
                 good[name].append(checked[name])
@@ -117,7 +119,7 @@ def _collect(rows: Iterable[Located], names: Sequence[str], classes: Mapping[str
     return Rows(pa.table({name: pa.array(column, pa.string()) for name, column in good.items()}), dict(skipped))
 
 
-def _checked(values: Values, classes: Mapping[str, int] | None) -> Values | Bad:
+def _checked(values: Values, labels: Labels) -> Values | Bad:
     for name in ("text", "text_pair"):
         text = values.get(name, "-")
         if text is None or (isinstance(text, str) and not text.strip()):
@@ -130,21 +132,5 @@ def _checked(values: Values, classes: Mapping[str, int] | None) -> Values | Bad:
             return Bad("not UTF-8", f"the {name} is not UTF-8")
     if "label" not in values:
         return values
-    label = _spelled(values["label"])
-    if not label:
-        return Bad("no label", "the label is missing")
-    if classes is not None and label not in classes:
-        known = list(classes)[:_NAMES_SHOWN]
-        more = ", …" if len(classes) > _NAMES_SHOWN else ""
-        hint = did_you_mean(label, classes)
-        return Bad("unknown class", f"the class {label!r} is not one of {', '.join(known)}{more}{hint}"[:400])
-    return values | {"label": label}
-
-
-def _spelled(label: object) -> str | None:
-    """Returns a label as pyarrow would spell it, None for what cannot be one."""
-    if isinstance(label, bool):
-        return str(label).lower()
-    if isinstance(label, float):
-        return str(int(label)) if label.is_integer() else str(label)
-    return str(label).strip() if isinstance(label, (str, int)) else None
+    label = labels.spell(values["label"])
+    return label if isinstance(label, Bad) else values | {"label": label}

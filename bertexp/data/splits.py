@@ -27,8 +27,7 @@ def hold_out(
                 f"{split}: {fractions[split]:g} of {table.num_rows} rows is no row at all; raise "
                 f"dataset.{split}_fraction or give the split a file of its own"
             )
-    labels = table["label"].to_numpy()
-    classes = labels if config.stratify else np.zeros_like(labels)
+    classes = strata(table) if config.stratify else np.zeros(table.num_rows, np.int32)
     counts = np.bincount(classes)
     if sizes and (lonely := np.flatnonzero(counts == 1)).size and config.stratify:
         raise DataError(
@@ -42,6 +41,12 @@ def hold_out(
         splits[split] = table.take(free[held])
         free = np.delete(free, held)
     return {"train": table.take(free) if sizes else table, **splits}
+
+
+def strata(table: pa.Table) -> np.ndarray:
+    """<int>[rows]: the class of each row; all the same where rows have no single class."""
+    label = table["label"]
+    return label.to_numpy() if pa.types.is_integer(label.type) else np.zeros(table.num_rows, np.int32)
 
 
 def draw(classes: np.ndarray, size: int, seed: int, keep_one: bool = False) -> np.ndarray:
@@ -76,7 +81,7 @@ def limit(splits: Mapping[str, pa.Table], config: DatasetConfig) -> dict[str, pa
     for split, table in splits.items():
         size = getattr(config, f"limit_{split}")
         if size is not None and size < table.num_rows:
-            limited[split] = table.take(draw(table["label"].to_numpy(), size, config.split_seed))
+            limited[split] = table.take(draw(strata(table), size, config.split_seed))
     return limited
 
 
@@ -86,21 +91,23 @@ def make_dataset(
     label_names: Sequence[str],
     source: str,
     skipped: Mapping[str, int] | None = None,
+    task: str = "classification",
 ) -> TextDataset:
     """Applies the limits, checks that there is something to learn, and takes the fingerprint.
 
     Args:
-        splits: with ``label`` <int32>.
+        splits: with ``label`` in the form of ``task``.
 
     Raises:
-        DataError: there are fewer than two classes.
+        DataError: there are fewer than two classes to tell apart.
     """
-    if len(label_names) < 2:
+    if task in ("classification", "multi_label") and len(label_names) < 2:
         found = f"only the class {label_names[0]!r}" if label_names else "no class"
         raise DataError(f"{source}: {found} was found, and a classifier needs two; check dataset.label_column")
     limited = limit({split: splits[split] for split in SPLITS if split in splits}, config)
     return TextDataset(
         name=config.name,
+        task=task,
         splits=limited,
         label_names=tuple(label_names),
         has_pair="text_pair" in limited["train"].column_names,

@@ -18,7 +18,7 @@ class TextClassifier(tf_keras.Model):
       encoder: called as ``encoder(features, training, dropout_seed)``, returns sequence_output and pooled_output. It
         is told to compute only what the pooling reads, where it can.
       units: number of logits.
-      pooling: pooler, cls, mean or max.
+      pooling: pooler, cls, mean or max; none for logits at every position.
       dropout: rate before the head.
       seed: of the head's first weights.
     """
@@ -42,7 +42,7 @@ class TextClassifier(tf_keras.Model):
           dropout_seed: <int32>[2], (run seed, step); None draws one.
 
         Returns:
-          <float32>[batch, units].
+          <float32>[batch, units], or [batch, seq, units] without pooling.
         """
         if not training:
             dropout_seed = None
@@ -53,7 +53,7 @@ class TextClassifier(tf_keras.Model):
     @property
     def frozen_output(self) -> str | None:
         """What `run_frozen` gives: "pooled" where the whole encoder is frozen, "hidden_states" where its lower layers are."""
-        if not self.encoder.trainable_variables:
+        if not self.encoder.trainable_variables and self.pooling != "none":
             return "pooled"
         return "hidden_states" if isinstance(self.encoder, BertEncoder) and self.encoder.frozen_depth else None
 

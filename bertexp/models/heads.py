@@ -18,14 +18,17 @@ def pool(outputs: Mapping[str, tf.Tensor], mask: tf.Tensor, pooling: str) -> tf.
     Args:
       outputs: sequence_output <float32>[batch, seq, hidden], pooled_output <float32>[batch, hidden].
       mask: <int32>[batch, seq], 1 for tokens, 0 for padding; at least one token a row.
-      pooling: pooler (dense tanh over [CLS]), cls, or mean or max over the tokens, [CLS] and [SEP] included.
+      pooling: pooler (dense tanh over [CLS]), cls, or mean or max over the tokens, [CLS] and [SEP] included; none keeps
+        the vector of every position.
 
     Returns:
-      <float32>[batch, hidden].
+      <float32>[batch, hidden], or [batch, seq, hidden] with none.
     """
     if pooling == "pooler":
         return outputs["pooled_output"]
     sequence = outputs["sequence_output"]
+    if pooling == "none":
+        return sequence
     if pooling == "cls":
         return sequence[:, 0]
     tokens = tf.cast(mask, sequence.dtype)[:, :, None]
@@ -46,7 +49,7 @@ class ClassificationHead(tf_keras.layers.Layer):
         self.dense = tf_keras.layers.Dense(units, kernel_initializer=initializer, dtype="float32", name="logits")
 
     def call(self, vector: tf.Tensor, dropout_seed: tf.Tensor | None) -> tf.Tensor:
-        """From <float32>[batch, hidden] to logits <float32>[batch, units], with dropout where a seed <int32>[2] is given."""
+        """From <float32>[…, hidden] to logits <float32>[…, units], with dropout where a seed <int32>[2] is given."""
         if dropout_seed is not None:
             vector = dropout(vector, self.dropout, fold(dropout_seed, _DROPOUT_SITE))
         return self.dense(vector)

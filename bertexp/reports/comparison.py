@@ -65,8 +65,9 @@ class Compared:
         known, found = self.info.get("metrics", {}), {}
         if self.predictions:
             split, counts = self._judged_split(self.predictions.accuracy), self.predictions.counts
-            for name, metric in RESAMPLED.items():
-                found[f"{split}/{name}"] = Metric(float(metric(counts)), *bootstrap_interval(metric, counts))
+            if counts is not None:
+                for name, metric in RESAMPLED.items():
+                    found[f"{split}/{name}"] = Metric(float(metric(counts)), *bootstrap_interval(metric, counts))
         rest = {name: Metric(known[name]) for name in sorted(known) if name.startswith(("test/", "val/"))}
         return found | {name: metric for name, metric in rest.items() if name not in found}
 

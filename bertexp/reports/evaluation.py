@@ -43,6 +43,43 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def bootstrap_sums(
+    metric: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, resamples: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """Returns the 95% percentile interval of a metric of sums over rows, the rows drawn with replacement.
+
+    Args:
+        metric: from sums <float64>[resamples, k] to <float64>[resamples].
+        rows: <int or float>[n, k], what each row adds.
+    """
+    if not len(rows):
+        return math.nan, math.nan
+    generator, values = np.random.default_rng(seed), np.asarray(rows, np.float64)
+    even = np.full(len(values), 1 / len(values))
+    sums = np.stack([generator.multinomial(len(values), even) @ values for _ in range(resamples)])
+    low, high = np.percentile(metric(sums), (2.5, 97.5))
+    return float(low), float(high)
+
+
+def f1_of_sums(sums: np.ndarray) -> np.ndarray:
+    """F1 <float64>[…] of hits, predicted and true ones <float>[…, 3]; 0 where there are none at all."""
+    hits, predicted, true = np.moveaxis(np.asarray(sums, np.float64), -1, 0)
+    return 2 * hits / np.maximum(predicted + true, 1)
+
+
+def correlation_interval(value: float, rows: int, kind: str) -> tuple[float, float]:
+    """Returns the 95% interval of a correlation through Fisher's z (Fisher 1921).
+
+    The standard error is 1 / sqrt(rows - 3) for ``pearson`` and sqrt((1 + value**2 / 2) / (rows - 3)) for ``spearman``
+    (Bonett and Wright 2000, Psychometrika 65, 23-28).
+    """
+    if rows <= 3:
+        return -1.0, 1.0
+    error = math.sqrt((1 + value**2 / 2 if kind == "spearman" else 1) / (rows - 3))
+    middle = math.atanh(min(max(value, -1 + 1e-12), 1 - 1e-12))
+    return math.tanh(middle - 1.96 * error), math.tanh(middle + 1.96 * error)
+
+
 def f1_of(counts: Counts) -> np.ndarray:
     """F1 of the second class where there are two, else the mean over classes (macro), <float64>[...]."""
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
@@ -76,21 +113,25 @@ def sample_predictions(
         width: characters in a line.
     """
     labels, predictions = np.asarray(labels), probabilities.argmax(-1)
-    order = np.random.default_rng(seed).permutation(len(labels))
     missed = (labels != predictions) & (labels >= 0)
-    wrong = order[missed[order]][: count // 2]
-    right = order[~missed[order]][: count - len(wrong)]
     column = max(map(len, label_names))
     lines = []
-    for row in (*right, *wrong):
+    for row in choose_samples(missed, count, seed):
         verdict = "?" if labels[row] < 0 else "wrong" if missed[row] else "right"
         start = f"{verdict:5}  {label_names[predictions[row]]:{column}} {probabilities[row].max():4.0%}  "
         end = f"  (true: {label_names[labels[row]]})" if missed[row] else ""
-        lines.append(start + _quote(texts[row], max(width - len(start) - len(end), 20)) + end)
+        lines.append(start + quote(texts[row], max(width - len(start) - len(end), 20)) + end)
     return lines
 
 
-def _quote(text: str, width: int) -> str:
+def choose_samples(missed: np.ndarray, count: int = 6, seed: int = 0) -> np.ndarray:
+    """Row numbers <int64>[count] to show, up to half of them ``missed`` <bool>[n]; those come last."""
+    order = np.random.default_rng(seed).permutation(len(missed))
+    wrong = order[missed[order]][: count // 2]
+    return np.concatenate([order[~missed[order]][: count - len(wrong)], wrong])
+
+
+def quote(text: str, width: int) -> str:
     """Returns the text on one line, in quotes, cut at a word."""
     text = " ".join(text.split())
     if len(text) > width - 2:

@@ -154,6 +154,36 @@ def draw_model(layers: Sequence[LayerRow], path: Path) -> Path:
     return save_figure(figure, path)
 
 
+def draw_bars(labels: Sequence[str], values: Sequence[float] | np.ndarray, title: str, path: Path) -> Path:
+    """Draws shares between 0 and 1 as bars, one a line, the largest on top; at most 40 of them."""
+    order = np.argsort(-np.asarray(values), kind="stable")[:40]
+    figure = new_figure(6.4, 0.9 + 0.26 * len(order))
+    axes = figure.subplots()
+    axes.barh(range(len(order)), [values[i] for i in order], color=BLUE, height=0.7)
+    axes.set_yticks(range(len(order)), [_shorten(labels[i], 28) for i in order], fontsize=9)
+    axes.invert_yaxis()
+    for place, index in enumerate(order):
+        axes.text(values[index] + 0.01, place, f"{values[index]:.3f}", va="center", fontsize=8, color=INK)
+    axes.set_xlim(0, 1.09)
+    axes.set_xlabel(title, color=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    return save_figure(figure, path)
+
+
+def draw_scatter(wanted: np.ndarray, predicted: np.ndarray, path: Path) -> Path:
+    """Draws predicted over true numbers, both <float>[n], with the line where they are equal."""
+    figure = new_figure(4.6, 4.4)
+    axes = figure.subplots()
+    low, high = float(min(wanted.min(), predicted.min())), float(max(wanted.max(), predicted.max()))
+    axes.plot([low, high], [low, high], color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+    size = float(np.clip(4000 / max(len(wanted), 1), 2, 16))
+    axes.scatter(wanted, predicted, s=size, color=BLUE, alpha=0.35, linewidths=0)
+    axes.set_xlabel("true", color=INK)
+    axes.set_ylabel("predicted", color=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    return save_figure(figure, path)
+
+
 def count_confusions(labels: Iterable[int], predictions: Iterable[int], classes: int) -> np.ndarray:
     """Returns <int64>[classes, classes]: rows are true classes, columns predictions."""
     true, predicted = np.asarray(labels, np.int64), np.asarray(predictions, np.int64)

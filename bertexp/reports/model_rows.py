@@ -18,6 +18,14 @@ POOLING = {
     "max": ("max pooling", "over the tokens"),
 }
 
+ANSWERS = {
+    "classification": ("probabilities", "softmax"),
+    "multi_label": ("probabilities", "sigmoid"),
+    "regression": ("number", ""),
+    "tagging": ("probabilities", "softmax"),
+    "question_answering": ("span", "best start and end"),
+}
+
 
 def make_layer_rows(parts: Parts) -> list[LayerRow]:
     """Returns the boxes from the text down to the probabilities.
@@ -34,14 +42,20 @@ def make_layer_rows(parts: Parts) -> list[LayerRow]:
         LayerRow("WordPiece tokenizer", f"{len(parts.loaded.vocab):,} word pieces", f"[batch, ≤{length}]"),
         *_encoder_rows(parts, f"[batch, ≤{length}, {hidden}]"),
     ]
-    name, detail = POOLING[model.pooling]
-    pooler = [model.encoder.pooler_layer] if model.pooling == "pooler" and parts.loaded.native else []
-    rows.append(_row(name, detail, vector, pooler))
+    if model.pooling == "none":
+        vector = f"[batch, ≤{length}, {hidden}]"
+    else:
+        name, detail = POOLING[model.pooling]
+        pooler = [model.encoder.pooler_layer] if model.pooling == "pooler" and parts.loaded.native else []
+        rows.append(_row(name, detail, vector, pooler))
     if model.head.dropout:
         rows.append(LayerRow("dropout", f"{model.head.dropout:g} while training", vector))
-    rows.append(_row("head", "dense", f"[batch, {task.units}]", [model.head.dense]))
-    squash = "sigmoid" if task.units == 1 else "softmax"
-    rows.append(LayerRow("probabilities", squash, f"[batch, {len(parts.dataset.label_names)}]"))
+    rows.append(_row("head", "dense", vector.replace(f" {hidden}]", f" {task.units}]"), [model.head.dense]))
+    name, detail = ANSWERS[parts.dataset.task]
+    if detail == "softmax" and task.units == 1:
+        detail = "sigmoid"
+    shape = vector.replace(f" {hidden}]", f" {len(parts.dataset.label_names)}]" if task.label_names else "]")
+    rows.append(LayerRow(name, detail, shape.replace(",]", "]")))
     return rows
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class Predictions:
 
     rows_digest: str  # equal for runs tested on the same rows
     correct: np.ndarray  # <bool>[rows]
-    counts: np.ndarray  # <int64>[classes, classes]: rows are true classes, columns predictions
+    counts: np.ndarray | None  # <int64>[classes, classes]: rows are true classes, columns predictions; None: no classes
 
     @property
     def accuracy(self) -> float:
@@ -58,7 +59,9 @@ class Pair:
 
 
 def read_predictions(path: Path) -> Predictions | None:
-    """Reads a run's ``predictions.parquet``; ``None`` where there is none or its rows have no labels.
+    """Reads a run's ``predictions.parquet``; ``None`` where there is none, or its rows have no labels or numbers as such.
+
+    A row is right where label and prediction are the same in words: of several classes, of tags and of answers all.
 
     Rows are ordered by a digest of text, second text and label. Rows that are equal in all three are ordered by whether
     they were predicted rightly, so that the file's order never counts.
@@ -78,28 +81,36 @@ def read_predictions(path: Path) -> Predictions | None:
         needed = [name for name in ("text", "text_pair", "label", "predicted") if name in names or name != "text_pair"]
         table = file.read(columns=needed)
         table = table.filter(pc.is_valid(table["label"]))
+        task = (file.schema_arrow.metadata or {}).get(b"task", b"classification").decode()
     except (pa.ArrowException, KeyError, OSError) as error:
         raise DataError(
             f"{path} is not a table of predictions ({error}); leave that run out or run it again"
         ) from error
-    if not table.num_rows:
+    if not table.num_rows or task == "regression":
         return None
+    pairs = table["text_pair"].to_pylist() if "text_pair" in needed else [None] * table.num_rows
+    contents = zip(table["text"].to_pylist(), pairs, table["label"].to_pylist(), strict=True)
+    keys = [hashlib.sha256(repr(content).encode()).digest() for content in contents]
+    correct = np.asarray(pc.equal(table["label"], table["predicted"]), bool)
+    order = sorted(range(len(keys)), key=lambda row: (keys[row], correct[row]))
+    return Predictions(
+        rows_digest=hashlib.sha256(b"".join(keys[row] for row in order)).hexdigest(),
+        correct=correct[order],
+        counts=_count_confusions(table, names, path) if task == "classification" else None,
+    )
+
+
+def _count_confusions(table: Any, names: Sequence[str], path: Path) -> np.ndarray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     classes = pa.array([name.removeprefix("p_") for name in names[names.index("predicted") :] if name.startswith("p_")])
     true, predicted = (pc.index_in(table[name], value_set=classes) for name in ("label", "predicted"))
     if true.null_count or predicted.null_count:
         raise DataError(f"{path} holds a label without a column of its probability; leave that run out or run it again")
-    true, predicted = np.asarray(true, np.int64), np.asarray(predicted, np.int64)
-    pairs = table["text_pair"].to_pylist() if "text_pair" in needed else [None] * table.num_rows
-    contents = zip(table["text"].to_pylist(), pairs, table["label"].to_pylist(), strict=True)
-    keys = [hashlib.sha256(repr(content).encode()).digest() for content in contents]
-    correct = true == predicted
-    order = sorted(range(len(keys)), key=lambda row: (keys[row], correct[row]))
     size = len(classes)
-    return Predictions(
-        rows_digest=hashlib.sha256(b"".join(keys[row] for row in order)).hexdigest(),
-        correct=correct[order],
-        counts=np.bincount(true * size + predicted, minlength=size**2).reshape(size, size),
-    )
+    cells = np.asarray(true, np.int64) * size + np.asarray(predicted, np.int64)
+    return np.bincount(cells, minlength=size**2).reshape(size, size)
 
 
 def mcnemar_exact(only_first: int, only_second: int) -> float:

@@ -1,11 +1,7 @@
-"""The SavedModel a run ships: raw text in, label and probabilities out, tokenizer inside.
+"""The SavedModel a run ships: raw text in, the task's answer out, tokenizer inside.
 
-Signatures:
-    serving_default  text (and text_pair) <string> of any shape, flattened to N rows -> label <string>[N],
-                     probabilities <float32>[N, classes]
-    ids              input_word_ids, input_mask, input_type_ids <int32>[N, seq] -> logits <float32>[N, units]
-
-``bertexp.json`` beside ``saved_model.pb`` names the classes and the settings that the graph was built with.
+``bertexp/serving/signatures`` tells what it serves; ``bertexp.json`` beside ``saved_model.pb`` names the task, its classes
+and the settings that the graph was built with.
 """
 
 from __future__ import annotations
@@ -22,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_text
 import tf_keras
 from tensorflow.core.protobuf import saved_model_pb2
 
 import bertexp
 from bertexp.errors import ExportError
+from bertexp.serving.signatures import make_signatures
 
 Features = Mapping[str, np.ndarray | tf.Tensor]
 
@@ -39,7 +35,15 @@ class ServingSpec:
     label_names: tuple[str, ...]
     max_length: int  # word pieces per row, special tokens included
     has_pair: bool
+    task: str = "classification"
     binary_head: str = "sigmoid"  # two classes: sigmoid (one logit) | softmax
+    threshold: float = 0.5  # multi_label: a class is given from this probability on
+    long_text: str = "truncate_head"  # what stays of a text that is too long
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the texts that ``serving_default`` takes."""
+        return ("text", "text_pair") if self.has_pair else ("text",)
 
     @property
     def one_logit(self) -> bool:
@@ -74,9 +78,9 @@ def export_saved_model(
         module.weights = list(model.variables)  # only these: tracking the model would export each of its layers too
         module.vocab_file = tf.saved_model.Asset(str(vocab_file))
         with float32_inference(model):
-            signatures = _make_signatures(model, vocab, lowercase, spec)
+            signatures = make_signatures(model, vocab, lowercase, spec)
             tf.saved_model.save(module, str(written), signatures=signatures)
-        about = {"format": 1, **asdict(spec), "lowercase": lowercase, "versions": _versions()}
+        about = {"format": 1, **asdict(spec), "inputs": spec.inputs, "lowercase": lowercase, "versions": _versions()}
         (written / "bertexp.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         check_ops(written)
         _sync(written)
@@ -132,91 +136,6 @@ def check_ops(folder: str | Path) -> None:
             f"the exported model uses {', '.join(sorted(foreign))}, which TensorFlow Serving 2.15 does not have: "
             "use another model, or skip the export with export.enabled=false"
         )
-
-
-def _make_signatures(
-    model: tf_keras.Model, vocab: Sequence[str], lowercase: bool, spec: ServingSpec
-) -> dict[str, tf.types.experimental.PolymorphicFunction]:
-    tokenizer = tensorflow_text.FastBertTokenizer(
-        list(vocab), token_out_type=tf.int32, lower_case_nfd_strip_accents=lowercase
-    )
-    cls_id, sep_id, pad_id = (list(vocab).index(token) for token in ("[CLS]", "[SEP]", "[PAD]"))
-    label_names = tf.constant(spec.label_names)
-
-    def answer(*texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        flat = [tf.reshape(text, [-1]) for text in texts]
-        if len(flat) == 2:
-            message = "text and text_pair must hold the same number of texts"
-            with tf.control_dependencies([tf.debugging.assert_equal(tf.size(flat[0]), tf.size(flat[1]), message)]):
-                flat = [tf.identity(text) for text in flat]
-        tokens = [tokenizer.tokenize(text) for text in flat]
-        logits = tf.cast(
-            model(pack_tokens(tokens, spec.max_length, cls_id, sep_id, pad_id), training=False), tf.float32
-        )
-        if spec.one_logit:
-            positive = tf.sigmoid(logits[:, :1])
-            probabilities = tf.concat([1.0 - positive, positive], axis=1)
-            winner = tf.cast(logits[:, 0] > 0, tf.int32)
-        else:
-            probabilities = tf.nn.softmax(logits)
-            winner = tf.argmax(logits, axis=1, output_type=tf.int32)
-        return {"label": tf.gather(label_names, winner), "probabilities": probabilities}
-
-    def strings(name: str) -> tf.TensorSpec:
-        return tf.TensorSpec(None, tf.string, name=name)
-
-    def ids(name: str) -> tf.TensorSpec:
-        return tf.TensorSpec([None, None], tf.int32, name=name)
-
-    @tf.function(input_signature=[strings("text")])
-    def serve_text(text: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(text)
-
-    @tf.function(input_signature=[strings("text"), strings("text_pair")])
-    def serve_pair(text: tf.Tensor, text_pair: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(text, text_pair)
-
-    @tf.function(input_signature=[ids("input_word_ids"), ids("input_mask"), ids("input_type_ids")])
-    def serve_ids(input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> dict[str, tf.Tensor]:
-        features = {"input_word_ids": input_word_ids, "input_mask": input_mask, "input_type_ids": input_type_ids}
-        return {"logits": tf.cast(model(features, training=False), tf.float32)}
-
-    return {"serving_default": serve_pair if spec.has_pair else serve_text, "ids": serve_ids}
-
-
-def pack_tokens(
-    tokens: Sequence[tf.RaggedTensor], max_length: int, cls_id: int, sep_id: int, pad_id: int
-) -> dict[str, tf.Tensor]:
-    """``data/packing.py`` once more, in core operations: the trimmers of tensorflow-text are not in TF-Serving.
-
-    Args:
-        tokens: one or two ragged tensors <int32>[N, (tokens)].
-
-    Returns:
-        input_word_ids, input_mask, input_type_ids, each <int32>[N, seq], padded to the longest row.
-    """
-    lengths = [text.row_lengths() for text in tokens]
-    if len(tokens) == 1:
-        kept = [tf.minimum(lengths[0], max_length - 2)]
-    else:
-        budget = max_length - 3
-        kept_first = tf.minimum(lengths[0], tf.maximum(budget - lengths[1], (budget + 1) // 2))
-        kept = [kept_first, tf.minimum(lengths[1], budget - kept_first)]
-
-    def column(token_id: int) -> tf.RaggedTensor:
-        ids = tf.fill(tf.shape(lengths[0]), token_id)
-        return tf.RaggedTensor.from_uniform_row_length(ids, 1)
-
-    parts = [column(cls_id)]
-    for text, count in zip(tokens, kept, strict=True):
-        places = tf.ragged.range(text.row_starts(), text.row_starts() + count)
-        parts += [places.with_flat_values(tf.gather(text.flat_values, places.flat_values)), column(sep_id)]
-    packed = tf.concat(parts, axis=1)
-    seq = tf.maximum(tf.cast(packed.bounding_shape(axis=1), tf.int32), 1 + len(tokens))  # also where N is 0
-    word_ids = packed.to_tensor(pad_id, shape=tf.stack([-1, seq]))
-    mask = tf.sequence_mask(packed.row_lengths(), seq, tf.int32)
-    first_segment = tf.sequence_mask(kept[0] + 2, seq, tf.int32)
-    return {"input_word_ids": word_ids, "input_mask": mask, "input_type_ids": tf.maximum(mask - first_segment, 0)}
 
 
 def _versions() -> dict[str, str]:

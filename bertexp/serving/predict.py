@@ -1,4 +1,4 @@
-"""``python -m bertexp predict RUN "text" …``: labels for texts from a run's exported model.
+"""``python -m bertexp predict RUN "text" …``: what a run's exported model says of texts.
 
 Whatever can be wrong with the command line or the input is found before TensorFlow is imported.
 """
@@ -32,17 +32,20 @@ examples:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One text and what the model says of it."""
+    """One row and what the model says of it."""
 
-    text: str
-    text_pair: str | None
-    label: str
-    probability: float  # of the label
-    probabilities: dict[str, float]  # of every class
+    texts: dict[str, str]  # by the model's input names: text, perhaps text_pair
+    answer: dict[
+        str, Any
+    ]  # as bertexp.serving.pyfunc tells for each task; of a class: label, probability, probabilities
+
+    def as_dict(self) -> dict[str, Any]:
+        """Texts and answer, ready for JSON."""
+        return self.texts | self.answer
 
 
 class Predictor:
-    """An exported model, ready to classify.
+    """An exported model, ready to answer.
 
     Args:
         folder: a SavedModel written by bertexp, such as ``<run folder>/model``.
@@ -56,17 +59,19 @@ class Predictor:
 
         self._model = TextModel(folder)
 
-    def predict(
-        self, texts: Sequence[str], text_pairs: Sequence[str] | None = None, batch_size: int = 64
-    ) -> list[Prediction]:
-        """Classifies texts (with their second texts, where the model reads pairs), keeping their order."""
-        labels, probabilities = self._model.classify(texts, text_pairs, batch_size)
-        names = self._model.label_names
+    def predict(self, *texts: Sequence[str], batch_size: int = 64) -> list[Prediction]:
+        """Answers texts (with their second texts, where the model reads two), keeping their order.
+
+        Raises:
+            ValueError: the model reads another number of texts, or they differ in length.
+        """
+        inputs = self._model.inputs
+        if len(texts) != len(inputs):
+            raise ValueError(f"this model reads {' and '.join(inputs)}; {len(texts)} sequences of texts were given")
+        answers = self._model.answers(dict(zip(inputs, texts, strict=True)), batch_size)
+        rows = zip(*texts, strict=True)
         return [
-            Prediction(text, other, label, float(row.max()), dict(zip(names, map(float, row), strict=True)))
-            for text, other, label, row in zip(
-                texts, text_pairs or [None] * len(texts), labels, probabilities, strict=True
-            )
+            Prediction(dict(zip(inputs, row, strict=True)), answer) for row, answer in zip(rows, answers, strict=True)
         ]
 
 
@@ -78,15 +83,15 @@ def main(argv: Sequence[str]) -> int:
     """
     options = _parser().parse_intermixed_args(argv)
     folder, about = find_model(options.run, options.outputs_dir)
-    columns = ("text", "text_pair") if about["has_pair"] else ("text",)
+    texts = len(about["inputs"])
     if options.file:
-        rows = read_file(Path(options.file), (options.text_column, options.pair_column)[: len(columns)])
+        rows = read_file(Path(options.file), (options.text_column, options.pair_column)[:texts])
     elif options.text:
-        rows = _from_words(options.text, about["has_pair"])
+        rows = _from_words(options.text, about["inputs"])
     elif not sys.stdin.isatty():
-        rows = _from_lines(sys.stdin.read().splitlines(), len(columns), "standard input")
+        rows = _from_lines(sys.stdin.read().splitlines(), texts, "standard input")
     else:
-        raise DataError('no text to classify: give it as "text", with --file, or through a pipe')
+        raise DataError('no text to answer: give it as "text", with --file, or through a pipe')
     if options.output and Path(options.output).suffix not in (".csv", ".jsonl"):
         raise DataError(f"--output {options.output} must end in .csv or .jsonl")
 
@@ -179,18 +184,19 @@ def read_file(path: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
         found.append(table[column].to_pylist())
     rows = list(zip(*found, strict=True))
     if not rows:
-        raise DataError(f"{path} holds no text to classify")
+        raise DataError(f"{path} holds no text to answer")
     for number, row in enumerate(rows, start=1):
         if not all(isinstance(text, str) for text in row):
             raise DataError(f"{path} holds no text in row {number}: {row}")
     return rows
 
 
-def _from_words(words: Sequence[str], has_pair: bool) -> list[tuple[str, ...]]:
-    if not has_pair:
+def _from_words(words: Sequence[str], inputs: Sequence[str]) -> list[tuple[str, ...]]:
+    if len(inputs) == 1:
         return [(word,) for word in words]
     if len(words) % 2:
-        raise DataError(f'this model reads two texts at a time: give "text" "other text", not {len(words)} texts')
+        wanted = '" "'.join(inputs)
+        raise DataError(f'this model reads two texts at a time: give "{wanted}", not {len(words)} texts')
     return list(zip(words[::2], words[1::2], strict=True))
 
 
@@ -203,36 +209,47 @@ def _from_lines(lines: Iterable[str], n_texts: int, source: str) -> list[tuple[s
                 f"line {number} of {source} must hold two texts parted by a tab, since the model reads pairs"
             )
     if not rows:
-        raise DataError(f"{source} holds no text to classify")
+        raise DataError(f"{source} holds no text to answer")
     return rows
 
 
 def _as_table(predictions: Sequence[Prediction]) -> str:
-    """Label, probability and text in columns; texts are cut to the width of the terminal, if there is one."""
-    width = max(len("label"), *(len(prediction.label) for prediction in predictions))
-    room = max(20, shutil.get_terminal_size().columns - width - 17) if sys.stdout.isatty() else None
-    lines = [f"{'label':{width}}  probability  text"]
-    for prediction in predictions:
-        text = " | ".join(
-            " ".join(part.split()) for part in (prediction.text, prediction.text_pair) if part is not None
-        )
-        text = text if room is None or len(text) <= room else f"{text[: room - 1]}…"
-        lines.append(f"{prediction.label:{width}}  {prediction.probability:11.4f}  {text}")
+    """Answer and text in columns; texts are cut to the width of the terminal, if there is one."""
+    cells = [_shown(prediction.answer) for prediction in predictions]
+    head = list(cells[0])
+    widths = [max(len(name), *(len(row[name]) for row in cells)) for name in head]
+    used = sum(widths) + 2 * len(widths)
+    room = max(20, shutil.get_terminal_size().columns - used - 1) if sys.stdout.isatty() else None
+
+    def line(words: Sequence[str], text: str) -> str:
+        return "  ".join([*(word.ljust(width) for word, width in zip(words, widths, strict=True)), text]).rstrip()
+
+    lines = [line(head, "text")]
+    for prediction, row in zip(predictions, cells, strict=True):
+        text = " | ".join(" ".join(part.split()) for part in prediction.texts.values())
+        lines.append(line(list(row.values()), text if room is None or len(text) <= room else f"{text[: room - 1]}…"))
     return "\n".join(lines) + "\n"
 
 
-def _record(prediction: Prediction) -> dict[str, Any]:
-    pair = {} if prediction.text_pair is None else {"text_pair": prediction.text_pair}
-    return {"text": prediction.text, **pair, "label": prediction.label, "probability": prediction.probability}
+def _shown(answer: dict[str, Any]) -> dict[str, str]:
+    """The cells of the table: probabilities by class are for JSON and csv."""
+    shown = {}
+    for name, value in answer.items():
+        if isinstance(value, float):
+            shown[name] = f"{value:.4f}"
+        elif not isinstance(value, dict):
+            shown[name] = (", ".join(map(str, value)) or "-") if isinstance(value, list) else str(value)
+    return shown
 
 
 def _as_json_lines(predictions: Sequence[Prediction]) -> str:
-    records = ({**_record(one), "probabilities": one.probabilities} for one in predictions)
-    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    return "".join(json.dumps(one.as_dict(), ensure_ascii=False) + "\n" for one in predictions)
 
 
 def _as_csv(predictions: Sequence[Prediction]) -> str:
-    rows = [_record(one) | {f"p_{name}": value for name, value in one.probabilities.items()} for one in predictions]
+    from bertexp.serving.pyfunc import flatten
+
+    rows = [flatten(one.as_dict()) for one in predictions]
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, rows[0].keys(), lineterminator="\n")
     writer.writeheader()
@@ -243,7 +260,7 @@ def _as_csv(predictions: Sequence[Prediction]) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bertexp predict",
-        description="Classify texts with a run's exported model.",
+        description="Ask a run's exported model about texts.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -254,7 +271,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--pair-column", default="text_pair", metavar="NAME", help="of second texts (default: text_pair)"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON lines with every class's probability")
+    parser.add_argument("--json", action="store_true", help="print JSON lines, of classes with every probability")
     parser.add_argument("--output", metavar="FILE", help="write to a .csv or .jsonl file")
     parser.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="texts at a time (default: 64)")
     parser.add_argument("--outputs-dir", default="outputs", metavar="DIR", help="where runs lie (default: outputs)")

@@ -7,7 +7,7 @@ tensorflow and tensorflow_text and nothing else beyond numpy (pandas only where 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,59 +20,93 @@ class TextModel:
     """An exported model in memory.
 
     Attributes:
-        label_names: the classes, in the order of the probabilities.
-        has_pair: whether the model reads two texts.
+        task: what it was trained for.
+        label_names: the classes, in the order of the probabilities; empty where there are none.
+        inputs: the names of the texts that it reads: ``text``, perhaps ``text_pair``.
+        number: the output that holds the numbers of an answer, such as ``probabilities``.
     """
 
     def __init__(self, folder: str | Path):
         about = json.loads((Path(folder) / "bertexp.json").read_text(encoding="utf-8"))
+        self.task: str = about["task"]
         self.label_names: list[str] = about["label_names"]
-        self.has_pair: bool = about["has_pair"]
+        self.inputs: list[str] = about["inputs"]
+        self.number = {"regression": "score"}.get(self.task, "probabilities")
+        self._threshold: float = about["threshold"]
         self._saved_model = tf.saved_model.load(str(folder))  # held: the signature owns no variables
         self._serve = self._saved_model.signatures["serving_default"]
 
-    def classify(
-        self, texts: Sequence[str], text_pairs: Sequence[str] | None = None, batch_size: int = 64
-    ) -> tuple[list[str], np.ndarray]:
-        """Classifies texts in batches of like length.
-
-        Returns:
-            The label of every text, and probabilities <float32>[len(texts), classes].
-
-        Raises:
-            ValueError: the model reads two texts and got one, or the other way round.
-        """
-        if self.has_pair != (text_pairs is not None):
-            raise ValueError(f"this model reads {'text and text_pair' if self.has_pair else 'text only'}")
-        if text_pairs is not None and len(text_pairs) != len(texts):
-            raise ValueError(f"{len(texts)} texts do not go with {len(text_pairs)} text_pairs")
-        columns = {"text": texts} | ({"text_pair": text_pairs} if text_pairs is not None else {})
-        order = np.argsort([sum(map(len, row)) for row in zip(*columns.values(), strict=True)], kind="stable")
-        labels = np.empty(len(texts), object)
-        probabilities = np.empty((len(texts), len(self.label_names)), np.float32)
-        for begin in range(0, len(texts), batch_size):
-            rows = order[begin : begin + batch_size]
-            answer = self._serve(
-                **{name: tf.constant([column[row] for row in rows]) for name, column in columns.items()}
-            )
-            labels[rows] = [label.decode() for label in answer["label"].numpy()]
-            probabilities[rows] = answer["probabilities"].numpy()
-        return labels.tolist(), probabilities
-
-    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
-        """MLflow's entry: a pandas table with ``label``, ``probability`` (of that label) and ``p_<class>`` columns.
+    def run(self, texts: Mapping[str, Sequence[str]], batch_size: int = 64) -> dict[str, np.ndarray]:
+        """The outputs of ``serving_default`` for texts of any number, run in batches of like length.
 
         Args:
-            model_input: a pandas table, or dict, with the column text (and text_pair), or a text, or a sequence of
-                texts or of such dicts. A cell may hold one text or a list of one, as serving requests often do.
+            texts: one sequence for each of ``inputs``, all of one length.
+
+        Returns:
+            Arrays [rows, …] by name, strings as ``str``.
+
+        Raises:
+            ValueError: an input is missing or too much, or they differ in length.
+        """
+        if sorted(texts) != sorted(self.inputs):
+            raise ValueError(f"this model reads {' and '.join(self.inputs)}, not {' and '.join(texts)}")
+        columns = {name: list(texts[name]) for name in self.inputs}
+        rows = len(columns[self.inputs[0]])
+        for name, column in columns.items():
+            if len(column) != rows:
+                raise ValueError(f"{rows} {self.inputs[0]}s do not go with {len(column)} {name}s")
+        order = np.argsort([sum(map(len, row)) for row in zip(*columns.values(), strict=True)], kind="stable")
+        found: dict[str, list[np.ndarray]] = {name: [] for name in self._serve.structured_outputs}
+        for begin in range(0, max(rows, 1), batch_size):
+            batch = order[begin : begin + batch_size]
+            chosen = {name: tf.constant([column[row] for row in batch], tf.string) for name, column in columns.items()}
+            for name, value in self._serve(**chosen).items():
+                found[name].append(_to_text(value.numpy()) if value.dtype == tf.string else value.numpy())
+        back = np.argsort(order, kind="stable")
+        return {name: _join(parts)[back] for name, parts in found.items()}
+
+    def answers(self, texts: Mapping[str, Sequence[str]], batch_size: int = 64) -> list[dict[str, Any]]:
+        """What the model says of each row, ready for JSON.
+
+        classification: label, probability (of the label), probabilities (by class); multi_label: labels, probabilities;
+        regression: score.
+        """
+        outputs = self.run(texts, batch_size)
+        if self.task == "regression":
+            return [{"score": float(score)} for score in outputs["score"]]
+        rows = [dict(zip(self.label_names, map(float, row), strict=True)) for row in outputs["probabilities"]]
+        if self.task == "multi_label":
+            given = [[name for name, value in row.items() if value >= self._threshold] for row in rows]
+            return [{"labels": names, "probabilities": row} for names, row in zip(given, rows, strict=True)]
+        return [
+            {"label": label, "probability": row[label], "probabilities": row}
+            for label, row in zip(outputs["label"].tolist(), rows, strict=True)
+        ]
+
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+        """MLflow's entry: a pandas table of ``answers``, each class's probability in a column ``p_<class>``.
+
+        Args:
+            model_input: a pandas table, or dict, with a column for each of ``inputs``, or a text, or a sequence of texts
+                or of such dicts. A cell may hold one text or a list of one, as serving requests often do.
             params: not used.
         """
         import pandas
 
-        texts = _column(model_input, "text")
-        labels, probabilities = self.classify(texts, _column(model_input, "text_pair") if self.has_pair else None)
-        table = pandas.DataFrame({"label": labels, "probability": probabilities.max(axis=1, initial=0.0)})
-        return table.assign(**{f"p_{name}": probabilities[:, place] for place, name in enumerate(self.label_names)})
+        answers = self.answers({name: _column(model_input, name, self.inputs) for name in self.inputs})
+        columns = [*flatten(answers[0])] if answers else [f"p_{name}" for name in self.label_names]
+        return pandas.DataFrame([flatten(answer) for answer in answers], columns=columns)
+
+
+def flatten(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer as the cells of one line: ``probabilities`` becomes ``p_<class>``, a list one text."""
+    flat: dict[str, Any] = {}
+    for name, value in answer.items():
+        if isinstance(value, dict):
+            flat |= {f"p_{inner}": number for inner, number in value.items()}
+        else:
+            flat[name] = ", ".join(map(str, value)) if isinstance(value, list) else value
+    return flat
 
 
 def _load_pyfunc(path: str) -> TextModel:
@@ -80,11 +114,11 @@ def _load_pyfunc(path: str) -> TextModel:
     return TextModel(path)
 
 
-def _column(model_input: Any, name: str) -> list[str]:
+def _column(model_input: Any, name: str, inputs: Sequence[str]) -> list[str]:
     """The texts of one column, whatever the form in which the request brought them."""
     if hasattr(model_input, "columns"):  # a pandas table
         columns = list(model_input.columns)
-        if name not in columns and (len(columns) > 1 or name == "text_pair"):
+        if name not in columns and (len(columns) > 1 or len(inputs) > 1):
             raise ValueError(f"the input has no column {name!r}, only {columns}")
         model_input = model_input[name if name in columns else columns[0]]
     elif isinstance(model_input, dict):
@@ -92,19 +126,39 @@ def _column(model_input: Any, name: str) -> list[str]:
             raise ValueError(f"the input has no key {name!r}, only {list(model_input)}")
         model_input = model_input[name]
     elif isinstance(model_input, list | tuple) and model_input and isinstance(model_input[0], dict):
-        return [text for row in model_input for text in _column(row, name)]
-    elif name == "text_pair":
-        raise ValueError("this model reads text and text_pair: give a table or dicts with both")
-    return _flatten(model_input)
+        return [text for row in model_input for text in _column(row, name, inputs)]
+    elif len(inputs) > 1:
+        raise ValueError(f"this model reads {' and '.join(inputs)}: give a table or dicts with both")
+    return _texts(model_input)
 
 
-def _flatten(cell: Any) -> list[str]:
+def _texts(cell: Any) -> list[str]:
     if isinstance(cell, str):
         return [cell]
     if isinstance(cell, bytes):
         return [cell.decode()]
     if hasattr(cell, "tolist"):  # numpy arrays and pandas columns
-        return _flatten(cell.tolist())
+        return _texts(cell.tolist())
     if isinstance(cell, list | tuple):
-        return [text for part in cell for text in _flatten(part)]
+        return [text for part in cell for text in _texts(part)]
     raise ValueError(f"a text was expected, not {cell!r}")
+
+
+def _to_text(values: np.ndarray) -> np.ndarray:
+    """<bytes>[…] to <object>[…] of str."""
+    return np.array([value.decode() for value in values.ravel()], object).reshape(values.shape)
+
+
+def _join(parts: list[np.ndarray]) -> np.ndarray:
+    """Batches as one array; all but the first axis are padded to the widest with what is nothing there."""
+    shape = np.max([part.shape[1:] for part in parts], axis=0).astype(int)
+    nothing = "" if parts[0].dtype == object else 0
+    padded = [
+        np.pad(
+            part,
+            [(0, 0), *((0, wide - own) for wide, own in zip(shape, part.shape[1:], strict=True))],
+            constant_values=nothing,
+        )
+        for part in parts
+    ]
+    return np.concatenate(padded)

@@ -30,21 +30,31 @@ def ship(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tr
     """
     say("exporting  SavedModel with its tokenizer; a fresh process reloads it")
     dataset, model = parts.dataset, parts.module.model
-    spec = ServingSpec(dataset.label_names, config.dataset.max_length, dataset.has_pair, config.task.binary_head)
+    spec = ServingSpec(
+        dataset.label_names,
+        config.dataset.max_length,
+        dataset.has_pair,
+        dataset.task,
+        config.task.binary_head,
+        config.task.threshold,
+        config.dataset.long_text,
+    )
     export_saved_model(model, parts.loaded.vocab, parts.loaded.lowercase, spec, folder.model_folder)
     split = "test" if "test" in dataset.splits else "train"
     rows = dataset.splits[split].slice(0, VERIFIED_ROWS)
-    features, _ = parts.data.pack(split, np.arange(rows.num_rows))
-    expected = parts.task.probabilities(reference_logits(model, [features]))
-    pairs = rows["text_pair"].to_pylist() if dataset.has_pair else None
-    report = verifier.verify(folder.model_folder, rows["text"].to_pylist(), pairs, expected, config.export.tolerance)
+    examples = parts.data.examples(split)
+    places = np.flatnonzero(examples.source_rows < rows.num_rows)
+    logits = reference_logits(model, [examples.pack(places)[0]])
+    expected = parts.task.answers(examples.truth(places), logits)
+    texts = {name: rows[field].to_pylist() for name, field in zip(spec.inputs, ("text", "text_pair"), strict=False)}
+    report = verifier.verify(folder.model_folder, texts, expected, config.export.tolerance)
     say(f"verified   {report.rows} rows, largest difference {report.max_difference:.1e}")
     if config.tracking.log_model:
         versions = read_versions(("tensorflow", "tensorflow-text", "numpy"))
         tracker.log_model(
             folder.model_folder,
             Path(pyfunc.__file__),
-            ("text", "text_pair") if dataset.has_pair else ("text",),
+            spec.inputs,
             [f"{package}=={version}" for package, version in versions.items()],
         )
     return report

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +30,7 @@ from bertexp.errors import ExportError
 class VerifyReport:
     """How close the reloaded model came."""
 
-    max_difference: float  # of any probability
+    max_difference: float  # of any number of the answers
     rows: int
     seconds: float  # from the request to the answer
 
@@ -82,46 +82,43 @@ class Verifier:
     def verify(
         self,
         folder: str | Path,
-        texts: Sequence[str],
-        text_pairs: Sequence[str] | None,
+        texts: Mapping[str, Sequence[str]],
         expected: np.ndarray,
         tolerance: float,
     ) -> VerifyReport:
-        """Compares the export's probabilities with the trained model's.
+        """Compares the numbers of the export's answers, such as probabilities, with the trained model's.
 
         Args:
             folder: the SavedModel.
-            texts: raw texts, and their second texts where the model reads pairs.
-            expected: the trained model's probabilities <float32>[len(texts), classes].
-            tolerance: largest difference of any probability that passes.
+            texts: raw texts by the name of the model's input, one for each row.
+            expected: the trained model's answers <float32>[rows, …].
+            tolerance: largest difference of any number that passes.
 
         Raises:
             ExportError: a difference, a crash or no answer within the time limit.
         """
         start = time.monotonic()
-        answer = self._ask(folder, texts, text_pairs)
-        found = np.array(answer["probabilities"], np.float64).reshape(len(texts), -1)
+        answer = self._ask(folder, texts)
+        first = next(iter(texts.values()))
+        expected = np.asarray(expected, np.float64).reshape(len(first), -1)
+        found = np.array(answer["answers"], np.float64).reshape(len(first), -1)
         if found.shape != expected.shape:
             raise ExportError(
-                f"the export in {folder} gives {found.shape[1]} probabilities per text, not {expected.shape[1]}"
+                f"the export in {folder} gives {found.shape[1]} numbers per text, not {expected.shape[1]}"
             )
         difference = np.nan_to_num(np.abs(found - expected), nan=np.inf).max(axis=1, initial=0.0)
-        worst = int(difference.argmax()) if len(texts) else 0
+        worst = int(difference.argmax()) if len(first) else 0
         largest = float(difference.max(initial=0.0))
         if largest > tolerance:
             raise ExportError(
                 f"the export in {folder} differs from the trained model by {largest:.2e} (export.tolerance={tolerance:g}), "
-                f"most on row {worst}, {texts[worst][:60]!r}: {found[worst].round(6).tolist()} instead of "
-                f"{np.asarray(expected[worst], np.float64).round(6).tolist()}"
+                f"most on row {worst}, {first[worst][:60]!r}: {found[worst].round(6).tolist()} instead of "
+                f"{expected[worst].round(6).tolist()}"
             )
-        return VerifyReport(largest, len(texts), time.monotonic() - start)
+        return VerifyReport(largest, len(first), time.monotonic() - start)
 
-    def _ask(self, folder: str | Path, texts: Sequence[str], text_pairs: Sequence[str] | None) -> dict:
-        request = {
-            "folder": str(Path(folder).absolute()),
-            "texts": list(texts),
-            "text_pairs": None if text_pairs is None else list(text_pairs),
-        }
+    def _ask(self, folder: str | Path, texts: Mapping[str, Sequence[str]]) -> dict:
+        request = {"folder": str(Path(folder).absolute()), "texts": {name: list(ones) for name, ones in texts.items()}}
         try:
             output, _ = self._process.communicate(json.dumps(request), timeout=self.timeout_seconds)
         except subprocess.TimeoutExpired:
@@ -152,8 +149,9 @@ def _serve_one_request() -> None:
     line = sys.stdin.read()
     if line:
         request = json.loads(line)
-        _, probabilities = TextModel(request["folder"]).classify(request["texts"], request["text_pairs"])
-        print(json.dumps({"probabilities": probabilities.astype(np.float64).tolist()}))
+        model = TextModel(request["folder"])
+        answers = model.run(request["texts"])[model.number]
+        print(json.dumps({"answers": answers.astype(np.float64).tolist()}))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertexp.config.resolve import compose_config, flat_parameters
-from bertexp.config.schema import METRICS, Config, SweepConfig
+from bertexp.config.schema import METRICS, Config, SweepConfig, metric_mode
 from bertexp.config.store import group_options
 from bertexp.config.sweep_syntax import split_overrides
 from bertexp.errors import ConfigError, did_you_mean
@@ -101,7 +101,7 @@ def make_spec(words: Sequence[str], config: Config) -> SweepSpec:
     objectives = tuple(
         sweep.objectives or [sweep.objective or config.trainer.monitor or f"val/{config.task.main_metric}"]
     )
-    _check_objectives(objectives)
+    _check_objectives(objectives, config.task.name)
     directions = _directions(objectives, config)
     return SweepSpec(
         name=sweep.name or _make_name(config, overrides, expressions, words),
@@ -161,8 +161,8 @@ def choose_sampler(sweep: SweepConfig, space: Space) -> str:
     return sweep.sampler
 
 
-def _check_objectives(objectives: Sequence[str]) -> None:
-    known = [f"val/{name}" for name in METRICS] + [LATENCY]
+def _check_objectives(objectives: Sequence[str], task: str) -> None:
+    known = [f"val/{name}" for name in METRICS[task]] + [LATENCY]
     for name in objectives:
         if name.startswith("test/"):
             raise ConfigError(
@@ -200,7 +200,7 @@ def _monitor(objective: str, direction: str, config: Config) -> list[str]:
 
 
 def _direction_of(metric: str) -> str:
-    return "minimize" if metric.endswith(("loss", "_ms")) else "maximize"
+    return {"min": "minimize", "max": "maximize"}[metric_mode(metric)]
 
 
 def _first_points(sweep: SweepConfig, space: Space, config: Config) -> tuple[Point, ...]:

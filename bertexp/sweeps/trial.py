@@ -213,9 +213,10 @@ def drop_checkpoints(folder: Path) -> None:
 def _measure_latency(parts: Parts) -> float:
     """Median milliseconds of a prediction of one row, tokens in, logits out, over the first rows of the split."""
     seconds, predict = [], parts.module.compiled_predict_step(TOKEN_SPEC)
-    rows = parts.data.labels("val").shape[0]
+    examples = parts.data.examples("val")
+    rows = len(examples.lengths)
     for row in range(LATENCY_WARM_ROWS + LATENCY_ROWS):
-        features, _ = parts.data.pack("val", np.array([row % rows]))
+        features, _ = examples.pack(np.array([row % rows]))
         begin = time.perf_counter()
         np.asarray(predict(features))
         seconds.append(time.perf_counter() - begin)

@@ -1,0 +1,22 @@
+"""The tasks: what is predicted from a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bertexp.config.schema import TaskConfig
+from bertexp.tasks.base import Task
+from bertexp.tasks.classification import Classification
+from bertexp.tasks.multi_label import MultiLabel
+from bertexp.tasks.regression import Regression
+
+__all__ = ["Classification", "MultiLabel", "Regression", "Task", "build_task"]
+
+
+def build_task(config: TaskConfig, label_names: Sequence[str]) -> Task:
+    """The task of a run, with the classes that its data have."""
+    if config.name == "regression":
+        return Regression(config.main_metric)
+    if config.name == "multi_label":
+        return MultiLabel(label_names, config.threshold, config.main_metric)
+    return Classification(label_names, config.binary_head, config.main_metric)

@@ -17,19 +17,28 @@ from mlflow.types import ColSpec, Schema
 
 from bertexp.tracking.outbox import Point
 
+OUTPUTS = {  # by task: columns of strings, and of numbers besides the probability of each class
+    "classification": (("label",), ("probability",)),
+    "multi_label": (("labels",), ()),
+    "regression": ((), ("score",)),
+}
 EXAMPLES = {"text": "a quiet film that stays with you", "text_pair": "the film is quiet and hard to forget"}
 
 
-def make_signature(input_columns: Sequence[str], label_names: Sequence[str]) -> ModelSignature:
-    """One string per input column in; the label, its probability and one probability per class out.
+def make_signature(task: str, input_columns: Sequence[str], label_names: Sequence[str]) -> ModelSignature:
+    """One string per input column in; out come the columns of the task's answer.
 
     Named inputs, for then MLflow's server takes texts as ``instances`` (strings, ``{"text": "a"}``, ``{"text": ["a"]}``),
     ``inputs``, ``dataframe_split`` and ``dataframe_records``; in Python a table or a list of such dicts is given.
     """
-    numbers = ["probability", *(f"p_{name}" for name in label_names)]
+    strings, numbers = OUTPUTS[task]
+    if task in ("classification", "multi_label"):
+        numbers = (*numbers, *(f"p_{name}" for name in label_names))
     return ModelSignature(
         inputs=Schema([ColSpec("string", name) for name in input_columns]),
-        outputs=Schema([ColSpec("string", "label"), *(ColSpec("double", name) for name in numbers)]),
+        outputs=Schema(
+            [*(ColSpec("string", name) for name in strings), *(ColSpec("double", name) for name in numbers)]
+        ),
     )
 
 
@@ -101,6 +110,6 @@ def _write_model(target: Path, model: Model, files: SavedModelFiles) -> None:
         code_paths=[str(files.loader_file)],
         data_path=str(files.folder),
         pip_requirements=list(files.pip_requirements),
-        signature=make_signature(files.input_columns, about["label_names"]),
+        signature=make_signature(about["task"], files.input_columns, about["label_names"]),
         input_example=pd.DataFrame([{name: EXAMPLES[name] for name in files.input_columns}]),
     )

@@ -57,7 +57,8 @@ class ProgressReport(Callback):
             )
 
     def on_metrics(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        self._shown.update({k: v for k, v in metrics.items() if k in ("train/loss", "train/accuracy")})
+        shown = ("train/loss", f"train/{trainer.module.task.batch_metric}")
+        self._shown.update({name: value for name, value in metrics.items() if name in shown})
 
     def on_train_batch_end(self, trainer: Trainer) -> None:
         if self._first_step is None:

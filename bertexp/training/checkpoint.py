@@ -29,8 +29,8 @@ class LoopState:
     best_score: float | None = None
     best_step: int = -1
     validations_without_improvement: int = 0
-    epoch_sums: list[float] = field(default_factory=lambda: [0.0] * 5)  # TrainStep's statistics, of the epoch so far
-    interval_sums: list[float] = field(default_factory=lambda: [0.0] * 5)  # the same since the last logged step
+    epoch_sums: list[float] = field(default_factory=lambda: [0.0] * 6)  # TrainStep's statistics, of the epoch so far
+    interval_sums: list[float] = field(default_factory=lambda: [0.0] * 6)  # the same since the last logged step
     history: list[tuple[int, dict[str, float]]] = field(default_factory=list)  # (step, metrics) as logged
 
     def chosen_metrics(self) -> dict[str, float]:

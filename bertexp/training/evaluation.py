@@ -17,6 +17,8 @@ class TrainBatches(Protocol):
 
     @property
     def spec(self) -> FeatureSpec: ...
+    @property
+    def label_spec(self) -> tf.TensorSpec: ...
 
     def __len__(self) -> int: ...
     def vocabulary(self) -> np.ndarray | None: ...
@@ -24,15 +26,16 @@ class TrainBatches(Protocol):
 
 
 class EvalBatches(Protocol):
-    """Every row of a split once, in any order; ``rows`` tells which."""
+    """Every example of a split once, in any order; ``places`` tells which."""
 
     @property
     def spec(self) -> FeatureSpec: ...
 
     def __len__(self) -> int: ...
     def batches(self, limit: int | None = None) -> tf.data.Dataset: ...
-    def rows(self, limit: int | None = None) -> np.ndarray: ...
-    def labels(self, limit: int | None = None) -> np.ndarray: ...
+    def places(self, limit: int | None = None) -> np.ndarray: ...
+    def truth(self, places: np.ndarray) -> np.ndarray: ...
+    def source_rows(self, places: np.ndarray) -> np.ndarray: ...
 
 
 class Loaders(Protocol):
@@ -43,11 +46,11 @@ class Loaders(Protocol):
 
 
 class Outputs(NamedTuple):
-    """What a module gives for a split, in ascending row order."""
+    """What a module gives for a split, in ascending order of its examples."""
 
-    rows: np.ndarray  # <int64>[n], row numbers in the split
-    labels: np.ndarray  # <int32>[n]
-    logits: np.ndarray  # <float32>[n, units]
+    rows: np.ndarray  # <int64>[n], the split's row that each example comes from
+    truth: np.ndarray  # [n, …], what the task judges them by
+    logits: np.ndarray  # <float32>[n, units] or [n, seq, units], zero beyond a batch's own width
 
 
 def evaluate(
@@ -57,10 +60,20 @@ def evaluate(
     before_batch: Callable[[], None] = lambda: None,
 ) -> Outputs:
     """Runs ``module`` over the first ``limit`` batches (all by default)."""
-    logits, predict = [], module.compiled_predict_step(loader.spec)
+    found, predict = [], module.compiled_predict_step(loader.spec)
     for features, _ in loader.batches(limit):
         before_batch()
-        logits.append(predict(features))
-    rows = loader.rows(limit)
-    order = np.argsort(rows, kind="stable")
-    return Outputs(rows[order], loader.labels(limit), np.concatenate([np.asarray(part) for part in logits])[order])
+        found.append(predict(features))
+    logits = _join([np.asarray(part) for part in found])
+    places = loader.places(limit)
+    order = np.argsort(places, kind="stable")
+    places = places[order]
+    return Outputs(loader.source_rows(places), loader.truth(places), logits[order])
+
+
+def _join(parts: list[np.ndarray]) -> np.ndarray:
+    """One array of all batches; those that hold a vector per position are padded to the widest."""
+    if parts[0].ndim == 3:
+        width = max(part.shape[1] for part in parts)
+        parts = [np.pad(part, [(0, 0), (0, width - part.shape[1]), (0, 0)]) for part in parts]
+    return np.concatenate(parts)

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import tensorflow as tf
 
 Features = dict[str, tf.Tensor]
 FeatureSpec = Mapping[str, tf.TensorSpec]  # with batch and sequence open: one graph for all batches
+
+
+class BatchSpec(Protocol):
+    """Anything that says what its batches look like."""
+
+    @property
+    def spec(self) -> FeatureSpec: ...
+    @property
+    def label_spec(self) -> tf.TensorSpec: ...

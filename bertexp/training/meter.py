@@ -13,13 +13,13 @@ from bertexp.training.checkpoint import LoopState
 class TrainMeter:
     """Keeps the sums of the epoch and of the interval since the last logged step in ``state``, so that both resume."""
 
-    def __init__(self, state: LoopState):
-        self._state = state
+    def __init__(self, state: LoopState, score: str):
+        self._state, self._score = state, score
         self._waiting: list[tf.Tensor] = []
         self._clock_started, self._clock_rows = time.monotonic(), 0.0
 
     def add(self, statistics: tf.Tensor) -> None:
-        """Takes the <float32>[5] of one ``TrainStep`` call; does not wait for it."""
+        """Takes the <float32>[6] of one ``TrainStep`` call; does not wait for it."""
         self._waiting.append(statistics)
 
     def read(self) -> bool:
@@ -30,25 +30,25 @@ class TrainMeter:
         self._waiting.clear()
         self._state.epoch_sums = (total + self._state.epoch_sums).tolist()
         self._state.interval_sums = (total + self._state.interval_sums).tolist()
-        self._clock_rows += float(total[2])
+        self._clock_rows += float(total[3])
         return bool(np.isfinite(total).all())
 
     def epoch_means(self) -> dict[str, float]:
-        """Mean loss and accuracy of the epoch so far."""
-        loss, hits, rows = self._state.epoch_sums[:3]
-        return {"loss": loss / max(rows, 1.0), "accuracy": hits / max(rows, 1.0)}
+        """Mean loss and score of the epoch so far."""
+        loss, score, weight = self._state.epoch_sums[:3]
+        return {"loss": loss / max(weight, 1.0), self._score: score / max(weight, 1.0)}
 
     def end_interval(self) -> dict[str, float]:
         """Means since the last call, and rows per second of pure training; begins a new interval."""
-        loss, hits, rows, norm, updates = self._state.interval_sums
+        loss, score, weight, _, norm, updates = self._state.interval_sums
         seconds = time.monotonic() - self._clock_started
         metrics = {
-            "train/loss": loss / max(rows, 1.0),
-            "train/accuracy": hits / max(rows, 1.0),
+            "train/loss": loss / max(weight, 1.0),
+            f"train/{self._score}": score / max(weight, 1.0),
             "train/gradient_norm": norm / max(updates, 1.0),
             "train/examples_per_second": self._clock_rows / max(seconds, 1e-9),
         }
-        self._state.interval_sums = [0.0] * 5
+        self._state.interval_sums = [0.0] * 6
         self._clock_started, self._clock_rows = time.monotonic(), 0.0
         return metrics
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from bertexp.training.features import Features, FeatureSpec
+from bertexp.training.features import BatchSpec, Features, FeatureSpec
 from bertexp.training.optimizer import AdamW
 from bertexp.training.step import TrainStep
 
@@ -18,11 +18,12 @@ class Task(Protocol):
     """What a module needs of a task; ``bertexp.tasks`` holds the tasks there are."""
 
     main_metric: str
-    main_metric_mode: str
+    batch_metric: str  # what `score` sums, shown while training
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor: ...
-    def correct(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor: ...
-    def metrics(self, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]: ...
+    def score(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor: ...
+    def weights(self, labels: tf.Tensor) -> tf.Tensor: ...
+    def metrics(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, float]: ...
 
 
 class NarrowedTable(Protocol):
@@ -91,10 +92,10 @@ class FineTuningModule:
 
     def training_step(
         self, features: Features, labels: tf.Tensor, dropout_seed: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Loss and hits, both <float32>[batch], of one batch under dropout that ``dropout_seed`` <int32>[2] decides."""
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Loss, score and how much there is of both, <float32>[batch] each, under dropout decided by ``dropout_seed`` <int32>[2]."""
         logits = self.model(features, training=True, dropout_seed=dropout_seed)
-        return self.task.loss(labels, logits), self.task.correct(labels, logits)
+        return self.task.loss(labels, logits), self.task.score(labels, logits), self.task.weights(labels)
 
     def predict_step(self, features: Features) -> tf.Tensor:
         """Logits <float32>[batch, units] without dropout."""
@@ -105,13 +106,13 @@ class FineTuningModule:
         optimizer: tf_keras.optimizers.Optimizer,
         clip_norm: float | None,
         accumulate: int,
-        spec: FeatureSpec,
+        batches: BatchSpec,
         jit_compile: bool = False,
     ) -> TrainStep:
         """``training_step`` with its update as one graph; fits that share an optimizer share the graph."""
-        key = (id(optimizer), id(self._narrowed), clip_norm, accumulate, jit_compile, *sorted(spec))
+        key = (id(optimizer), id(self._narrowed), clip_norm, accumulate, jit_compile, *sorted(batches.spec))
         if key not in self._steps:
-            self._steps = {key: TrainStep(self, optimizer, clip_norm, accumulate, spec, jit_compile)}
+            self._steps = {key: TrainStep(self, optimizer, clip_norm, accumulate, batches, jit_compile)}
         self._steps[key].reset()
         return self._steps[key]
 
@@ -122,6 +123,6 @@ class FineTuningModule:
             self._predict_steps[key] = tf.function(self.predict_step, input_signature=[dict(spec)], autograph=False)
         return self._predict_steps[key]
 
-    def metrics(self, labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        """Quality of logits <float32>[rows, units] against labels <int32>[rows]."""
-        return self.task.metrics(labels, logits)
+    def metrics(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+        """Quality of logits <float32>[n, …] against what the examples are judged by, [n, …]."""
+        return self.task.metrics(truth, logits)

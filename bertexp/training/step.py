@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 import tf_keras
 
-from bertexp.training.features import FeatureSpec
+from bertexp.training.features import BatchSpec
 
 if TYPE_CHECKING:
     from bertexp.training.module import FineTuningModule
 
 Gradient = tf.Tensor | tf.IndexedSlices
-_LABELS = tf.TensorSpec([None], tf.int32)
 _SEED = tf.TensorSpec([2], tf.int32)
 
 
@@ -21,7 +20,7 @@ class TrainStep:
     """Turns batches into updates of a module's trainable variables.
 
     Calling it with a batch computes its gradients; every ``accumulate`` calls, or when ``last`` is set, it updates the
-    weights with the mean gradient over all rows since the last update. It returns statistics as a tensor and never
+    weights with the mean gradient over all that was counted since the last update: rows, or words of them. It returns statistics as a tensor and never
     waits for the device.
     """
 
@@ -31,7 +30,7 @@ class TrainStep:
         optimizer: tf_keras.optimizers.Optimizer,
         clip_norm: float | None,
         accumulate: int,
-        spec: FeatureSpec,
+        batches: BatchSpec,
         jit_compile: bool = False,
     ):
         self._module, self._optimizer, self._clip_norm, self._accumulate = module, optimizer, clip_norm, accumulate
@@ -41,9 +40,9 @@ class TrainStep:
         self._waiting = 0
         if accumulate > 1:
             self._sums = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self._variables]
-            self._rows = tf.Variable(0.0, trainable=False)
+            self._weight = tf.Variable(0.0, trainable=False)
         # input signatures bound the number of traced graphs to one per function, whatever the batch shapes
-        signature = [dict(spec), _LABELS, _SEED]
+        signature = [dict(batches.spec), batches.label_spec, _SEED]
         how = {"autograph": False, "jit_compile": jit_compile or None}
         self._direct = tf.function(self._update_at_once, input_signature=signature, **how)
         self._collect = tf.function(self._add_gradients, input_signature=signature, **how)
@@ -53,7 +52,7 @@ class TrainStep:
         """Forgets gradients that wait for their update."""
         self._waiting = 0
         if self._accumulate > 1:
-            for total in [*self._sums, self._rows]:
+            for total in [*self._sums, self._weight]:
                 total.assign(tf.zeros_like(total))
 
     def __call__(
@@ -61,8 +60,8 @@ class TrainStep:
     ) -> tuple[tf.Tensor, bool]:
         """Returns statistics and whether the weights were updated.
 
-        The statistics are <float32>[5]: summed loss, hits and rows of this batch; gradient norm before clipping and
-        number of updates (both 0 where there was none).
+        The statistics are <float32>[6]: summed loss, score and weight of this batch, and its rows; gradient norm before
+        clipping and number of updates (both 0 where there was none).
         """
         if self._accumulate == 1:
             return self._direct(features, labels, dropout_seed), True
@@ -77,8 +76,9 @@ class TrainStep:
         self, features: dict[str, tf.Tensor], labels: tf.Tensor, seed: tf.Tensor, mean: bool
     ) -> tuple[list[Gradient | None], tf.Tensor]:
         with tf.GradientTape() as tape:
-            losses, hits = self._module.training_step(features, labels, seed)
-            loss = tf.reduce_mean(losses) if mean else tf.reduce_sum(losses)
+            losses, scores, weights = self._module.training_step(features, labels, seed)
+            weight = tf.reduce_sum(weights)
+            loss = tf.math.divide_no_nan(tf.reduce_sum(losses), weight) if mean else tf.reduce_sum(losses)
             if self._scaled:
                 loss = self._optimizer.get_scaled_loss(loss)
         gradients = tape.gradient(loss, self._variables)
@@ -90,10 +90,10 @@ class TrainStep:
         )  # XLA knows no sizes that depend on values
         gradients = [sum_rows(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
         rows = tf.cast(tf.shape(labels)[0], tf.float32)
-        return gradients, tf.stack([tf.reduce_sum(losses), tf.reduce_sum(hits), rows, 0.0, 0.0])
+        return gradients, tf.stack([tf.reduce_sum(losses), tf.reduce_sum(scores), weight, rows, 0.0, 0.0])
 
     def _update(self, gradients: list[Gradient | None]) -> tf.Tensor:
-        """Clips and applies the gradients; returns the last two statistics in a <float32>[5]."""
+        """Clips and applies the gradients; returns the last two statistics in a <float32>[6]."""
         pairs = [(g, v) for g, v in zip(gradients, self._variables, strict=True) if g is not None]
         found, variables = zip(*pairs, strict=True)
         norm = tf.linalg.global_norm(found)
@@ -105,7 +105,7 @@ class TrainStep:
         self._optimizer.apply_gradients(zip(found, variables, strict=True), skip_gradients_aggregation=True)
         if self._scaled:  # an overflow is the loss scale's to find; that step is skipped
             norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
-        return tf.stack([0.0, 0.0, 0.0, norm, 1.0])
+        return tf.stack([0.0, 0.0, 0.0, 0.0, norm, 1.0])
 
     def _update_at_once(self, features: dict[str, tf.Tensor], labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         gradients, statistics = self._gradients(features, labels, seed, mean=True)
@@ -117,15 +117,18 @@ class TrainStep:
         for total, gradient in zip(self._sums, gradients, strict=True):
             if gradient is not None:
                 total.assign_add(tf.convert_to_tensor(gradient))
-        self._rows.assign_add(statistics[2])
+        self._weight.assign_add(statistics[2])
         return statistics
 
     def _apply_sums(self) -> tf.Tensor:
-        means = [total / self._rows if used else None for total, used in zip(self._sums, self._used, strict=True)]
+        means = [
+            tf.math.divide_no_nan(total, self._weight) if used else None
+            for total, used in zip(self._sums, self._used, strict=True)
+        ]
         statistics = self._update(means)
         for total in self._sums:
             total.assign(tf.zeros_like(total))
-        self._rows.assign(0.0)
+        self._weight.assign(0.0)
         return statistics
 
 

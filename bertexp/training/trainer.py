@@ -29,7 +29,7 @@ from typing import NamedTuple, Protocol
 import tensorflow as tf
 import tf_keras
 
-from bertexp.config.schema import TrainerConfig
+from bertexp.config.schema import TrainerConfig, metric_mode
 from bertexp.errors import ConfigError, TrainingDiverged, did_you_mean
 from bertexp.training.callbacks import Callback, KerasCallbacks
 from bertexp.training.checkpoint import CheckpointStore, LoopState, read_state, restore
@@ -130,7 +130,7 @@ class Trainer:
         module.model.optimizer = module.model._no_dependency(optimizer)
         self.optimizer = optimizer
         self._step = module.compiled_training_step(
-            optimizer, config.gradient_clip_norm, config.accumulate_grad_batches, self._train.spec, config.jit_compile
+            optimizer, config.gradient_clip_norm, config.accumulate_grad_batches, self._train, config.jit_compile
         )
         kept = {"kept_of_other_words": narrowed.kept} if narrowed else {}
         self._everything = tf.train.Checkpoint(model=module.model, optimizer=optimizer, **kept)
@@ -141,7 +141,7 @@ class Trainer:
             if narrowed:
                 narrowed.take()
         self._settled = self.state.batches_seen
-        self._meter = TrainMeter(self.state)
+        self._meter = TrainMeter(self.state, module.task.batch_metric)
         self._log_every_steps = min(config.log_every_steps, max(1, self.length.total_steps // 10))
 
     def _done(self) -> bool:
@@ -199,7 +199,7 @@ class Trainer:
         self._log(metrics | {"epoch": float(state.epoch + 1)})
         self._settle()
         self._call("on_train_epoch_end", metrics | self._last_validation())
-        state.epoch, state.batch, state.epoch_sums = state.epoch + 1, 0, [0.0] * 5
+        state.epoch, state.batch, state.epoch_sums = state.epoch + 1, 0, [0.0] * 6
         if not config.checkpoint_every_steps:
             self._save()
 
@@ -218,7 +218,7 @@ class Trainer:
     # ------------------------------------------------------- metrics of fit
 
     def epoch_means(self) -> dict[str, float]:
-        """Mean training loss and accuracy of the epoch so far; waits for the device."""
+        """Mean training loss and score of the epoch so far; waits for the device."""
         self._read_meter()
         return self._meter.epoch_means()
 
@@ -260,7 +260,7 @@ class Trainer:
         started = time.monotonic()
         limit = self._limit(self.config.limit_val_batches)
         outputs = evaluate(self.module, self._val, limit, before_batch=self._stop_if_asked)
-        metrics = _with_prefix("val", self.module.metrics(outputs.labels, outputs.logits))
+        metrics = _with_prefix("val", self.module.metrics(outputs.truth, outputs.logits))
         state.validated_step = state.step
         self._keep_best(metrics)
         self._log(metrics)
@@ -290,27 +290,26 @@ class Trainer:
 
     def _resolve_monitor(self, module: FineTuningModule) -> tuple[str, str]:
         monitor = self.config.monitor or f"val/{module.task.main_metric}"
-        mode = self.config.monitor_mode or ("min" if monitor.endswith("loss") else module.task.main_metric_mode)
-        return monitor, mode
+        return monitor, self.config.monitor_mode or metric_mode(monitor)
 
     # ----------------------------------------------- validate, test, predict
 
     def validate(self, module: FineTuningModule, data: Loaders) -> dict[str, float]:
         """Metrics of the validation split, as ``val/<name>``."""
         outputs = evaluate(module, data.eval_loader("val"), self._limit(self.config.limit_val_batches))
-        return _with_prefix("val", module.metrics(outputs.labels, outputs.logits))
+        return _with_prefix("val", module.metrics(outputs.truth, outputs.logits))
 
     def test(self, module: FineTuningModule, data: Loaders, split: str = "test") -> TestResult:
         """Runs a labelled split and logs its metrics as ``test/<name>`` (or ``<split>/<name>``)."""
         self._call("on_test_start")
         outputs = self.predict(module, data, split)
-        metrics = _with_prefix(split, module.metrics(outputs.labels, outputs.logits))
+        metrics = _with_prefix(split, module.metrics(outputs.truth, outputs.logits))
         self._log(metrics)
         self._call("on_test_end", metrics)
         return TestResult(split, metrics, outputs)
 
     def predict(self, module: FineTuningModule, data: Loaders, split: str = "test") -> Outputs:
-        """Rows, labels and logits <float32>[rows, units] of ``split``, in its own row order."""
+        """Rows, truth and logits <float32>[n, …] of ``split``, in its own order."""
         return evaluate(module, data.eval_loader(split), self._limit(self.config.limit_test_batches))
 
     # -------------------------------------------------------------- helpers

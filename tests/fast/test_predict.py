@@ -26,7 +26,7 @@ def outputs(tmp_path) -> Path:
 def add_model(folder: Path, has_pair: bool) -> Path:
     folder.mkdir()
     (folder / "saved_model.pb").touch()
-    (folder / "bertexp.json").write_text(json.dumps({"has_pair": has_pair}))
+    (folder / "bertexp.json").write_text(json.dumps({"inputs": ["text", "text_pair"][: 1 + has_pair]}))
     return folder
 
 
@@ -66,7 +66,7 @@ def test_missing_input_is_told(outputs, monkeypatch):
     with pytest.raises(DataError, match="standard input holds no text"):
         predict(outputs, "1_done")
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-    with pytest.raises(DataError, match="no text to classify"):
+    with pytest.raises(DataError, match="no text to answer"):
         predict(outputs, "1_done")
     with pytest.raises(DataError, match="does not exist"):
         predict(outputs, "1_done", "--file", "nowhere.csv")
@@ -100,7 +100,7 @@ def test_plain_lines_hold_one_text_or_two_parted_by_a_tab(tmp_path):
         ("a.csv", b"review\nfine\n", "no column 'text', only review"),
         ("a.csv", b"text\n\xff\xfe\n", "cannot be read"),
         ("a.txt", b"\xff\xfe\n", "cannot be read"),
-        ("a.csv", b"text\n", "holds no text to classify"),
+        ("a.csv", b"text\n", "holds no text to answer"),
         ("a.jsonl", b'{"text": "a"}\n{"other": 1}\n', "no text in row 2"),
     ],
 )

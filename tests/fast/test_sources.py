@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bertexp.data.columns import Columns
-from bertexp.data.labels import discover_labels, encode_labels
+from bertexp.data.labels import ClassLabels, discover_labels, encode_labels
 from bertexp.data.sources import read_file, read_folder
 from bertexp.errors import DataError
 
@@ -43,7 +43,7 @@ def test_a_file_without_header_and_one_without_labels(tmp_path):
     path = write(tmp_path / "train.tsv", "gj04\t1\t\tThe car honked.\ngj04\t0\t*\tCar the honked.\n")
     assert texts(path, cola) == [("The car honked.", "1"), ("Car the honked.", "0")]
     table = read_file(write(tmp_path / "t.tsv", "index\tsentence\n0\tfine .\n"), Columns("sentence", label=None)).table
-    assert encode_labels(table, NAMES).to_pydict() == {"text": ["fine ."], "label": [-1]}
+    assert encode_labels(table, ClassLabels(NAMES)).to_pydict() == {"text": ["fine ."], "label": [-1]}
 
 
 @pytest.mark.parametrize("labels", [[1, 0], ["a", "b"], [True, False], [1.0, 0.0], [1, "one"]])
@@ -108,9 +108,9 @@ def test_a_bad_row_is_named_with_file_and_line_or_counted(tmp_path, kind, row, r
     path = write(tmp_path / f"x.{kind}", FIRST_ROWS[kind] + row)
     line = FIRST_ROWS[kind].count(b"\n") + 1
     with pytest.raises(DataError, match=rf"x\.{kind}:{line}: .*dataset\.on_bad_row=skip") as caught:
-        read_file(path, Columns(), label_names=NAMES)
+        read_file(path, Columns(), labels=ClassLabels(NAMES))
     assert "\n" not in str(caught.value)
-    rows = read_file(path, Columns(), label_names=NAMES, on_bad_row="skip")
+    rows = read_file(path, Columns(), labels=ClassLabels(NAMES), on_bad_row="skip")
     assert rows.skipped == {reason: 1}
     assert rows.table.num_rows == (2 if kind == "jsonl" else 1)
 
@@ -150,8 +150,8 @@ def test_labels_are_sorted_as_numbers_and_known_by_name_or_index(tmp_path):
     assert discover_labels(pa.chunked_array([["10", "9", "9", "-1"]])) == ("-1", "9", "10")
     assert discover_labels(pa.chunked_array([["b", "10", "a"]])) == ("10", "a", "b")
     table = pa.table({"text": ["a", "b", "c"], "label": ["positive", "0", "1"]})
-    assert encode_labels(table, NAMES)["label"].to_pylist() == [1, 0, 1]
-    assert encode_labels(table.slice(1), ("1", "0"))["label"].to_pylist() == [1, 0]
+    assert encode_labels(table, ClassLabels(NAMES))["label"].to_pylist() == [1, 0, 1]
+    assert encode_labels(table.slice(1), ClassLabels(("1", "0")))["label"].to_pylist() == [1, 0]
 
 
 @pytest.mark.real

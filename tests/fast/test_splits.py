@@ -47,7 +47,9 @@ def test_the_fingerprint_sees_content_and_nothing_else():
 def test_the_look_shows_sizes_classes_lengths_and_samples():
     table = pa.table({"text": ["good film"] * 200, "label": pa.array([0] * 150 + [1] * 50, pa.int32())})
     unlabelled = table.slice(0, 10).set_column(1, "label", pa.array([-1] * 10, pa.int32()))
-    dataset = TextDataset("files", {"train": table, "test": unlabelled}, ("bad", "good"), False, "f" * 16, {}, "x.csv")
+    dataset = TextDataset(
+        "files", "classification", {"train": table, "test": unlabelled}, ("bad", "good"), False, "f" * 16, {}, "x.csv"
+    )
     lengths = {"train": np.arange(1, 201), "test": np.full(10, 5)}
     sample = Sample("good film", None, "good", ["[CLS]", "good", "film", "[SEP]", "[PAD]"], [1] * 4 + [0], [0] * 5)
     look = describe_dataset(dataset, lengths, 128, [sample] * 3, trained_parameters=20_000_000, pretrained=True)

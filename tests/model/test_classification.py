@@ -51,4 +51,4 @@ def test_three_classes_are_averaged_and_a_missing_class_has_no_roc_auc():
     assert found["accuracy"] == 0.75
     assert found["f1"] == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
     assert "roc_auc" not in task.metrics(np.array([0, 1, 1, 1], np.int32), logits)
-    assert task.correct(tf.constant([0, 1, 2, 1]), tf.constant(logits)).numpy().tolist() == [1, 1, 1, 0]
+    assert task.score(tf.constant([0, 1, 2, 1]), tf.constant(logits)).numpy().tolist() == [1, 1, 1, 0]

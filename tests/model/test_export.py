@@ -129,7 +129,7 @@ def test_failed_export_leaves_the_older_one(tmp_path, monkeypatch):
 def test_fresh_process_reproduces_the_trained_model(pair):
     folder, expected = pair
     with Verifier() as verifier:
-        report = verifier.verify(folder, TEXTS, PAIRS, expected, 1e-5)
+        report = verifier.verify(folder, {"text": TEXTS, "text_pair": PAIRS}, expected, 1e-5)
     assert report.rows == len(TEXTS)
     assert report.max_difference < 1e-6
 
@@ -144,11 +144,11 @@ def fake_process(monkeypatch, tmp_path: Path, script: str) -> None:
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("""cat >/dev/null; echo '{"probabilities": [[0.5, 0.5], [0.9, 0.1]]}'""", r"by 1\.00e-01.*row 1, 'second'"),
-        ("""cat >/dev/null; echo '{"probabilities": [[0.5, 0.5], [NaN, 0.2]]}'""", "by inf.*row 1"),
+        ("""cat >/dev/null; echo '{"answers": [[0.5, 0.5], [0.9, 0.1]]}'""", r"by 1\.00e-01.*row 1, 'second'"),
+        ("""cat >/dev/null; echo '{"answers": [[0.5, 0.5], [NaN, 0.2]]}'""", "by inf.*row 1"),
         (
-            """cat >/dev/null; echo '{"probabilities": [[1, 0, 0], [0, 1, 0]]}'""",
-            "gives 3 probabilities per text, not 2",
+            """cat >/dev/null; echo '{"answers": [[1, 0, 0], [0, 1, 0]]}'""",
+            "gives 3 numbers per text, not 2",
         ),
         ("echo boom >&2; exit 3", "status 3, saying: boom"),
         ("exec sleep 60", "no answer within 0.3 s"),
@@ -160,7 +160,7 @@ def test_difference_crash_and_silence_are_errors(monkeypatch, tmp_path, script, 
         Verifier(timeout_seconds=0.3 if "sleep" in script else 30) as verifier,
         pytest.raises(ExportError, match=message),
     ):
-        verifier.verify(tmp_path, ["first", "second"], None, np.array([[0.5, 0.5], [0.8, 0.2]], np.float32), 1e-5)
+        verifier.verify(tmp_path, {"text": ["first", "second"]}, np.array([[0.5, 0.5], [0.8, 0.2]], np.float32), 1e-5)
 
 
 def test_requests_are_understood_in_every_form_serving_sends():
@@ -176,14 +176,14 @@ def test_requests_are_understood_in_every_form_serving_sends():
         array,
         table["text"],
     ):
-        assert pyfunc._column(request, "text") == ["a", "b"]
-    assert pyfunc._column(pandas.DataFrame([["a"], ["b"]]), "text") == ["a", "b"]
-    assert pyfunc._column("a", "text") == ["a"]
+        assert pyfunc._column(request, "text", ["text"]) == ["a", "b"]
+    assert pyfunc._column(pandas.DataFrame([["a"], ["b"]]), "text", ["text"]) == ["a", "b"]
+    assert pyfunc._column("a", "text", ["text"]) == ["a"]
     for wrong in (table, ["a"], {"text": "a"}):
         with pytest.raises(ValueError, match="text_pair"):
-            pyfunc._column(wrong, "text_pair")
+            pyfunc._column(wrong, "text_pair", ["text", "text_pair"])
     with pytest.raises(ValueError, match="expected, not 3"):
-        pyfunc._column({"text": [3]}, "text")
+        pyfunc._column({"text": [3]}, "text", ["text"])
 
 
 def test_logged_model_predicts_where_bertexp_is_not_importable(single, tmp_path):

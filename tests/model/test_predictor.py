@@ -24,11 +24,15 @@ def test_predictions_do_not_depend_on_batches_or_order(pair_folder):
     predictor = Predictor(pair_folder)
     whole = predictor.predict(TEXTS, PAIRS)
     for batch_size in (1, 4):
-        again = predictor.predict(TEXTS[::-1], PAIRS[::-1], batch_size)[::-1]
+        again = predictor.predict(TEXTS[::-1], PAIRS[::-1], batch_size=batch_size)[::-1]
         for one, other in zip(whole, again, strict=True):
-            assert (one.text, one.text_pair, one.label) == (other.text, other.text_pair, other.label)
-            np.testing.assert_allclose(list(one.probabilities.values()), list(other.probabilities.values()), atol=1e-6)
-    assert all(one.probability == max(one.probabilities.values()) == one.probabilities[one.label] for one in whole)
+            assert (one.texts, one.answer["label"]) == (other.texts, other.answer["label"])
+            mine, others = one.answer["probabilities"], other.answer["probabilities"]
+            np.testing.assert_allclose(list(mine.values()), list(others.values()), atol=1e-6)
+    for answer in (one.answer for one in whole):
+        assert (
+            answer["probability"] == max(answer["probabilities"].values()) == answer["probabilities"][answer["label"]]
+        )
     assert predictor.predict([], []) == []
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bertexp.data.packing import pack_batch
+from bertexp.data.packing import Shape, pack_batch
 from bertexp.data.tokens import ROWS_PER_CHUNK, Tokenizer, encode_cached
 from bertexp.errors import WeightsError
 
@@ -114,7 +114,13 @@ def test_packed_texts_and_pairs_equal_hugging_faces():
         columns = [tokenizer.encode(reference[name][rows].tolist()) for name in names]
         width = reference[f"{kind}_input_word_ids"].shape[1]
         packed = pack_batch(
-            columns, np.arange(len(rows)), width, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id, width=width
+            columns,
+            np.arange(len(rows)),
+            Shape(width),
+            tokenizer.cls_id,
+            tokenizer.sep_id,
+            tokenizer.pad_id,
+            width=width,
         )
         for name, array in packed.items():
             found = np.pad(array, [(0, 0), (0, width - array.shape[1])])

@@ -196,7 +196,7 @@ def test_results_come_in_row_order():
     data = ToyData()
     outputs = Trainer(TrainerConfig()).predict(make_module(), data)
     np.testing.assert_array_equal(outputs.rows, np.arange(64))
-    np.testing.assert_array_equal(outputs.labels, data.labels)
+    np.testing.assert_array_equal(outputs.truth, data.labels)
     features, _ = data.pack(np.arange(64))
     np.testing.assert_allclose(outputs.logits, make_module().model(features).numpy(), atol=1e-6)
 

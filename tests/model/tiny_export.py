@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from bertexp.data.packing import pack_batch
+from bertexp.data.packing import Shape, pack_batch
 from bertexp.data.tokens import Tokenizer
 
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "good", "bad", "film", "##s", ",", "!", "not"]
@@ -47,5 +47,5 @@ def pack(columns: list[list[str]], max_length: int) -> dict[str, np.ndarray]:
     tokenizer = Tokenizer(VOCAB, True)
     tokens = [tokenizer.encode(texts) for texts in columns]
     return pack_batch(
-        tokens, np.arange(len(columns[0])), max_length, tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id
+        tokens, np.arange(len(columns[0])), Shape(max_length), tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id
     )

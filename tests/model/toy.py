@@ -7,6 +7,7 @@ import tensorflow as tf
 import tf_keras
 
 from bertexp.data.batches import EvalLoader, TrainLoader
+from bertexp.data.examples import TOKEN_SPEC, ChosenExamples
 from bertexp.models.ops import dropout
 from bertexp.tasks.classification import Classification
 from bertexp.training.module import FineTuningModule
@@ -31,6 +32,8 @@ class ToyModel(tf_keras.Model):
 class ToyData:
     """Rows whose label is whether their first token is 1."""
 
+    columns = ()
+
     def __init__(self, rows: int = 64, batch_size: int = 8, seed: int = 0):
         generator = np.random.default_rng(0)
         self.lengths = generator.integers(2, 7, rows).astype(np.int32)
@@ -38,6 +41,9 @@ class ToyData:
         self.labels = generator.integers(0, 2, rows).astype(np.int32)
         self.ids[:, 0] = 1 + self.labels
         self.batch_size, self.seed = batch_size, seed
+
+    spec = TOKEN_SPEC
+    label_spec = tf.TensorSpec([None], tf.int32)
 
     def pack(self, rows):
         width = self.lengths[rows].max()
@@ -49,11 +55,21 @@ class ToyData:
         }
         return features, self.labels[rows]
 
+    def truth(self, rows):
+        return self.labels[rows]
+
+    @property
+    def source_rows(self):
+        return np.arange(len(self.labels))
+
+    def chosen(self, limit_rows):
+        return ChosenExamples(self, self.source_rows[:limit_rows])
+
     def train_loader(self, limit_rows=None):
-        return TrainLoader(self.pack, self.lengths[:limit_rows], self.batch_size, self.seed)
+        return TrainLoader(self.chosen(limit_rows), self.batch_size, self.seed)
 
     def eval_loader(self, split, limit_rows=None):
-        return EvalLoader(self.pack, self.lengths[:limit_rows], self.labels[:limit_rows], 16)
+        return EvalLoader(self.chosen(limit_rows), 16)
 
 
 def make_module(learning_rate: float = 0.05, rate: float = 0.2, optimizer=None) -> FineTuningModule:

@@ -115,7 +115,7 @@ def test_the_model_loads_by_run_id_where_bertexp_is_not_installed(tracker, outpu
     saved, loader = tmp_path / "saved", tmp_path / "stub_loader.py"
     saved.mkdir()
     (saved / "label.txt").write_text("positive")
-    (saved / "bertexp.json").write_text('{"label_names": ["negative", "positive"]}')
+    (saved / "bertexp.json").write_text('{"task": "classification", "label_names": ["negative", "positive"]}')
     loader.write_text(LOADER)
     tracker.log_metrics({"test/accuracy": 0.97}, 40)
     tracker.log_model(saved, loader, ("text",), ["tensorflow==2.20.0"])

@@ -21,7 +21,7 @@ def load_encoder(source: ModelSource, config: ModelConfig, seed: int = 42) -> Lo
     Raises:
       WeightsError: weights are missing or do not fit.
     """
-    output_range = 1 if config.pooling in ("pooler", "cls") else None
+    output_range = 1 if config.pooling in (None, "pooler", "cls") else None
     if source.kind == "random":
         loaded = _draw(source, seed, output_range)
     elif source.kind == "tfhub":
@@ -57,7 +57,7 @@ def _read(source: ModelSource, config: ModelConfig, output_range: int | None) ->
     folder = str(require_files(Path(source.folder), FILES[source.kind]))
     architecture = fit_architecture(config, read_architecture(folder, source.kind), folder)
     encoder = make_encoder(architecture, None, output_range)
-    report = assign_weights(encoder, read_weights(folder), folder, pooler_needed=config.pooling == "pooler")
+    report = assign_weights(encoder, read_weights(folder), folder, pooler_needed=config.pooling in (None, "pooler"))
     vocab = read_vocab(config.vocab_file or f"{folder}/vocab.txt")
     lowercase = read_lowercase(folder) if config.lowercase is None else config.lowercase
     return LoadedEncoder(encoder, architecture, vocab, lowercase, report)

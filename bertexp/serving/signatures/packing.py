@@ -1,0 +1,80 @@
+"""``data/packing.py`` once more, in core operations: the trimmers of tensorflow-text are not in TF-Serving."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+IDS = ("input_word_ids", "input_mask", "input_type_ids")
+
+
+class GraphTokenizer(NamedTuple):
+    """A tokenizer inside a graph, and the ids of the special pieces."""
+
+    fast_bert: Any  # tensorflow_text.FastBertTokenizer
+    cls_id: int
+    sep_id: int
+    pad_id: int
+
+
+def pack_tokens(
+    tokens: Sequence[tf.RaggedTensor], max_length: int, tokenizer: GraphTokenizer, long_text: str = "truncate_head"
+) -> dict[str, tf.Tensor]:
+    """Truncates, joins and pads as ``data/packing.py`` does.
+
+    Args:
+        tokens: one or two ragged tensors <int32>[N, (tokens)].
+        long_text: which pieces of a longer text stay.
+
+    Returns:
+        input_word_ids, input_mask, input_type_ids, each <int32>[N, seq], padded to the longest row.
+    """
+    lengths = [text.row_lengths() for text in tokens]
+    if len(tokens) == 1:
+        kept = [tf.minimum(lengths[0], max_length - 2)]
+    else:
+        budget = max_length - 3
+        kept_first = tf.minimum(lengths[0], tf.maximum(budget - lengths[1], (budget + 1) // 2))
+        kept = [kept_first, tf.minimum(lengths[1], budget - kept_first)]
+
+    def column(token_id: int) -> tf.RaggedTensor:
+        ids = tf.fill(tf.shape(lengths[0]), token_id)
+        return tf.RaggedTensor.from_uniform_row_length(ids, 1)
+
+    parts = [column(tokenizer.cls_id)]
+    for text, length, count in zip(tokens, lengths, kept, strict=True):
+        head = _head_of(length, count, long_text)
+        begins, ends = text.row_starts(), text.row_limits()
+        parts += [_slice(text, begins, begins + head), _slice(text, ends - (count - head), ends)]
+        parts.append(column(tokenizer.sep_id))
+    packed = tf.concat(parts, axis=1)
+    seq = tf.maximum(tf.cast(packed.bounding_shape(axis=1), tf.int32), 1 + len(tokens))  # also where N is 0
+    word_ids = packed.to_tensor(tokenizer.pad_id, shape=tf.stack([-1, seq]))
+    mask = tf.sequence_mask(packed.row_lengths(), seq, tf.int32)
+    first_segment = tf.sequence_mask(kept[0] + 2, seq, tf.int32)
+    return {"input_word_ids": word_ids, "input_mask": mask, "input_type_ids": tf.maximum(mask - first_segment, 0)}
+
+
+def ids_spec(name: str) -> tf.TensorSpec:
+    """The spec of one of the three encoder inputs, <int32>[N, seq]."""
+    return tf.TensorSpec([None, None], tf.int32, name=name)
+
+
+def strings_spec(name: str) -> tf.TensorSpec:
+    """The spec of texts of any shape: requests bring [N], [N, 1] or a scalar."""
+    return tf.TensorSpec(None, tf.string, name=name)
+
+
+def _head_of(lengths: tf.Tensor, kept: tf.Tensor, long_text: str) -> tf.Tensor:
+    """How many of the kept pieces come from the head of each text, <int64>[N]."""
+    if long_text == "truncate_tail":
+        return tf.where(kept < lengths, tf.zeros_like(kept), kept)
+    return tf.where(kept < lengths, kept // 4, kept) if long_text == "head_tail" else kept
+
+
+def _slice(text: tf.RaggedTensor, begins: tf.Tensor, ends: tf.Tensor) -> tf.RaggedTensor:
+    """The pieces from ``begins`` to ``ends`` (places in the flat values, <int64>[N]) of each row."""
+    places = tf.ragged.range(begins, ends)
+    return places.with_flat_values(tf.gather(text.flat_values, places.flat_values))
