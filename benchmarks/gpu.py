@@ -82,7 +82,7 @@ def time_step(arguments: argparse.Namespace, jit: bool, batch: int) -> tuple[flo
     sys.path.insert(0, str(HERE / "peers"))
     from bertexp_peer import count_operations
 
-    from bertexp.data.batches import TOKEN_SPEC
+    from bertexp.data.examples import TOKEN_SPEC
     from bertexp.models.architecture import BertArchitecture
     from bertexp.models.classifier import TextClassifier
     from bertexp.models.encoders import make_encoder

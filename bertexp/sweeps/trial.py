@@ -18,7 +18,6 @@ from bertexp.assembly import Parts
 from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.schema import Config
 from bertexp.console import log_to, quiet
-from bertexp.data.batches import TOKEN_SPEC
 from bertexp.data.dataset import TextDataset
 from bertexp.errors import RunInterrupted, RunPruned
 from bertexp.freezing import keep_activations
@@ -212,7 +211,7 @@ def drop_checkpoints(folder: Path) -> None:
 
 def _measure_latency(parts: Parts) -> float:
     """Median milliseconds of a prediction of one row, tokens in, logits out, over the first rows of the split."""
-    seconds, predict = [], parts.module.compiled_predict_step(TOKEN_SPEC)
+    seconds, predict = [], parts.module.compiled_predict_step(examples.spec)
     examples = parts.data.examples("val")
     rows = len(examples.lengths)
     for row in range(LATENCY_WARM_ROWS + LATENCY_ROWS):
