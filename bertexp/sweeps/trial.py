@@ -211,9 +211,8 @@ def drop_checkpoints(folder: Path) -> None:
 
 def _measure_latency(parts: Parts) -> float:
     """Median milliseconds of a prediction of one row, tokens in, logits out, over the first rows of the split."""
-    seconds, predict = [], parts.module.compiled_predict_step(examples.spec)
-    examples = parts.data.examples("val")
-    rows = len(examples.lengths)
+    seconds, examples = [], parts.data.examples("val")
+    predict, rows = parts.module.compiled_predict_step(examples.spec), len(examples.lengths)
     for row in range(LATENCY_WARM_ROWS + LATENCY_ROWS):
         features, _ = examples.pack(np.array([row % rows]))
         begin = time.perf_counter()
