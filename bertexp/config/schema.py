@@ -143,7 +143,7 @@ class ModelConfig:
 METRICS = {  # of a labelled split, by task; the first is the main one unless task.main_metric names another
     "classification": ("accuracy", "precision", "recall", "f1", "mcc", "roc_auc", "loss"),
     "multi_label": ("f1", "f1_macro", "precision", "recall", "exact_match", "roc_auc", "loss"),
-    "regression": ("spearman", "pearson", "rmse", "mae", "loss"),
+    "regression": ("pearson", "spearman", "rmse", "mae", "loss"),
     "tagging": ("f1", "precision", "recall", "accuracy", "loss"),
     "question_answering": ("f1", "exact_match", "loss"),
 }

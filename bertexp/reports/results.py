@@ -27,7 +27,7 @@ def report_results(
     """Prints the result and six samples; writes figures and the test predictions, and hands them to the tracker.
 
     Returns:
-        The 95% interval of the task's first metric: accuracy of classes, F1 of sets, tags and answers, Spearman's
+        The 95% interval of the task's first metric: accuracy of classes, F1 of sets, tags and answers, Pearson's
         correlation of numbers, unless task.main_metric says otherwise.
     """
     report = make_report(parts, test.split, test.outputs)

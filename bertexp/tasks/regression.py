@@ -16,7 +16,7 @@ class Regression(TextTask):
     units = 1
     batch_metric = "mae"
 
-    def __init__(self, main_metric: str = "spearman"):
+    def __init__(self, main_metric: str = "pearson"):
         self.main_metric = main_metric
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import optuna
@@ -20,7 +21,7 @@ from bertexp.sweeps.progress import TrialTable
 from bertexp.sweeps.samplers import build_sampler
 from bertexp.sweeps.start import NamedSweep, name_sweep
 from bertexp.sweeps.storage import JOURNAL
-from bertexp.sweeps.study import Outcome, SweepStudy
+from bertexp.sweeps.study import MOST_DEATHS, Outcome, SweepStudy
 from bertexp.sweeps.summary import summarize
 from bertexp.sweeps.worker import pull_trials
 
@@ -265,16 +266,20 @@ def start_worker(folder: Path, *words: object) -> subprocess.Popen:
 
 
 def kill_workers_at_random(folder: Path, trials: int, steps: int, kills: int, *storage: str) -> None:
-    """Keeps four workers running and kills one that is at work, whichever, again and again."""
-    chance = random.Random(0)
+    """Keeps four workers running and kills one that is at work, whichever, again and again.
+
+    No trial is hit so often that it is given up: on a slow machine, where new workers take long to start, few are at work.
+    """
+    chance, hits = random.Random(0), Counter[Path]()
     workers = [start_worker(folder, trials, steps, *storage) for _ in range(4)]
     try:
         for _ in range(kills):
             time.sleep(chance.uniform(0.1, 0.9))
-            while not (at_work := [worker for worker in workers if worker.pid in last_pids(folder, steps)]):
+            while not (at_work := find_work(folder, steps, workers, [t for t in hits if hits[t] >= MOST_DEATHS - 1])):
                 assert any(worker.poll() is None for worker in workers), "the trials ended before the last kill"
                 time.sleep(0.01)
-            chosen = chance.choice(at_work)
+            chosen, trial = chance.choice(at_work)
+            hits[trial] += 1
             chosen.kill()
             chosen.wait()
             workers[workers.index(chosen)] = start_worker(folder, trials, steps, *storage)
@@ -285,10 +290,15 @@ def kill_workers_at_random(folder: Path, trials: int, steps: int, kills: int, *s
             worker.wait()
 
 
-def last_pids(folder: Path, steps: int) -> set[int]:
-    """Who did the last step of each trial that is under way."""
-    texts = [path.read_text().splitlines() for path in folder.glob("trial-*.txt")]
-    return {int(lines[-1].split()[1]) for lines in texts if 0 < len(lines) < steps and " " in lines[-1]}
+def find_work(
+    folder: Path, steps: int, workers: list[subprocess.Popen], spared: list[Path]
+) -> list[tuple[subprocess.Popen, Path]]:
+    """The workers that did the last step of a trial that is under way, and the trial's file."""
+    texts = {path: path.read_text().splitlines() for path in folder.glob("trial-*.txt") if path not in spared}
+    last = {
+        int(lines[-1].split()[1]): path for path, lines in texts.items() if 0 < len(lines) < steps and " " in lines[-1]
+    }
+    return [(worker, last[worker.pid]) for worker in workers if worker.pid in last]
 
 
 def check_nothing_was_lost(study: SweepStudy, folder: Path, trials: int, steps: int) -> None:
