@@ -46,6 +46,24 @@ class Shape(NamedTuple):
         return np.where(kept < lengths, kept // 4, kept) if self.long_text == "head_tail" else kept
 
 
+class PlacedTokens(NamedTuple):
+    """Token ids as in ``TokenColumn``, each with the bytes of its text that it stands for.
+
+    begins, ends: <int32>[n_tokens], in bytes of the row's own UTF-8 text, ascending in a row and always between two
+    characters. Of several tokens of one character only the last has ``begins < ends``.
+    """
+
+    values: np.ndarray
+    offsets: np.ndarray
+    begins: np.ndarray
+    ends: np.ndarray
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens in each row, <int64>[n_rows]."""
+        return np.diff(self.offsets)
+
+
 def kept_lengths(lengths: Sequence[np.ndarray], max_length: int) -> list[np.ndarray]:
     """How many tokens of each text survive truncation to ``max_length`` pieces, special tokens included.
 
@@ -113,27 +131,52 @@ def pack_batch(
     starts = [offsets[rows] for _, offsets in columns]
     full = [offsets[rows + 1] - start for (_, offsets), start in zip(columns, starts, strict=True)]
     kept = kept_lengths(full, shape.max_length)
-    lengths = sum(kept) + 1 + len(columns)
-    seq = int(lengths.max(initial=1 + len(columns)))
-    seq = width or padded_width(seq, shape.max_length)
-
-    word_ids = np.full((len(rows), seq), pad_id, np.int32)
-    flat = word_ids.reshape(-1)
-    begin = np.arange(len(rows), dtype=np.int64) * seq  # of the row, in `flat`
-    flat[begin] = cls_id
-    place = begin + 1
+    parts = []
     for (values, _), start, length, count in zip(columns, starts, full, kept, strict=True):
         head = shape.head_of(length, count)
         tail = count - head
-        flat[_runs(place, head)] = values[_runs(start, head)]
-        flat[_runs(place + head, tail)] = values[_runs(start + length - tail, tail)]
+        runs = np.stack([start, start + length - tail], axis=1)
+        parts.append(Runs(values, runs, np.stack([head, tail], axis=1)))
+    return pack_runs(parts, shape.max_length, cls_id, sep_id, pad_id, width)
+
+
+class Runs(NamedTuple):
+    """Which tokens of a text go into each row of a batch, as runs of neighbouring ones.
+
+    values: <int32>[n_tokens], of all rows.
+    starts: <int64>[batch, runs], where in them each run begins.
+    counts: <int64>[batch, runs], how many it takes.
+    """
+
+    values: np.ndarray
+    starts: np.ndarray
+    counts: np.ndarray
+
+
+def pack_runs(
+    parts: Sequence[Runs], max_length: int, cls_id: int, sep_id: int, pad_id: int, width: int | None = None
+) -> dict[str, np.ndarray]:
+    """Packs the runs of one or two texts as ``pack_batch`` does."""
+    kept = [part.counts.sum(axis=1) for part in parts]
+    lengths = sum(kept) + 1 + len(parts)
+    batch = len(lengths)
+    seq = int(lengths.max(initial=1 + len(parts)))
+    seq = width or padded_width(seq, max_length)
+
+    word_ids = np.full((batch, seq), pad_id, np.int32)
+    flat = word_ids.reshape(-1)
+    begin = np.arange(batch, dtype=np.int64) * seq  # of the row, in `flat`
+    flat[begin] = cls_id
+    place = begin + 1
+    for part, count in zip(parts, kept, strict=True):
+        flat[_runs(place, count)] = part.values[_runs(part.starts.ravel(), part.counts.ravel())]
         place = place + count
         flat[place] = sep_id
         place = place + 1
 
     position = np.arange(seq)
     mask = position < lengths[:, None]
-    if len(columns) == 2:
+    if len(parts) == 2:
         type_ids = (mask & (position >= kept[0][:, None] + 2)).astype(np.int32)
     else:
         type_ids = np.zeros_like(word_ids)

@@ -13,12 +13,21 @@ from bertexp.errors import DataError
 
 
 def hold_out(
-    table: pa.Table, fractions: Mapping[str, float], label_names: Sequence[str], config: DatasetConfig
+    table: pa.Table,
+    fractions: Mapping[str, float],
+    label_names: Sequence[str],
+    config: DatasetConfig,
+    groups: np.ndarray | None = None,
 ) -> dict[str, pa.Table]:
     """Cuts the splits named in ``fractions`` (of all rows) out of ``table``; the rest is ``train``. Keeps row order.
 
+    Args:
+        groups: <int>[rows], such as each row's article: no group stands in two splits, and ``dataset.stratify`` is not
+            used.
+
     Raises:
-        DataError: a class has too few rows to stand on both sides of a stratified cut, or a split would be empty.
+        DataError: a class has too few rows to stand on both sides of a stratified cut, there are too few groups, or a
+            split would be empty.
     """
     sizes = {split: round(fraction * table.num_rows) for split, fraction in fractions.items() if fraction > 0}
     for split, size in sizes.items():
@@ -27,6 +36,8 @@ def hold_out(
                 f"{split}: {fractions[split]:g} of {table.num_rows} rows is no row at all; raise "
                 f"dataset.{split}_fraction or give the split a file of its own"
             )
+    if groups is not None:
+        return _hold_groups_out(table, sizes, groups, config.split_seed)
     classes = strata(table) if config.stratify else np.zeros(table.num_rows, np.int32)
     counts = np.bincount(classes)
     if sizes and (lonely := np.flatnonzero(counts == 1)).size and config.stratify:
@@ -47,6 +58,39 @@ def strata(table: pa.Table) -> np.ndarray:
     """<int>[rows]: the class of each row; all the same where rows have no single class."""
     label = table["label"]
     return label.to_numpy() if pa.types.is_integer(label.type) else np.zeros(table.num_rows, np.int32)
+
+
+def _hold_groups_out(table: pa.Table, sizes: Mapping[str, int], groups: np.ndarray, seed: int) -> dict[str, pa.Table]:
+    count = len(np.unique(groups))
+    if count <= len(sizes):
+        raise DataError(
+            f"{count} articles or groups of rows cannot be split into train, {' and '.join(sizes)}; give each split a "
+            "file of its own"
+        )
+    free = np.arange(table.num_rows)
+    splits = {}
+    for number, (split, size) in enumerate(sizes.items()):
+        held = draw_groups(groups[free], size, seed + number, keep=len(sizes) - number)
+        splits[split] = table.take(free[held])
+        free = np.delete(free, held)
+    return {"train": table.take(free) if sizes else table, **splits}
+
+
+def draw_groups(groups: np.ndarray, size: int, seed: int, keep: int = 1) -> np.ndarray:
+    """Draws whole groups at random until they hold about ``size`` rows, at least one group.
+
+    Args:
+        groups: <int>[rows]; group of each row.
+        keep: so many groups are never drawn.
+
+    Returns:
+        <int64>[about size]; the rows of the drawn groups in ascending order.
+    """
+    names, members = np.unique(groups, return_inverse=True)
+    order = np.argsort(np.random.PCG64(seed).random_raw(len(names)))
+    reached = np.cumsum(np.bincount(members)[order])[: len(names) - keep]
+    drawn = order[: np.abs(reached - size).argmin() + 1]
+    return np.flatnonzero(np.isin(members, drawn))
 
 
 def draw(classes: np.ndarray, size: int, seed: int, keep_one: bool = False) -> np.ndarray:

@@ -10,24 +10,22 @@ import hashlib
 import importlib.metadata
 import itertools
 import os
-import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from bertexp.data.packing import TokenColumn
+from bertexp.data.packing import PlacedTokens, TokenColumn
+from bertexp.data.token_cache import Chunk, Progress, TokenCache, row_offsets
 from bertexp.errors import WeightsError
 
 ROWS_PER_CHUNK = 2048  # a few MB of reviews: bounds memory and keeps every core busy
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
-
-Progress = Callable[[int], None]  # told how many texts were just done
 
 
 class Tokenizer:
@@ -84,27 +82,36 @@ class Tokenizer:
         Returns:
             (values <int32>[n_tokens], offsets <int64>[n_texts + 1]).
         """
-        values, lengths = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
-        for chunk_values, chunk_lengths in self._encode_chunks(texts, progress):
-            values.append(chunk_values)
-            lengths.append(chunk_lengths)
-        return TokenColumn(np.concatenate(values), _offsets(lengths))
+        (values,), offsets = _joined(self._encode_chunks(texts, progress), 1)
+        return TokenColumn(values, offsets)
+
+    def encode_placed(
+        self, texts: Sequence[str] | pa.Array | pa.ChunkedArray, progress: Progress | None = None
+    ) -> PlacedTokens:
+        """Tokenizes texts as ``encode`` does, and tells which bytes of its text each token stands for."""
+        (values, begins, ends), offsets = _joined(self._encode_chunks(texts, progress, placed=True), 3)
+        return PlacedTokens(values, offsets, begins, ends)
 
     def pieces(self, ids: Sequence[int] | np.ndarray) -> list[str]:
         """The word pieces of the given ids, special tokens included."""
         return [self.vocab[id] for id in ids]
 
     def _encode_chunks(
-        self, texts: Sequence[str] | pa.Array | pa.ChunkedArray, progress: Progress | None
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields (ids, tokens in each row) of ROWS_PER_CHUNK rows at a time, in order, from as many threads as cores."""
+        self, texts: Sequence[str] | pa.Array | pa.ChunkedArray, progress: Progress | None, placed: bool = False
+    ) -> Iterator[Chunk]:
+        """Encodes ROWS_PER_CHUNK rows at a time, in order, from as many threads as cores.
+
+        Yields:
+            ids, where ``placed`` also begins and ends, each <int32>[n_tokens]; and the tokens in each row.
+        """
         tokenizer = self._fast_bert_tokenizer
 
-        def encode(begin: int) -> tuple[np.ndarray, np.ndarray]:
+        def encode(begin: int) -> Chunk:
             chunk = texts[begin : begin + ROWS_PER_CHUNK]
             strings = chunk.to_pylist() if isinstance(chunk, pa.Array | pa.ChunkedArray) else list(chunk)
-            tokens = tokenizer.tokenize(strings)
-            return tokens.values.numpy(), np.diff(tokens.row_splits.numpy())
+            found = tokenizer.tokenize_with_offsets(strings) if placed else [tokenizer.tokenize(strings)]
+            arrays = [part.flat_values.numpy().astype(np.int32, copy=False) for part in found]
+            return arrays, np.diff(found[0].row_splits.numpy())
 
         threads = os.cpu_count() or 1
         waiting = deque()
@@ -112,9 +119,9 @@ class Tokenizer:
             begins = iter(range(0, len(texts), ROWS_PER_CHUNK))
             waiting.extend(pool.submit(encode, begin) for begin in itertools.islice(begins, 2 * threads))
             while waiting:
-                values, lengths = waiting.popleft().result()
+                arrays, lengths = waiting.popleft().result()
                 waiting.extend(pool.submit(encode, begin) for begin in itertools.islice(begins, 1))
-                yield values, lengths
+                yield arrays, lengths
                 if progress:
                     progress(len(lengths))
 
@@ -129,7 +136,7 @@ def encode_cached(
 ) -> TokenColumn:
     """Tokenizes one column of one split, or maps the result of an earlier time from disk.
 
-    The cache is an Arrow file of one list column, memory-mapped, keyed by the data, the part, the vocabulary and the
+    The cache is an Arrow file of list columns, memory-mapped, keyed by the data, the part, the vocabulary and the
     tokenizer's options; a damaged file is made anew.
 
     Args:
@@ -139,69 +146,30 @@ def encode_cached(
         part: split and column, such as "train/text".
         progress: called with the number of texts that were just tokenized or found in the cache.
     """
-    key = f"{data_fingerprint} {part} {tokenizer.fingerprint}"
-    name = f"{part.replace('/', '-')}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.arrow"
-    path = Path(cache_dir) / name
-    cached = _read_cache(path, key, len(column))
-    if cached is not None:
-        if progress:
-            progress(len(column))
-        return cached
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The ids go to a nameless file as they come and from there into the Arrow file: a million rows never lie in memory.
-    with tempfile.TemporaryFile(dir=path.parent) as scratch:
-        lengths = [np.empty(0, np.int64)]
-        for chunk_values, chunk_lengths in tokenizer._encode_chunks(column, progress):
-            scratch.write(chunk_values.tobytes())
-            lengths.append(chunk_lengths)
-        _write_cache(path, key, scratch, _offsets(lengths))
-    fresh = _read_cache(path, key, len(column))
-    if fresh is None:
-        raise OSError(f"the token cache {path} cannot be read back right after it was written")
-    return fresh
-
-
-def _offsets(lengths: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
-
-
-def _checksum(values: np.ndarray, offsets: np.ndarray) -> str:
-    """Cheap enough for every start (a few ms for 25,000 reviews) and catches a flipped byte or a page of zeros."""
-    return f"{len(values)} {int(values.sum(dtype=np.int64))} {int(offsets.sum(dtype=np.int64))}"
-
-
-def _write_cache(path: Path, key: str, scratch: BinaryIO, offsets: np.ndarray) -> None:
-    """Writes ids (raw <int32> in ``scratch``) and offsets as one Arrow file: temporary file, fsync, rename."""
-    scratch.flush()
-    values = np.memmap(scratch, np.int32, mode="r") if offsets[-1] else np.empty(0, np.int32)
-    lists = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values))
-    metadata = {"key": key, "checksum": _checksum(values, offsets)}
-    schema = pa.schema([pa.field("tokens", lists.type)], metadata)
-    handle, temporary = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            with pa.ipc.new_file(file, schema) as writer:
-                writer.write_batch(pa.record_batch([lists], schema=schema))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _read_cache(path: Path, key: str, n_rows: int) -> TokenColumn | None:
-    """Maps a cache file; None where it is absent, of another key, or damaged."""
-    try:
-        with pa.memory_map(str(path)) as file:
-            reader = pa.ipc.open_file(file)
-            metadata = reader.schema.metadata or {}
-            lists = reader.get_batch(0).column(0)
-        values, offsets = lists.values.to_numpy(), lists.offsets.to_numpy()
-    except (OSError, pa.ArrowException, IndexError):
-        return None
-    if metadata.get(b"key") != key.encode() or len(offsets) != n_rows + 1 or offsets[-1] != len(values):
-        return None
-    if metadata.get(b"checksum") != _checksum(values, offsets).encode():
-        return None
+    cache = TokenCache(cache_dir, data_fingerprint, part, tokenizer, ("tokens",))
+    (values,), offsets = cache.get(len(column), partial(tokenizer._encode_chunks, column, progress), progress)
     return TokenColumn(values, offsets)
+
+
+def encode_placed_cached(
+    column: pa.ChunkedArray,
+    tokenizer: Tokenizer,
+    cache_dir: str | Path,
+    data_fingerprint: str,
+    part: str,
+    progress: Progress | None = None,
+) -> PlacedTokens:
+    """As ``encode_cached``, with the bytes that each token stands for; ``part`` must be another one."""
+    cache = TokenCache(cache_dir, data_fingerprint, part, tokenizer, ("tokens", "begins", "ends"))
+    chunks = partial(tokenizer._encode_chunks, column, progress, placed=True)
+    (values, begins, ends), offsets = cache.get(len(column), chunks, progress)
+    return PlacedTokens(values, offsets, begins, ends)
+
+
+def _joined(chunks: Iterator[Chunk], n_arrays: int) -> tuple[list[np.ndarray], np.ndarray]:
+    arrays, lengths = [[np.empty(0, np.int32)] for _ in range(n_arrays)], [np.empty(0, np.int64)]
+    for chunk_arrays, chunk_lengths in chunks:
+        for parts, array in zip(arrays, chunk_arrays, strict=True):
+            parts.append(array)
+        lengths.append(chunk_lengths)
+    return [np.concatenate(parts) for parts in arrays], row_offsets(lengths)

@@ -1,0 +1,149 @@
+"""Windows of a long context behind its question: ``[CLS] question [SEP] part of the context [SEP]``. NumPy only.
+
+The rule (Devlin et al. 2018, section 4.2, and its code) is stated once in words here and once more in graph operations
+in ``serving/signatures/question_answering.py``; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bertexp.data.packing import PlacedTokens, TokenColumn, pack_parts
+
+QUESTION_PIECES = 64  # of a question are kept, fewer where half of the row is less
+
+
+class Windows(NamedTuple):
+    """Which part of its context each window shows, the windows of a row one after the other.
+
+    rows: <int64>[windows], the row that a window belongs to.
+    starts: <int64>[windows], the first piece of the context that it shows, counted within the context.
+    counts: <int64>[windows], how many it shows.
+    questions: <int64>[windows], how many pieces of the question stand before them.
+    """
+
+    rows: np.ndarray
+    starts: np.ndarray
+    counts: np.ndarray
+    questions: np.ndarray
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """<int32>[windows], with [CLS] and the two [SEP]."""
+        return (self.questions + self.counts + 3).astype(np.int32)
+
+    @property
+    def firsts(self) -> np.ndarray:
+        """<int64>[windows], the position of the first context piece."""
+        return self.questions + 2
+
+
+def cut_windows(questions: np.ndarray, contexts: np.ndarray, max_length: int, overlap: int) -> Windows:
+    """Cuts every context into the fewest windows of ``max_length`` pieces that share ``overlap`` with the one before.
+
+    Args:
+        questions: <int>[rows], pieces of each question.
+        contexts: <int>[rows], pieces of each context; an empty one has one window.
+        overlap: less than half of ``max_length - 3``, which the context is sure to get.
+    """
+    questions, contexts = np.asarray(questions, np.int64), np.asarray(contexts, np.int64)
+    kept = np.minimum(questions, min(QUESTION_PIECES, (max_length - 3) // 2))
+    room = max_length - 3 - kept
+    stride = room - overlap
+    beyond = np.maximum(contexts - room, 0)
+    windows = 1 - (-beyond // stride)
+    rows = np.repeat(np.arange(len(kept)), windows)
+    number = np.arange(len(rows)) - np.repeat(np.cumsum(windows) - windows, windows)
+    starts = number * stride[rows]
+    return Windows(rows, starts, np.minimum(room[rows], contexts[rows] - starts), kept[rows])
+
+
+def pack_windows(
+    windows: Windows,
+    places: np.ndarray,
+    questions: TokenColumn,
+    contexts: PlacedTokens,
+    context_of: np.ndarray,
+    max_length: int,
+    cls_id: int,
+    sep_id: int,
+    pad_id: int,
+) -> dict[str, np.ndarray]:
+    """Packs the windows ``places`` <int>[batch] as BERT's input.
+
+    Args:
+        questions: of every row.
+        contexts: the distinct ones.
+        context_of: <int>[rows], the context of each row.
+
+    Returns:
+        input_word_ids, input_mask, input_type_ids, each <int32>[batch, seq].
+    """
+    rows = windows.rows[places]
+    context_starts = contexts.offsets[context_of[rows]] + windows.starts[places]
+    parts = [
+        (questions.values, questions.offsets[rows], windows.questions[places]),
+        (contexts.values, context_starts, windows.counts[places]),
+    ]
+    return pack_parts(parts, max_length, cls_id, sep_id, pad_id)
+
+
+def byte_places(texts: pa.StringArray | pa.LargeStringArray, rows: np.ndarray, characters: np.ndarray) -> np.ndarray:
+    """From places in characters to places in bytes of UTF-8.
+
+    Args:
+        rows: <int>[n], which of the texts.
+        characters: <int>[n], each at most the length of its text.
+
+    Returns:
+        <int64>[n].
+    """
+    sizes = pc.binary_length(texts).to_numpy()
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    content = np.frombuffer("".join(texts.to_pylist()).encode(), np.uint8)
+    heads = np.append(np.flatnonzero(content & 0xC0 != 0x80), len(content))  # the first byte of every character
+    return heads[np.searchsorted(heads, offsets[rows]) + characters] - offsets[rows]
+
+
+def find_pieces(
+    contexts: PlacedTokens, rows: np.ndarray, begins: np.ndarray, ends: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last piece that bytes ``begins`` to ``ends`` of a context touch.
+
+    Args:
+        rows: <int>[n], which of the contexts.
+        begins, ends: <int>[n], in bytes.
+
+    Returns:
+        <int64>[n] each, counted within the context; where no piece stands for any of the bytes, last < first.
+    """
+    offsets = contexts.offsets
+    step = int(max(contexts.ends.max(initial=0), ends.max(initial=0))) + 2
+    row_of = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)) * step
+
+    def count(places: np.ndarray, targets: np.ndarray, side: str) -> np.ndarray:
+        """Pieces of the row whose place is below its target, or at most it (side="right")."""
+        return np.searchsorted(row_of + places, rows * step + targets, side) - offsets[rows]
+
+    # a piece of no bytes stands before the last piece of the same character, and belongs to it
+    first = np.minimum(count(contexts.ends, begins, "right"), count(contexts.begins, begins, "left"))
+    return first, count(contexts.begins, ends, "left") - 1
+
+
+def label_windows(windows: Windows, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Where the answer stands in each window.
+
+    Args:
+        first, last: <int>[rows], the answer's pieces counted within the context; -1 for no answer.
+
+    Returns:
+        <int32>[windows, 2], positions of its first and last piece; 0 ([CLS]) where it does not lie wholly inside.
+    """
+    first, last = first[windows.rows], last[windows.rows]
+    inside = (first >= windows.starts) & (last < windows.starts + windows.counts) & (first <= last)
+    shift = windows.firsts - windows.starts
+    return np.where(inside[:, None], np.stack([first + shift, last + shift], axis=1), 0).astype(np.int32)

@@ -1,0 +1,90 @@
+"""From start and end logits to answers, and how good answers are. NumPy only."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def normalize_answer(text: str) -> str:
+    """Lower case, no ASCII punctuation, no English articles, single spaces (SQuAD's official evaluation)."""
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
+
+
+def exact_match(answer: str, gold: Sequence[str]) -> float:
+    """1.0 where the normalized answer is one of the gold ones; of an unanswerable question (none) the empty one is."""
+    return float(normalize_answer(answer) in (_normalized(gold)))
+
+
+def f1_score(answer: str, gold: Sequence[str]) -> float:
+    """F1 of the words that the answer shares with a gold one, at its best over them; 0/1 where either has no words."""
+    found = normalize_answer(answer).split()
+    return max(_overlap(found, other.split()) for other in _normalized(gold))
+
+
+def _normalized(gold: Sequence[str]) -> list[str]:
+    return [text for text in map(normalize_answer, gold) if text] or [""]
+
+
+def _overlap(found: list[str], gold: list[str]) -> float:
+    if not found or not gold:
+        return float(found == gold)
+    return 2 * sum((Counter(found) & Counter(gold)).values()) / (len(found) + len(gold))
+
+
+class Spans(NamedTuple):
+    """The best answer of each of n windows, and how likely it is there."""
+
+    starts: np.ndarray  # <int64>[n], position of its first piece
+    ends: np.ndarray  # <int64>[n], of its last
+    scores: np.ndarray  # <float32>[n], log probability of start and end; -inf where the window shows no context
+    null_scores: np.ndarray  # <float32>[n], the same of [CLS], which stands for "not here"
+
+
+def best_spans(logits: np.ndarray, firsts: np.ndarray, counts: np.ndarray, max_answer_length: int) -> Spans:
+    """The likeliest span of every window, among those of context pieces that are not too long.
+
+    Args:
+        logits: <float32>[windows, seq, 2], of starts and ends; what stands behind a window's last [SEP] is not read.
+        firsts: <int>[windows], position of the first context piece.
+        counts: <int>[windows], context pieces.
+        max_answer_length: in pieces.
+    """
+    position = np.arange(logits.shape[1])
+    after = (firsts + counts)[:, None]
+    likely = log_softmax(logits, after[:, 0] + 1)
+    context = (position >= firsts[:, None]) & (position < after)
+    starts, ends = (np.where(context, likely[..., i], -np.inf).astype(np.float32) for i in (0, 1))
+    padded = np.pad(ends, [(0, 0), (0, max_answer_length - 1)], constant_values=-np.inf)
+    reachable = np.lib.stride_tricks.sliding_window_view(padded, max_answer_length, axis=1)
+    totals = starts + reachable.max(axis=2)  # of the best end for each start
+    window, start = np.arange(len(logits)), totals.argmax(axis=1)
+    end = start + reachable[window, start].argmax(axis=1)
+    return Spans(start, end, totals[window, start], likely[:, 0].sum(axis=1))
+
+
+def log_softmax(logits: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """<float32>[windows, seq, 2], over the first ``lengths`` <int>[windows] positions; -inf behind them."""
+    inside = np.arange(logits.shape[1]) < lengths[:, None]
+    masked = np.where(inside[..., None], logits, -np.inf).astype(np.float32)
+    shifted = masked - masked.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def best_windows(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """<int64>[distinct rows]: the window of the highest score of each row, by ascending row; the first one of equals.
+
+    Args:
+        rows: <int>[windows], which row each window belongs to.
+        scores: <float32>[windows].
+    """
+    order = np.lexsort((-scores, rows))
+    return order[np.unique(rows[order], return_index=True)[1]]

@@ -1,0 +1,82 @@
+"""Exact match and F1 as SQuAD's official evaluation defines them, and the choice of a span."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bertexp.tasks.answers import best_spans, best_windows, exact_match, f1_score, normalize_answer
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("The  Panthers!", "panthers"),
+        ("a U.S. law, the 2nd", "us law 2nd"),
+        ("An\tapple\na day", "apple day"),
+        ("theory of another", "theory of another"),
+        ("Jean-Paul's", "jeanpauls"),
+        ("don’t — “quote”", "don’t — “quote”"),  # only ASCII punctuation goes
+        ("the", ""),
+    ],
+)
+def test_answers_are_normalized_as_officially(text, normal):
+    assert normalize_answer(text) == normal
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "exact", "f1"),
+    [
+        ("the Denver Broncos", ["Denver Broncos"], 1, 1),
+        ("Broncos", ["Denver Broncos"], 0, 2 / 3),
+        ("Denver Denver", ["Denver Broncos"], 0, 1 / 2),
+        ("in Denver", ["Oslo", "Denver", "in the city of Denver"], 0, 2 / 3),
+        ("Rome", ["Oslo"], 0, 0),
+        ("", ["Oslo"], 0, 0),
+        ("", [], 1, 1),  # unanswerable, and said so
+        ("Oslo", [], 0, 0),
+        ("The", ["the"], 1, 1),  # nothing is left of either
+        ("Oslo", ["the", "Oslo"], 1, 1),
+    ],
+)
+def test_exact_match_and_f1_of_hand_made_cases(answer, gold, exact, f1):
+    assert exact_match(answer, gold) == exact
+    assert f1_score(answer, gold) == pytest.approx(f1)
+
+
+def loop_best(logits: np.ndarray, first: int, count: int, longest: int) -> tuple[float, int, int]:
+    found = [
+        (logits[s, 0] + logits[e, 1], s, e)
+        for s in range(first, first + count)
+        for e in range(s, min(s + longest, first + count))
+    ]
+    return max(found, key=lambda span: span[0])
+
+
+@pytest.mark.parametrize("longest", [1, 3, 30])
+def test_the_best_span_is_the_best_of_all_allowed_ones_whatever_the_padding(longest):
+    generator = np.random.default_rng(longest)
+    counts = generator.integers(1, 15, 40)
+    firsts = generator.integers(2, 8, 40)
+    logits = generator.normal(size=[40, 24, 2]).astype(np.float32) * 4
+    spans = best_spans(logits, firsts, counts, longest)
+    for window in range(40):
+        length = firsts[window] + counts[window] + 1
+        total, start, end = loop_best(logits[window], firsts[window], counts[window], longest)
+        assert (spans.starts[window], spans.ends[window]) == (start, end)
+        norm = np.log(np.exp(logits[window, :length].astype(float)).sum(0)).sum()
+        assert spans.scores[window] == pytest.approx(total - norm, abs=1e-4)
+        assert spans.null_scores[window] == pytest.approx(logits[window, 0].sum() - norm, abs=1e-4)
+    wider = np.pad(logits, [(0, 0), (0, 9), (0, 0)], constant_values=99.0)
+    for found, expected in zip(best_spans(wider, firsts, counts, longest), spans, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_a_window_without_context_has_no_answer():
+    spans = best_spans(np.ones([1, 5, 2], np.float32), np.array([2]), np.array([0]), 30)
+    assert spans.scores.tolist() == [-np.inf]
+
+
+def test_the_window_of_the_highest_score_speaks_for_its_question():
+    rows, scores = np.array([4, 4, 0, 4, 0, 9]), np.array([-1.0, -0.5, -3.0, -0.5, -2.0, -np.inf])
+    assert best_windows(rows, scores).tolist() == [4, 1, 5]
