@@ -50,13 +50,18 @@ class PlacedTokens(NamedTuple):
     """Token ids as in ``TokenColumn``, each with the bytes of its text that it stands for.
 
     begins, ends: <int32>[n_tokens], in bytes of the row's own UTF-8 text, ascending in a row and always between two
-    characters. Of several tokens of one character only the last has ``begins < ends``.
+    characters. Several tokens that begin in one character all stand for the whole of it.
     """
 
     values: np.ndarray
     offsets: np.ndarray
     begins: np.ndarray
     ends: np.ndarray
+
+    @property
+    def tokens(self) -> TokenColumn:
+        """Without their bytes."""
+        return TokenColumn(self.values, self.offsets)
 
     @property
     def lengths(self) -> np.ndarray:

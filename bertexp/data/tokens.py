@@ -111,7 +111,10 @@ class Tokenizer:
             strings = chunk.to_pylist() if isinstance(chunk, pa.Array | pa.ChunkedArray) else list(chunk)
             found = tokenizer.tokenize_with_offsets(strings) if placed else [tokenizer.tokenize(strings)]
             arrays = [part.flat_values.numpy().astype(np.int32, copy=False) for part in found]
-            return arrays, np.diff(found[0].row_splits.numpy())
+            splits = found[0].row_splits.numpy()
+            if placed:
+                arrays[2] = _whole_characters(*arrays[1:], splits)
+            return arrays, np.diff(splits)
 
         threads = os.cpu_count() or 1
         waiting = deque()
@@ -173,3 +176,11 @@ def _joined(chunks: Iterator[Chunk], n_arrays: int) -> tuple[list[np.ndarray], n
             parts.append(array)
         lengths.append(chunk_lengths)
     return [np.concatenate(parts) for parts in arrays], row_offsets(lengths)
+
+
+def _whole_characters(begins: np.ndarray, ends: np.ndarray, splits: np.ndarray) -> np.ndarray:
+    """Ends <int32>[n_tokens] where all tokens that begin in one character end with it; else only the last of them does."""
+    begin_anew = np.diff(begins, prepend=-1) != 0
+    begin_anew[splits[splits < len(begins)]] = True
+    firsts = np.flatnonzero(begin_anew)
+    return np.repeat(np.maximum.reduceat(ends, firsts), np.diff(firsts, append=len(ends))) if len(ends) else ends

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from bertexp.data.packing import PlacedTokens, TokenColumn, pack_parts
 
-QUESTION_PIECES = 64  # of a question are kept, fewer where half of the row is less
+QUESTION_PIECES = 64  # of a question are kept at most
 
 
 class Windows(NamedTuple):
@@ -48,10 +48,12 @@ def cut_windows(questions: np.ndarray, contexts: np.ndarray, max_length: int, ov
     Args:
         questions: <int>[rows], pieces of each question.
         contexts: <int>[rows], pieces of each context; an empty one has one window.
-        overlap: less than half of ``max_length - 3``, which the context is sure to get.
+        overlap: at most ``max_length - 4``.
+
+    A question keeps ``QUESTION_PIECES``, but no more than half of what the special tokens and the overlap leave.
     """
     questions, contexts = np.asarray(questions, np.int64), np.asarray(contexts, np.int64)
-    kept = np.minimum(questions, min(QUESTION_PIECES, (max_length - 3) // 2))
+    kept = np.minimum(questions, min(QUESTION_PIECES, (max_length - 3 - overlap) // 2))
     room = max_length - 3 - kept
     stride = room - overlap
     beyond = np.maximum(contexts - room, 0)
@@ -125,13 +127,9 @@ def find_pieces(
     step = int(max(contexts.ends.max(initial=0), ends.max(initial=0))) + 2
     row_of = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)) * step
 
-    def count(places: np.ndarray, targets: np.ndarray, side: str) -> np.ndarray:
-        """Pieces of the row whose place is below its target, or at most it (side="right")."""
-        return np.searchsorted(row_of + places, rows * step + targets, side) - offsets[rows]
-
-    # a piece of no bytes stands before the last piece of the same character, and belongs to it
-    first = np.minimum(count(contexts.ends, begins, "right"), count(contexts.begins, begins, "left"))
-    return first, count(contexts.begins, ends, "left") - 1
+    first = np.searchsorted(row_of + contexts.ends, rows * step + begins, "right") - offsets[rows]
+    last = np.searchsorted(row_of + contexts.begins, rows * step + ends, "left") - offsets[rows] - 1
+    return first, last
 
 
 def label_windows(windows: Windows, first: np.ndarray, last: np.ndarray) -> np.ndarray:

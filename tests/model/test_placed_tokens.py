@@ -49,7 +49,7 @@ def test_pieces_stand_on_character_boundaries_in_order_and_spell_what_stands_the
         content = text.encode()
         assert (np.diff(begins[part]) >= 0).all()
         assert (np.diff(ends[part]) >= 0).all()
-        assert (begins[part] <= ends[part]).all()
+        assert (begins[part] < ends[part]).all()
         for value, begin, end in zip(values[part], begins[part], ends[part], strict=True):
             found = content[begin:end].decode()  # fails inside a character
             piece = VOCAB[value].removeprefix("##")
@@ -66,6 +66,12 @@ def test_known_texts_give_back_the_words_they_hold():
     found = [text.encode()[begin:end].decode() for begin, end in zip(begins, ends, strict=True)]
     assert found == ["Café", "北", "京", ",", "naïve", "re\u0301sume\u0301", "s", "😀", "THE"]
     assert tokenizer.pieces(values) == ["cafe", "北", "京", ",", "naive", "resume", "##s", "[UNK]", "the"]
+
+
+def test_all_pieces_of_one_character_stand_for_the_whole_of_it():
+    _, offsets, begins, ends = Tokenizer(VOCAB, True).encode_placed(["…", "a…", "…"])
+    assert offsets.tolist() == [0, 3, 7, 10]
+    assert list(zip(begins, ends, strict=True)) == [*[(0, 3)] * 3, (0, 1), *[(1, 4)] * 3, *[(0, 3)] * 3]
 
 
 def test_the_cache_gives_the_same_and_is_another_than_that_of_plain_ids(tmp_path, monkeypatch):

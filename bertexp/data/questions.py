@@ -1,0 +1,117 @@
+"""The windows of a split's questions: what the encoder meets, where the answers stand in them, and how to judge them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import tensorflow as tf
+
+from bertexp.data.examples import TOKEN_SPEC, Features
+from bertexp.data.packing import PlacedTokens, TokenColumn
+from bertexp.data.tokens import Tokenizer
+from bertexp.data.windows import byte_places, cut_windows, find_pieces, label_windows, pack_windows
+
+
+class WindowTruth(NamedTuple):
+    """What a window's logits are judged by."""
+
+    row: int  # of the question, in its split
+    first: int  # position of the first context piece
+    start: int  # positions of the answer's first and last piece; 0, [CLS], where the window does not hold it
+    end: int
+    begins: np.ndarray  # <int32>[pieces], the bytes of the context that each piece shown stands for
+    ends: np.ndarray
+    context: str
+    answers: tuple[str, ...]  # the gold ones; () for an unanswerable question
+
+
+class QuestionExamples:
+    """One example for each window of each question's context.
+
+    Args:
+        table: text (the question), text_pair (the context), label (the answers).
+        questions: token ids of every question.
+        contexts: of the distinct contexts, ``context_of`` <int64>[rows] telling each row's; with ``context_texts``.
+        tokenizer: whose special tokens go in between.
+        max_length: of a window, special tokens included.
+        overlap: pieces of the context that neighbouring windows share.
+
+    Labels are <int32>[examples, 3]: positions of the first and last piece of the first gold answer (0 and 0 where the
+    window does not hold it whole), and the window's length, which tells real positions from padding.
+    """
+
+    spec = TOKEN_SPEC
+    label_spec = tf.TensorSpec([None, 3], tf.int32)
+
+    def __init__(
+        self,
+        table: pa.Table,
+        questions: TokenColumn,
+        contexts: PlacedTokens,
+        context_texts: pa.StringArray,
+        context_of: np.ndarray,
+        tokenizer: Tokenizer,
+        max_length: int,
+        overlap: int,
+    ):
+        self.columns = [questions, contexts.tokens]
+        self._questions, self._contexts, self._tokenizer, self._max_length = questions, contexts, tokenizer, max_length
+        self._texts, self._context_of, self._label = context_texts, context_of, table["label"]
+        self.windows = cut_windows(questions.lengths, contexts.lengths[context_of], max_length, overlap)
+        first, last = _find_answers(table["label"], contexts, context_texts, context_of)
+        self._labels = np.column_stack([label_windows(self.windows, first, last), self.windows.lengths])
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.windows.lengths
+
+    @property
+    def source_rows(self) -> np.ndarray:
+        return self.windows.rows
+
+    def pack(self, places: np.ndarray) -> tuple[Features, np.ndarray]:
+        tokenizer = self._tokenizer
+        special = (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
+        texts = (self._questions, self._contexts, self._context_of)
+        return pack_windows(self.windows, places, *texts, self._max_length, *special), self._labels[places]
+
+    def truth(self, places: np.ndarray) -> np.ndarray:
+        """<object>[batch] of ``WindowTruth``."""
+        return np.fromiter(map(self._truth, places), object, len(places))
+
+    def _truth(self, place: int) -> WindowTruth:
+        windows, row = self.windows, int(self.windows.rows[place])
+        context = self._context_of[row]
+        begin = self._contexts.offsets[context] + windows.starts[place]
+        shown = slice(begin, begin + windows.counts[place])
+        start, end, _ = self._labels[place].tolist()
+        answers = self._label[row].as_py() or ()
+        return WindowTruth(
+            row=row,
+            first=int(windows.firsts[place]),
+            start=start,
+            end=end,
+            begins=self._contexts.begins[shown],
+            ends=self._contexts.ends[shown],
+            context=self._texts[context].as_py(),
+            answers=tuple(answer["text"] for answer in answers),
+        )
+
+
+def _find_answers(
+    labels: pa.ChunkedArray, contexts: PlacedTokens, context_texts: pa.StringArray, context_of: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """First and last piece, counted within the context, of each row's first answer: <int64>[rows] each, -1 for none."""
+    lists = labels.combine_chunks()
+    rows = np.flatnonzero(pc.list_value_length(lists).fill_null(0).to_numpy())
+    answers = pc.list_element(lists.take(pa.array(rows)), 0)
+    starts = pc.struct_field(answers, "start").to_numpy()
+    ends = starts + pc.utf8_length(pc.struct_field(answers, "text")).to_numpy()
+    where = context_of[rows]
+    begin_bytes, end_bytes = (byte_places(context_texts, where, characters) for characters in (starts, ends))
+    first, last = (np.full(len(lists), -1) for _ in range(2))
+    first[rows], last[rows] = find_pieces(contexts, where, begin_bytes, end_bytes)
+    return first, last
