@@ -71,8 +71,10 @@ def _fill(config: Config) -> None:
     model, pretrained = config.model, config.model.source != "random"
     if config.task.main_metric is None:
         config.task.main_metric = METRICS[config.task.name][0]
-    if model.pooling is None:
-        model.pooling = "none" if config.task.name in TOKEN_TASKS else "pooler"
+    if config.task.name in TOKEN_TASKS:
+        model.pooling = "none"  # what a model's YAML says is for tasks of one vector a text
+    elif model.pooling is None:
+        model.pooling = "pooler"
     if model.source == "random" and model.hidden_size and model.num_heads is None and model.hidden_size % 64 == 0:
         model.num_heads = model.hidden_size // 64
     if config.optimizer.learning_rate is None:
@@ -85,10 +87,9 @@ def _fill(config: Config) -> None:
 
 def _check(config: Config) -> None:
     model, trainer, trainable = config.model, config.trainer, config.trainable
-    if (model.pooling == "none") != (config.task.name in TOKEN_TASKS):
-        reads = "every word" if config.task.name in TOKEN_TASKS else "one vector of a text"
+    if model.pooling == "none" and config.task.name not in TOKEN_TASKS:
         raise ConfigError(
-            f"task={config.task.name} reads {reads}, not model.pooling={model.pooling}; leave model.pooling out"
+            f"task={config.task.name} reads one vector of a text, not model.pooling=none; leave model.pooling out"
         )
     if model.source == "random" and trainable.encoder == "frozen":
         raise ConfigError(

@@ -53,10 +53,10 @@ class RunConfig:
 class DatasetConfig:
     """Which texts and labels, how they are split and how much of them is used."""
 
-    name: str = "reviews"  # reviews | imdb | mrpc | sst2 | cola | files
+    name: str = "reviews"  # reviews | imdb | mrpc | sst2 | cola | squad | squad_v2 | xquad | files
     path: str | None = None  # folder, archive or file on disk; null: embedded or downloaded
     url: str | None = None  # download address (a mirror may be given); null: the official one
-    train_file: str | None = None  # files: names inside `path`, or paths of their own
+    train_file: str | None = None  # files, squad: names inside `path`, or paths of their own
     val_file: str | None = None
     test_file: str | None = None
     text_column: str = "text"
@@ -64,7 +64,7 @@ class DatasetConfig:
     label_column: str = "label"
     label_names: list[str] | None = None  # order of the classes; null: sorted as found in the training split
     val_fraction: float = 0.2  # held out of the training rows where there is no validation split
-    test_fraction: float = 0.2  # files: held out where there is no test file
+    test_fraction: float = 0.2  # files, squad: held out where there is no test file
     split_seed: int = 42
     stratify: bool = True
     limit_train: int | None = None  # at most so many rows, drawn stratified with split_seed
@@ -73,7 +73,9 @@ class DatasetConfig:
     label_separator: str = ","  # multi_label: between the classes in one cell of a csv or tsv file
     max_length: int = 128  # word pieces per row, [CLS] and [SEP] included
     long_text: str = "truncate_head"  # to the head | truncate_tail | head_tail (a quarter, the rest) | windows
-    window_overlap: int | None = None  # windows: pieces that neighbours share; null: a quarter of max_length
+    window_overlap: int | None = (
+        None  # windows, question_answering: pieces that neighbours share; null: a quarter of max_length
+    )
     group_by_length: bool = True  # false: uniform shuffling
     on_bad_row: str = "error"  # error | skip
 
@@ -99,6 +101,11 @@ class DatasetConfig:
             8 <= self.max_length <= 512,
             f"dataset.max_length={self.max_length} must lie in 8 .. 512, the positions that BERT knows",
         )
+
+    @property
+    def overlap(self) -> int:
+        """Pieces that neighbouring windows share."""
+        return self.max_length // 4 if self.window_overlap is None else self.window_overlap
 
 
 @dataclass
@@ -162,11 +169,13 @@ class TaskConfig:
     name: str = "classification"  # classification | multi_label | regression | tagging | question_answering
     binary_head: str = "sigmoid"  # two classes: sigmoid (one logit) | softmax (two logits)
     threshold: float = 0.5  # multi_label: a class is given from this probability on
+    max_answer_length: int = 30  # question_answering: word pieces
     main_metric: str | None = None  # null: the task's own; chooses the checkpoint unless trainer.monitor does
 
     def __post_init__(self) -> None:
         _one_of("task.name", self.name, tuple(METRICS))
         _one_of("task.binary_head", self.binary_head, ("sigmoid", "softmax"))
+        _positive("task.max_answer_length", self.max_answer_length)
         _require(0 < self.threshold < 1, f"task.threshold={self.threshold} must lie between 0 and 1")
         if self.main_metric is not None:
             _one_of("task.main_metric", self.main_metric, METRICS[self.name])

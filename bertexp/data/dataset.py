@@ -44,6 +44,13 @@ class TextDataset:
         return "val" in self.splits and "test" in self.splits and self.splits["val"].equals(self.splits["test"])
 
     @property
+    def has_null_answers(self) -> bool:
+        """Whether questions to train on have no answer in their context, as in SQuAD v2.0."""
+        if self.task != "question_answering":
+            return False
+        return pc.any(pc.equal(pc.list_value_length(self.splits["train"]["label"]), 0)).as_py()
+
+    @property
     def judged_split(self) -> str:
         """The labelled split that a finished model is judged on: test, or val where test has no labels.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.places import existing_path, find_splits
+from bertexp.data.places import existing_path, find_splits, named_file
 from bertexp.downloads import extract, fetch
 from bertexp.errors import DataError, did_you_mean
 
@@ -25,6 +25,9 @@ _GLUE_URL = "https://dl.fbaipublicfiles.com/glue/data"
 _MSR_URL = "https://dl.fbaipublicfiles.com/senteval/senteval_data"
 _GLUE_FILES = ("train.tsv", "dev.tsv")
 _MSR_FILES = ("msr_paraphrase_train.txt", "msr_paraphrase_test.txt")
+_SQUAD_URL = "https://rajpurkar.github.io/SQuAD-explorer/dataset"
+_SQUAD_VERSIONS = {"squad": ("v1.1", "v2.0"), "squad_v2": ("v2.0",), "xquad": ()}  # the first one is downloaded
+_XQUAD_URL = "https://raw.githubusercontent.com/google-deepmind/xquad/master/xquad.en.json"
 _ONLY_FILES = ["train_file", "val_file", "test_file", "text_column", "text_pair_column", "label_column", "label_names"]
 
 
@@ -54,6 +57,8 @@ def locate_dataset(config: DatasetConfig, cache_dir: str, task: str = "classific
     if config.name != "files":
         defaults = {field.name: field.default for field in dataclasses.fields(DatasetConfig)}
         unused = [f"dataset.{key}" for key in _ONLY_FILES if getattr(config, key) != defaults[key]]
+        if config.name in _SQUAD_VERSIONS:
+            unused = [key for key in unused if not key.endswith("_file")]
         if config.name == "reviews":
             unused += [f"dataset.{key}" for key in ("path", "url") if getattr(config, key) is not None]
         if unused:
@@ -166,12 +171,60 @@ def _glue_files(folder: Path, config: DatasetConfig) -> tuple[Path, Path]:
     raise DataError(f"{folder} holds no train.tsv and dev.tsv, nor a folder {name} with them; check dataset.path")
 
 
-_TASKS = {"files": ("classification", "multi_label", "regression")}  # the others: classification
+def _locate_squad(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
+    downloads: dict[Path, str] = {}  # destination -> address
+    if config.path is not None or config.train_file is not None:
+        root = existing_path("dataset.path", config.path) if config.path is not None else Path()
+        named = {split: named_file(config, split, root) for split in ("train", "val", "test")}
+        places = {split: path for split, path in named.items() if path is not None}
+        if "train" not in places:
+            places = ({"train": root} if root.is_file() else _squad_files(root, config)) | places
+    elif config.name == "xquad":
+        places = {"train": cache_dir / "xquad.en.json"}
+        downloads = {places["train"]: config.url or _XQUAD_URL}
+    else:
+        base, version = (config.url or _SQUAD_URL).rstrip("/"), _SQUAD_VERSIONS[config.name][0]
+        places = {split: cache_dir / f"{name}-{version}.json" for split, name in (("train", "train"), ("test", "dev"))}
+        downloads = {path: f"{base}/{path.name}" for path in places.values()}
+    downloads = {path: url for path, url in downloads.items() if not path.exists()}
+
+    def load() -> TextDataset:
+        from bertexp.data.squad import load_squad
+
+        for path, url in downloads.items():
+            fetch(url, path)
+        return load_squad(config, places)
+
+    shown = ", ".join(f"{split} {downloads.get(path, path)}" for split, path in places.items())
+    return DatasetSource(f"questions and answers, {shown}", tuple(downloads.values()), load)
+
+
+def _squad_files(folder: Path, config: DatasetConfig) -> dict[str, Path]:
+    """The official files in ``folder``, dev being the test set, or its only json file."""
+    for version in _SQUAD_VERSIONS[config.name]:
+        train, dev = (folder / f"{name}-{version}.json" for name in ("train", "dev"))
+        if train.is_file() and dev.is_file():
+            return {"train": train, "test": dev}
+    found = sorted(folder.glob("*.json"))
+    if len(found) == 1:
+        return {"train": found[0]}
+    held = f"several json files ({', '.join(path.name for path in found[:5])})" if found else "no json file"
+    versions = " or ".join(f"train-{version}.json with its dev file" for version in _SQUAD_VERSIONS[config.name])
+    wanted = f" and not {versions}" if versions else ""
+    raise DataError(f"{folder} holds {held}{wanted}; name the file with dataset.train_file")
+
+
+_TASKS = {"files": ("classification", "multi_label", "regression")} | dict.fromkeys(
+    _SQUAD_VERSIONS, ("question_answering",)
+)  # the others: classification
 _LOCATE: dict[str, Callable[[DatasetConfig, str, Path], DatasetSource]] = {
     "reviews": _locate_reviews,
     "imdb": _locate_imdb,
     "mrpc": _locate_glue,
     "sst2": _locate_glue,
     "cola": _locate_glue,
+    "squad": _locate_squad,
+    "squad_v2": _locate_squad,
+    "xquad": _locate_squad,
     "files": _locate_files,
 }

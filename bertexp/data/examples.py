@@ -10,7 +10,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from bertexp.data.activations import Activations
-from bertexp.data.packing import Shape, TokenColumn, pack_batch, packed_lengths
+from bertexp.data.packing import Shape, TokenColumn, pack_batch, packed_lengths, untruncated_lengths
 from bertexp.data.tokens import Tokenizer
 
 Features = dict[str, np.ndarray]
@@ -31,6 +31,10 @@ class Examples(Protocol):
     @property
     def lengths(self) -> np.ndarray:
         """<int32>[examples]: word pieces of each as it enters the encoder."""
+
+    @property
+    def full_lengths(self) -> np.ndarray:
+        """<int32>[rows]: word pieces of each of the split's rows as it would be without truncation."""
 
     @property
     def source_rows(self) -> np.ndarray:
@@ -64,6 +68,10 @@ class TextExamples:
         return packed_lengths(self.columns, self._shape.max_length)
 
     @property
+    def full_lengths(self) -> np.ndarray:
+        return untruncated_lengths(self.columns)
+
+    @property
     def source_rows(self) -> np.ndarray:
         return np.arange(len(self._labels))
 
@@ -86,6 +94,10 @@ class ChosenExamples:
     @property
     def lengths(self) -> np.ndarray:
         return self._examples.lengths[self._places]
+
+    @property
+    def full_lengths(self) -> np.ndarray:
+        return self._examples.full_lengths
 
     @property
     def source_rows(self) -> np.ndarray:

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.activations import Activations
@@ -13,9 +14,10 @@ from bertexp.data.batches import EvalLoader, TrainLoader
 from bertexp.data.dataset import TextDataset
 from bertexp.data.examples import ChosenExamples, Examples, FrozenExamples, TextExamples, label_array
 from bertexp.data.look import Sample
-from bertexp.data.packing import Shape, TokenColumn, untruncated_lengths
+from bertexp.data.packing import PlacedTokens, Shape, TokenColumn
+from bertexp.data.questions import QuestionExamples
 from bertexp.data.splits import draw, strata
-from bertexp.data.tokens import Tokenizer, encode_cached
+from bertexp.data.tokens import Tokenizer, encode_cached, encode_placed_cached
 
 
 class DataModule:
@@ -52,7 +54,15 @@ class DataModule:
                 return tokenizer.encode(texts, progress)
             return encode_cached(texts, tokenizer, cache_dir, dataset.fingerprint, f"{split}/{field}", progress)
 
-        self._examples = {split: self._make_examples(split, encode) for split in dataset.splits}
+        def encode_placed(split: str, texts: pa.StringArray) -> PlacedTokens:
+            if cache_dir is None:
+                return tokenizer.encode_placed(texts, progress)
+            return encode_placed_cached(texts, tokenizer, cache_dir, dataset.fingerprint, f"{split}/contexts", progress)
+
+        if dataset.task == "question_answering":
+            self._examples = {split: self._make_questions(split, encode, encode_placed) for split in dataset.splits}
+        else:
+            self._examples = {split: self._make_examples(split, encode) for split in dataset.splits}
 
     def examples(self, split: str) -> Examples:
         """What the batches of ``split`` are packed from."""
@@ -60,7 +70,7 @@ class DataModule:
 
     def full_lengths(self, split: str) -> np.ndarray:
         """<int32>[rows]: pieces per row as they would be without truncation."""
-        return untruncated_lengths(self._examples[split].columns)
+        return self._examples[split].full_lengths
 
     def with_activations(self, activations: Mapping[str, Activations]) -> DataModule:
         """The same batches in the same order, but of the named splits with what frozen layers made of the tokens."""
@@ -109,6 +119,25 @@ class DataModule:
         columns = [encode(split, field) for field in fields]
         labels = label_array(dataset.splits[split]["label"], len(dataset.label_names))
         return TextExamples(columns, labels, self.tokenizer, Shape(config.max_length, config.long_text))
+
+    def _make_questions(
+        self,
+        split: str,
+        encode: Callable[[str, str], TokenColumn],
+        encode_placed: Callable[[str, pa.StringArray], PlacedTokens],
+    ) -> Examples:
+        """Every context is encoded once, however many questions ask about it."""
+        table, config = self.dataset.splits[split], self.config
+        contexts = table["text_pair"].combine_chunks().dictionary_encode()
+        return QuestionExamples(
+            table,
+            encode(split, "text"),
+            encode_placed(split, contexts.dictionary),
+            contexts,
+            self.tokenizer,
+            config.max_length,
+            config.overlap,
+        )
 
     def _vocabulary(self) -> np.ndarray | None:
         """Ids <int64>[n] of the training texts' pieces and the special ones, ascending; None of activations."""

@@ -40,15 +40,26 @@ def find_splits(config: DatasetConfig) -> dict[str, tuple[Path, Columns]]:
     root = existing_path("dataset.path", config.path) if config.path is not None else Path()
     places = {}
     for split in _ALIASES:
-        name = getattr(config, f"{split}_file")
-        if name is not None:
-            inside = root / Path(name).expanduser()
-            places[split] = inside if inside.exists() else existing_path(f"dataset.{split}_file", name)
+        if (named := named_file(config, split, root)) is not None:
+            places[split] = named
         elif config.path is not None and root.is_dir() and (found := _search(root, split)):
             places[split] = found
     if "train" not in places:
         places["train"] = root if root.is_file() or _has_class_folders(root) else _only_file(root)
     return {split: (places[split], _columns(config, split, places[split])) for split in _ALIASES if split in places}
+
+
+def named_file(config: DatasetConfig, split: str, root: Path) -> Path | None:
+    """The file or folder that ``dataset.<split>_file`` names, inside ``root`` or a path of its own; None where it is null.
+
+    Raises:
+        DataError: nothing lies there.
+    """
+    name = getattr(config, f"{split}_file")
+    if name is None:
+        return None
+    inside = root / Path(name).expanduser()
+    return inside if inside.exists() else existing_path(f"dataset.{split}_file", name)
 
 
 def _search(root: Path, split: str) -> Path | None:

@@ -34,7 +34,8 @@ class QuestionExamples:
     Args:
         table: text (the question), text_pair (the context), label (the answers).
         questions: token ids of every question.
-        contexts: of the distinct contexts, ``context_of`` <int64>[rows] telling each row's; with ``context_texts``.
+        contexts: of every distinct context, in the order of the dictionary of ``texts``.
+        texts: text_pair, dictionary-encoded.
         tokenizer: whose special tokens go in between.
         max_length: of a window, special tokens included.
         overlap: pieces of the context that neighbouring windows share.
@@ -51,22 +52,26 @@ class QuestionExamples:
         table: pa.Table,
         questions: TokenColumn,
         contexts: PlacedTokens,
-        context_texts: pa.StringArray,
-        context_of: np.ndarray,
+        texts: pa.DictionaryArray,
         tokenizer: Tokenizer,
         max_length: int,
         overlap: int,
     ):
         self.columns = [questions, contexts.tokens]
         self._questions, self._contexts, self._tokenizer, self._max_length = questions, contexts, tokenizer, max_length
-        self._texts, self._context_of, self._label = context_texts, context_of, table["label"]
-        self.windows = cut_windows(questions.lengths, contexts.lengths[context_of], max_length, overlap)
-        first, last = _find_answers(table["label"], contexts, context_texts, context_of)
+        self._texts, self._label = texts.dictionary, table["label"]
+        self._context_of = texts.indices.to_numpy().astype(np.int64)
+        self.windows = cut_windows(questions.lengths, contexts.lengths[self._context_of], max_length, overlap)
+        first, last = _find_answers(self._label, contexts, self._texts, self._context_of)
         self._labels = np.column_stack([label_windows(self.windows, first, last), self.windows.lengths])
 
     @property
     def lengths(self) -> np.ndarray:
         return self.windows.lengths
+
+    @property
+    def full_lengths(self) -> np.ndarray:
+        return (self._questions.lengths + self._contexts.lengths[self._context_of] + 3).astype(np.int32)
 
     @property
     def source_rows(self) -> np.ndarray:

@@ -52,7 +52,7 @@ def load_squad(config: DatasetConfig, places: Mapping[str, Path]) -> TextDataset
         splits["val"] = splits["test"]
     skipped = sum((Counter(questions.skipped) for questions in found.values()), Counter())
     source = ", ".join(f"{split} {path}" for split, path in places.items())
-    return make_dataset(config, splits, (), source, skipped)
+    return make_dataset(config, splits, (), source, skipped, "question_answering")
 
 
 def read_squad(path: Path, on_bad_row: str = "error", may_lack_answers: bool = False) -> Questions:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertexp.data.packing import PlacedTokens, TokenColumn, pack_parts
+from bertexp.data.packing import PlacedTokens, Runs, TokenColumn, pack_runs
 
 QUESTION_PIECES = 64  # of a question are kept at most
 
@@ -88,10 +88,10 @@ def pack_windows(
     rows = windows.rows[places]
     context_starts = contexts.offsets[context_of[rows]] + windows.starts[places]
     parts = [
-        (questions.values, questions.offsets[rows], windows.questions[places]),
-        (contexts.values, context_starts, windows.counts[places]),
+        Runs(questions.values, questions.offsets[rows][:, None], windows.questions[places][:, None]),
+        Runs(contexts.values, context_starts[:, None], windows.counts[places][:, None]),
     ]
-    return pack_parts(parts, max_length, cls_id, sep_id, pad_id)
+    return pack_runs(parts, max_length, cls_id, sep_id, pad_id)
 
 
 def byte_places(texts: pa.StringArray | pa.LargeStringArray, rows: np.ndarray, characters: np.ndarray) -> np.ndarray:

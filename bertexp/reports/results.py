@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from bertexp.console import say
@@ -62,7 +63,7 @@ def _say_metrics(test: TestResult, intervals: dict[str, tuple[float, float]]) ->
     say()
     for head, (name, (low, high)) in zip(("result", ""), intervals.items(), strict=False):
         shown = f"{test.split}/{name} {values.pop(name):.4f}"
-        say(f"{head:<10} {shown}  (95% interval {low:.4f} to {high:.4f}, {len(test.outputs.rows):,} rows)")
+        say(f"{head:<10} {shown}  (95% interval {low:.4f} to {high:.4f}, {len(np.unique(test.outputs.rows)):,} rows)")
     say(f"           {'  '.join(f'{name} {value:.4f}' for name, value in values.items())}")
 
 

@@ -22,7 +22,7 @@ class TextModel:
     Attributes:
         task: what it was trained for.
         label_names: the classes, in the order of the probabilities; empty where there are none.
-        inputs: the names of the texts that it reads: ``text``, perhaps ``text_pair``.
+        inputs: the names of the texts that it reads: ``text``, perhaps ``text_pair``, or ``question`` and ``context``.
         number: the output that holds the numbers of an answer, such as ``probabilities``.
     """
 
@@ -31,7 +31,7 @@ class TextModel:
         self.task: str = about["task"]
         self.label_names: list[str] = about["label_names"]
         self.inputs: list[str] = about["inputs"]
-        self.number = {"regression": "score"}.get(self.task, "probabilities")
+        self.number = {"regression": "score", "question_answering": "score"}.get(self.task, "probabilities")
         self._threshold: float = about["threshold"]
         self._saved_model = tf.saved_model.load(str(folder))  # held: the signature owns no variables
         self._serve = self._saved_model.signatures["serving_default"]
@@ -69,11 +69,14 @@ class TextModel:
         """What the model says of each row, ready for JSON.
 
         classification: label, probability (of the label), probabilities (by class); multi_label: labels, probabilities;
-        regression: score.
+        regression: score; question_answering: answer ("" for none), score, start and end in bytes of the context.
         """
         outputs = self.run(texts, batch_size)
         if self.task == "regression":
             return [{"score": float(score)} for score in outputs["score"]]
+        if self.task == "question_answering":
+            columns = {name: outputs[name].tolist() for name in ("answer", "score", "start", "end")}
+            return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         rows = [dict(zip(self.label_names, map(float, row), strict=True)) for row in outputs["probabilities"]]
         if self.task == "multi_label":
             given = [[name for name, value in row.items() if value >= self._threshold] for row in rows]

@@ -38,6 +38,9 @@ def ship(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tr
         config.task.binary_head,
         config.task.threshold,
         config.dataset.long_text,
+        config.dataset.overlap,
+        config.task.max_answer_length,
+        dataset.has_null_answers,
     )
     export_saved_model(model, parts.loaded.vocab, parts.loaded.lowercase, spec, folder.model_folder)
     split = "test" if "test" in dataset.splits else "train"

@@ -8,13 +8,16 @@ from bertexp.config.schema import TaskConfig
 from bertexp.tasks.base import Task
 from bertexp.tasks.classification import Classification
 from bertexp.tasks.multi_label import MultiLabel
+from bertexp.tasks.question_answering import QuestionAnswering
 from bertexp.tasks.regression import Regression
 
-__all__ = ["Classification", "MultiLabel", "Regression", "Task", "build_task"]
+__all__ = ["Classification", "MultiLabel", "QuestionAnswering", "Regression", "Task", "build_task"]
 
 
-def build_task(config: TaskConfig, label_names: Sequence[str]) -> Task:
-    """The task of a run, with the classes that its data have."""
+def build_task(config: TaskConfig, label_names: Sequence[str], null_answers: bool = False) -> Task:
+    """The task of a run, with the classes that its data have, or for answers: whether there may be none."""
+    if config.name == "question_answering":
+        return QuestionAnswering(config.max_answer_length, null_answers, config.main_metric)
     if config.name == "regression":
         return Regression(config.main_metric)
     if config.name == "multi_label":

@@ -32,14 +32,12 @@ class QuestionAnswering:
             any span, in every window.
     """
 
-    label_names = ()
+    label_names: tuple[str, ...] = ()
     units = 2
-    reads = "tokens"
-    main_metric = "f1"
     batch_metric = "span_accuracy"
 
-    def __init__(self, max_answer_length: int = 30, null_answers: bool = False):
-        self.max_answer_length, self.null_answers = max_answer_length, null_answers
+    def __init__(self, max_answer_length: int = 30, null_answers: bool = False, main_metric: str = "f1"):
+        self.max_answer_length, self.null_answers, self.main_metric = max_answer_length, null_answers, main_metric
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Mean of the cross-entropies of start and end, in nats, over the real positions: <float32>[batch].
@@ -70,7 +68,7 @@ class QuestionAnswering:
         likely = log_softmax(logits, np.array([window.first + len(window.begins) + 1 for window in truth]))
         labels = np.array([(window.start, window.end) for window in truth])
         found = np.take_along_axis(likely, labels[:, None, :], axis=1)
-        f1, exact = self.judge(truth, self.answers(truth, logits))
+        f1, exact = self.judge(truth, self.choose(truth, logits))
         return {
             "f1": float(f1.mean()),
             "exact_match": float(exact.mean()),
@@ -83,7 +81,11 @@ class QuestionAnswering:
         pairs = [(text, gold[row]) for row, text in zip(answers.rows.tolist(), answers.texts, strict=True)]
         return np.array([f1_score(*pair) for pair in pairs]), np.array([exact_match(*pair) for pair in pairs])
 
-    def answers(self, truth: np.ndarray, logits: np.ndarray) -> Answers:
+    def answers(self, truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        """The scores <float32>[questions] of the answers."""
+        return self.choose(truth, logits).scores
+
+    def choose(self, truth: np.ndarray, logits: np.ndarray) -> Answers:
         """The answer to every question of which there are windows; arguments as of ``metrics``."""
         firsts = np.array([window.first for window in truth])
         counts = np.array([len(window.begins) for window in truth])

@@ -17,12 +17,18 @@ from mlflow.types import ColSpec, Schema
 
 from bertexp.tracking.outbox import Point
 
-OUTPUTS = {  # by task: columns of strings, and of numbers besides the probability of each class
-    "classification": (("label",), ("probability",)),
-    "multi_label": (("labels",), ()),
-    "regression": ((), ("score",)),
+OUTPUTS = {  # by task: the columns besides the probability of each class, and their types
+    "classification": {"label": "string", "probability": "double"},
+    "multi_label": {"labels": "string"},
+    "regression": {"score": "double"},
+    "question_answering": {"answer": "string", "score": "double", "start": "long", "end": "long"},
 }
-EXAMPLES = {"text": "a quiet film that stays with you", "text_pair": "the film is quiet and hard to forget"}
+EXAMPLES = {
+    "text": "a quiet film that stays with you",
+    "text_pair": "the film is quiet and hard to forget",
+    "question": "who made the film?",
+    "context": "The film was made by two sisters in Oslo.",
+}
 
 
 def make_signature(task: str, input_columns: Sequence[str], label_names: Sequence[str]) -> ModelSignature:
@@ -31,14 +37,12 @@ def make_signature(task: str, input_columns: Sequence[str], label_names: Sequenc
     Named inputs, for then MLflow's server takes texts as ``instances`` (strings, ``{"text": "a"}``, ``{"text": ["a"]}``),
     ``inputs``, ``dataframe_split`` and ``dataframe_records``; in Python a table or a list of such dicts is given.
     """
-    strings, numbers = OUTPUTS[task]
+    outputs = dict(OUTPUTS[task])
     if task in ("classification", "multi_label"):
-        numbers = (*numbers, *(f"p_{name}" for name in label_names))
+        outputs |= {f"p_{name}": "double" for name in label_names}
     return ModelSignature(
         inputs=Schema([ColSpec("string", name) for name in input_columns]),
-        outputs=Schema(
-            [*(ColSpec("string", name) for name in strings), *(ColSpec("double", name) for name in numbers)]
-        ),
+        outputs=Schema([ColSpec(kind, name) for name, kind in outputs.items()]),
     )
 
 

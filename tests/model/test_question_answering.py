@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
-import tensorflow_text
 import tf_keras
 
 from bertexp.data.questions import QuestionExamples
 from bertexp.data.tokens import Tokenizer
-from bertexp.serving.signatures.question_answering import make_signatures
+from bertexp.serving.export import ServingSpec
+from bertexp.serving.signatures import make_signatures
 from bertexp.tasks.question_answering import QuestionAnswering
 
 LETTERS = "abcdefgh"
@@ -66,10 +64,9 @@ def random_table(rows: int, answerable: float = 0.8) -> pa.Table:
 
 def make_examples(table: pa.Table, max_length: int = 40, overlap: int = 10) -> QuestionExamples:
     tokenizer = Tokenizer(VOCAB, True)
-    distinct = table["text_pair"].combine_chunks().dictionary_encode()
-    texts, context_of = distinct.dictionary, distinct.indices.to_numpy().astype(np.int64)
-    questions, contexts = tokenizer.encode(table["text"]), tokenizer.encode_placed(texts)
-    return QuestionExamples(table, questions, contexts, texts, context_of, tokenizer, max_length, overlap)
+    texts = table["text_pair"].combine_chunks().dictionary_encode()
+    questions, contexts = tokenizer.encode(table["text"]), tokenizer.encode_placed(texts.dictionary)
+    return QuestionExamples(table, questions, contexts, texts, tokenizer, max_length, overlap)
 
 
 def run(model: SpanModel, examples: QuestionExamples) -> np.ndarray:
@@ -138,7 +135,7 @@ def test_logits_that_name_every_answer_are_judged_perfect():
     found = task.metrics(truth, logits)
     assert (found["f1"], found["exact_match"]) == (1.0, 1.0)
     assert found["loss"] < 1e-6
-    answers = task.answers(truth, logits)
+    answers = task.choose(truth, logits)
     gold = [label[0]["text"] if label else "" for label in table["label"].to_pylist()]
     assert answers.rows.tolist() == list(range(60))
     assert answers.texts == gold
@@ -153,10 +150,11 @@ def test_the_exported_graph_answers_as_python_does_whatever_the_length(null_answ
     examples = make_examples(table)
     assert np.bincount(examples.source_rows).max() > 5
     task = QuestionAnswering(max_answer_length=4, null_answers=null_answers)
-    expected = task.answers(examples.truth(np.arange(len(examples.lengths))), run(model, examples))
-    spec = SimpleNamespace(max_length=40, window_overlap=10, max_answer_length=4, null_answers=null_answers)
-    tokenizer = tensorflow_text.FastBertTokenizer(VOCAB, token_out_type=tf.int32, lower_case_nfd_strip_accents=True)
-    serve = make_signatures(model, tokenizer, VOCAB, spec)["serving_default"]
+    expected = task.choose(examples.truth(np.arange(len(examples.lengths))), run(model, examples))
+    spec = ServingSpec(
+        *((), 40, True, "question_answering"), window_overlap=10, max_answer_length=4, null_answers=null_answers
+    )
+    serve = make_signatures(model, VOCAB, True, spec)["serving_default"]
     found = serve(tf.constant(table["text"].to_pylist()), tf.constant(table["text_pair"].to_pylist()))
     assert [answer.decode() for answer in found["answer"].numpy()] == expected.texts
     np.testing.assert_array_equal(found["start"], expected.starts)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from bertexp.reports.tasks.classification import ClassificationReport
 from bertexp.reports.tasks.multi_label import MultiLabelReport
+from bertexp.reports.tasks.question_answering import QuestionAnsweringReport
 from bertexp.reports.tasks.regression import RegressionReport
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _REPORTS = {
     "classification": ClassificationReport,
     "multi_label": MultiLabelReport,
     "regression": RegressionReport,
+    "question_answering": QuestionAnsweringReport,
 }
 
 

@@ -39,22 +39,40 @@ def pack_tokens(
         kept_first = tf.minimum(lengths[0], tf.maximum(budget - lengths[1], (budget + 1) // 2))
         kept = [kept_first, tf.minimum(lengths[1], budget - kept_first)]
 
-    def column(token_id: int) -> tf.RaggedTensor:
-        ids = tf.fill(tf.shape(lengths[0]), token_id)
-        return tf.RaggedTensor.from_uniform_row_length(ids, 1)
-
-    parts = [column(tokenizer.cls_id)]
+    texts = []
     for text, length, count in zip(tokens, lengths, kept, strict=True):
         head = _head_of(length, count, long_text)
         begins, ends = text.row_starts(), text.row_limits()
-        parts += [_slice(text, begins, begins + head), _slice(text, ends - (count - head), ends)]
-        parts.append(column(tokenizer.sep_id))
+        values = text.flat_values
+        texts.append([slice_rows(values, begins, begins + head), slice_rows(values, ends - (count - head), ends)])
+    return join_texts(texts, tokenizer)
+
+
+def join_texts(texts: Sequence[Sequence[tf.RaggedTensor]], tokenizer: GraphTokenizer) -> dict[str, tf.Tensor]:
+    """The features of rows ``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]``, padded to the longest.
+
+    Args:
+        texts: of each text its runs of pieces, ragged <int32>[N, (pieces)].
+    """
+
+    def column(token_id: int) -> tf.RaggedTensor:
+        return tf.RaggedTensor.from_uniform_row_length(tf.fill([texts[0][0].nrows()], token_id), 1)
+
+    parts = [column(tokenizer.cls_id)]
+    for runs in texts:
+        parts += [*runs, column(tokenizer.sep_id)]
     packed = tf.concat(parts, axis=1)
-    seq = tf.maximum(tf.cast(packed.bounding_shape(axis=1), tf.int32), 1 + len(tokens))  # also where N is 0
+    seq = tf.maximum(tf.cast(packed.bounding_shape(axis=1), tf.int32), 1 + len(texts))  # also where N is 0
     word_ids = packed.to_tensor(tokenizer.pad_id, shape=tf.stack([-1, seq]))
     mask = tf.sequence_mask(packed.row_lengths(), seq, tf.int32)
-    first_segment = tf.sequence_mask(kept[0] + 2, seq, tf.int32)
+    first_segment = tf.sequence_mask(tf.add_n([run.row_lengths() for run in texts[0]]) + 2, seq, tf.int32)
     return {"input_word_ids": word_ids, "input_mask": mask, "input_type_ids": tf.maximum(mask - first_segment, 0)}
+
+
+def slice_rows(values: tf.Tensor, begins: tf.Tensor, ends: tf.Tensor) -> tf.RaggedTensor:
+    """The pieces from ``begins`` to ``ends`` (places in ``values``, <int64>[N]) of each row."""
+    places = tf.ragged.range(begins, ends)
+    return places.with_flat_values(tf.gather(values, places.flat_values))
 
 
 def ids_spec(name: str) -> tf.TensorSpec:
@@ -72,9 +90,3 @@ def _head_of(lengths: tf.Tensor, kept: tf.Tensor, long_text: str) -> tf.Tensor:
     if long_text == "truncate_tail":
         return tf.where(kept < lengths, tf.zeros_like(kept), kept)
     return tf.where(kept < lengths, kept // 4, kept) if long_text == "head_tail" else kept
-
-
-def _slice(text: tf.RaggedTensor, begins: tf.Tensor, ends: tf.Tensor) -> tf.RaggedTensor:
-    """The pieces from ``begins`` to ``ends`` (places in the flat values, <int64>[N]) of each row."""
-    places = tf.ragged.range(begins, ends)
-    return places.with_flat_values(tf.gather(text.flat_values, places.flat_values))

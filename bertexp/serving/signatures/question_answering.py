@@ -10,12 +10,12 @@ operations; tests hold them together.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
-import tensorflow_text
 import tf_keras
+
+from bertexp.serving.signatures.packing import IDS, GraphTokenizer, ids_spec, join_texts, slice_rows, strings_spec
 
 if TYPE_CHECKING:
     from bertexp.serving.export import ServingSpec
@@ -33,31 +33,29 @@ class Windows(NamedTuple):
 
 
 def make_signatures(
-    model: tf_keras.Model, tokenizer: tensorflow_text.FastBertTokenizer, vocab: Sequence[str], spec: ServingSpec
+    model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec
 ) -> dict[str, tf.types.experimental.PolymorphicFunction]:
     """The two ways into the exported model: ``serving_default`` and ``ids``."""
-    special = [list(vocab).index(token) for token in ("[CLS]", "[SEP]", "[PAD]")]
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec(None, tf.string, name="question"),
-            tf.TensorSpec(None, tf.string, name="context"),
-        ]
-    )
+    @tf.function(input_signature=[strings_spec("question"), strings_spec("context")])
     def serve(question: tf.Tensor, context: tf.Tensor) -> dict[str, tf.Tensor]:
         question, context = tf.reshape(question, [-1]), tf.reshape(context, [-1])
         message = "question and context must hold the same number of texts"
         with tf.control_dependencies([tf.debugging.assert_equal(tf.size(question), tf.size(context), message)]):
             question, context = tf.identity(question), tf.identity(context)
-        questions = tokenizer.tokenize(question)
-        contexts, begins, ends = tokenizer.tokenize_with_offsets(context)
+        questions = tokenizer.fast_bert.tokenize(question)
+        contexts, begins, ends = tokenizer.fast_bert.tokenize_with_offsets(context)
         windows = cut_windows(questions.row_lengths(), contexts.row_lengths(), spec.max_length, spec.window_overlap)
         context_starts = tf.gather(contexts.row_starts(), windows.rows) + windows.starts
-        parts = [
-            (questions.flat_values, tf.gather(questions.row_starts(), windows.rows), windows.questions),
-            (contexts.flat_values, context_starts, windows.counts),
-        ]
-        logits = tf.cast(model(pack_parts(parts, *special), training=False), tf.float32)
+        question_starts = tf.gather(questions.row_starts(), windows.rows)
+        features = join_texts(
+            [
+                [slice_rows(questions.flat_values, question_starts, question_starts + windows.questions)],
+                [slice_rows(contexts.flat_values, context_starts, context_starts + windows.counts)],
+            ],
+            tokenizer,
+        )
+        logits = tf.cast(model(features, training=False), tf.float32)
         start, end, score, null = best_spans(logits, windows, spec.max_answer_length)
         chosen = best_windows(windows.rows, score, tf.size(question))
         score = tf.gather(score, chosen)
@@ -78,12 +76,9 @@ def make_signatures(
             "end": end,
         }
 
-    def ids(name: str) -> tf.TensorSpec:
-        return tf.TensorSpec([None, None], tf.int32, name=name)
-
-    @tf.function(input_signature=[ids("input_word_ids"), ids("input_mask"), ids("input_type_ids")])
+    @tf.function(input_signature=[ids_spec(name) for name in IDS])
     def serve_ids(input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> dict[str, tf.Tensor]:
-        features = {"input_word_ids": input_word_ids, "input_mask": input_mask, "input_type_ids": input_type_ids}
+        features = dict(zip(IDS, (input_word_ids, input_mask, input_type_ids), strict=True))
         return {"logits": tf.cast(model(features, training=False), tf.float32)}
 
     return {"serving_default": serve, "ids": serve_ids}
@@ -108,27 +103,6 @@ def whole_characters(begins: tf.RaggedTensor, ends: tf.RaggedTensor) -> tf.Tenso
     anew = tf.cast((begin[1:] != begin[:-1]) | (rows[1:] != rows[:-1]), tf.int64)
     character = tf.cumsum(tf.concat([tf.zeros_like(begin[:1]), anew], axis=0))
     return tf.gather(tf.math.segment_max(ends.flat_values, character), character)
-
-
-def pack_parts(
-    parts: Sequence[tuple[tf.Tensor, tf.Tensor, tf.Tensor]], cls_id: int, sep_id: int, pad_id: int
-) -> dict[str, tf.Tensor]:
-    """``data/packing.py``'s function of this name: runs ``(values, starts, counts)`` with special tokens between."""
-    counts = [count for _, _, count in parts]
-
-    def column(token_id: int) -> tf.RaggedTensor:
-        return tf.RaggedTensor.from_uniform_row_length(tf.fill(tf.shape(counts[0]), token_id), 1)
-
-    pieces = [column(cls_id)]
-    for values, starts, count in parts:
-        places = tf.ragged.range(starts, starts + count)
-        pieces += [places.with_flat_values(tf.gather(values, places.flat_values)), column(sep_id)]
-    packed = tf.concat(pieces, axis=1)
-    seq = tf.maximum(tf.cast(packed.bounding_shape(axis=1), tf.int32), 1 + len(parts))  # also where N is 0
-    mask = tf.sequence_mask(packed.row_lengths(), seq, tf.int32)
-    first_segment = tf.sequence_mask(counts[0] + 2, seq, tf.int32)
-    word_ids = packed.to_tensor(pad_id, shape=tf.stack([-1, seq]))
-    return {"input_word_ids": word_ids, "input_mask": mask, "input_type_ids": tf.maximum(mask - first_segment, 0)}
 
 
 def best_spans(
