@@ -124,5 +124,7 @@ def _say_farewell(record: RunRecord, parts: Parts, exported: bool) -> None:
         say(f"see it     python -m bertexp ui{where}{uri}")
     if exported:
         example = ' "first text" "second text"' if parts.dataset.has_pair else ' "your text"'
+        if parts.dataset.task == "question_answering":
+            example = ' "your question" "a text that answers it"'
         say(f"use it     python -m bertexp predict {record.folder.shown}{example}")
     say(f"repeat it  {record.command}")

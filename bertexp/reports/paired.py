@@ -61,7 +61,8 @@ class Pair:
 def read_predictions(path: Path) -> Predictions | None:
     """Reads a run's ``predictions.parquet``; ``None`` where there is none, or its rows have no labels or numbers as such.
 
-    A row is right where label and prediction are the same in words: of several classes, of tags and of answers all.
+    A row is right where label and prediction are the same in words, of several classes and of tags all; an answer is right
+    where it is an exact match.
 
     Rows are ordered by a digest of text, second text and label. Rows that are equal in all three are ordered by whether
     they were predicted rightly, so that the file's order never counts.
@@ -78,7 +79,8 @@ def read_predictions(path: Path) -> Predictions | None:
     try:
         file = pq.ParquetFile(path)  # unlike read_table it takes no columns from folder names such as a=b
         names = file.schema_arrow.names
-        needed = [name for name in ("text", "text_pair", "label", "predicted") if name in names or name != "text_pair"]
+        optional = [name for name in ("text_pair", "exact_match") if name in names]
+        needed = ["text", "label", "predicted", *optional]
         table = file.read(columns=needed)
         table = table.filter(pc.is_valid(table["label"]))
         task = (file.schema_arrow.metadata or {}).get(b"task", b"classification").decode()
@@ -91,7 +93,8 @@ def read_predictions(path: Path) -> Predictions | None:
     pairs = table["text_pair"].to_pylist() if "text_pair" in needed else [None] * table.num_rows
     contents = zip(table["text"].to_pylist(), pairs, table["label"].to_pylist(), strict=True)
     keys = [hashlib.sha256(repr(content).encode()).digest() for content in contents]
-    correct = np.asarray(pc.equal(table["label"], table["predicted"]), bool)
+    right = pc.equal(table["label"], table["predicted"]) if "exact_match" not in needed else table["exact_match"]
+    correct = np.asarray(right, bool)
     order = sorted(range(len(keys)), key=lambda row: (keys[row], correct[row]))
     return Predictions(
         rows_digest=hashlib.sha256(b"".join(keys[row] for row in order)).hexdigest(),

@@ -85,7 +85,9 @@ def main(argv: Sequence[str]) -> int:
     folder, about = find_model(options.run, options.outputs_dir)
     texts = len(about["inputs"])
     if options.file:
-        rows = read_file(Path(options.file), (options.text_column, options.pair_column)[:texts])
+        named = (options.text_column, options.pair_column)[:texts]
+        columns = [given or name for given, name in zip(named, about["inputs"], strict=True)]
+        rows = read_file(Path(options.file), columns)
     elif options.text:
         rows = _from_words(options.text, about["inputs"])
     elif not sys.stdin.isatty():
@@ -267,10 +269,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("run", metavar="RUN", help="last, a run id, a run folder or a SavedModel folder")
     parser.add_argument("text", nargs="*", metavar="TEXT", help='a text; models of two texts: "text" "other text" ...')
     parser.add_argument("--file", help="csv, tsv, jsonl or parquet with a header; else one text a line (pairs: a tab)")
-    parser.add_argument("--text-column", default="text", metavar="NAME", help="column of the texts (default: text)")
-    parser.add_argument(
-        "--pair-column", default="text_pair", metavar="NAME", help="of second texts (default: text_pair)"
-    )
+    parser.add_argument("--text-column", metavar="NAME", help="column of the texts (default: text, or question)")
+    parser.add_argument("--pair-column", metavar="NAME", help="of second texts (default: text_pair, or context)")
     parser.add_argument("--json", action="store_true", help="print JSON lines, of classes with every probability")
     parser.add_argument("--output", metavar="FILE", help="write to a .csv or .jsonl file")
     parser.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="texts at a time (default: 64)")

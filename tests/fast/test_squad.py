@@ -9,10 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
+from bertexp.data import datasets
+from bertexp.data.dataset import TextDataset
+from bertexp.data.datasets import locate_dataset
 from bertexp.data.splits import draw_groups, hold_out
 from bertexp.data.squad import read_squad
 from bertexp.errors import DataError
+from bertexp.plan import make_plan
 
 CONTEXT = "Zoë met Ann in Oslo 😀. It rained in Oslo."
 
@@ -124,3 +129,87 @@ def test_too_few_groups_cannot_be_split():
     }
     assert sorted(sizes.values()) == [1, 1, 8]
     assert min(sizes.values()) == 1
+
+
+def load(tmp_path: Path, **settings: object) -> TextDataset:
+    return locate_dataset(DatasetConfig(**settings), str(tmp_path / "cache"), "question_answering").load()
+
+
+def test_one_file_is_split_by_article_and_found_alone_in_its_folder(tmp_path):
+    path = write(tmp_path / "xquad.de.json", *([question(10 * n + i) for i in range(4)] for n in range(10)))
+    for place in (path, tmp_path):
+        dataset = load(tmp_path, name="xquad", path=str(place))
+        ids = {split: table["id"].to_pylist() for split, table in dataset.splits.items()}
+        assert {split: len(held) for split, held in ids.items()} == {"train": 24, "val": 8, "test": 8}
+        articles = {split: {int(one[1:]) // 10 for one in held} for split, held in ids.items()}
+        assert sum(map(len, articles.values())) == 10
+        assert (dataset.task, dataset.has_pair, dataset.label_names) == ("question_answering", True, ())
+        assert (dataset.judged_split, dataset.has_null_answers) == ("test", False)
+    assert load(tmp_path, name="squad", path=str(path), limit_train=5).splits["train"].num_rows == 5
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(DataError, match=r"several json files \(other.json, xquad.de.json\); name.*train_file"):
+        load(tmp_path, name="xquad", path=str(tmp_path))
+
+
+def test_the_official_dev_set_is_the_test_set_and_validation_is_held_out_of_train(tmp_path):
+    articles = [[question(10 * n + i) for i in range(4)] for n in range(10)]
+    write(tmp_path / "train-v1.1.json", *articles)
+    write(tmp_path / "dev-v1.1.json", articles[0][:3])
+    dataset = load(tmp_path, name="squad", path=str(tmp_path), val_fraction=0.1)
+    assert {split: table.num_rows for split, table in dataset.splits.items()} == {"train": 36, "val": 4, "test": 3}
+    same = load(tmp_path, name="squad", path=str(tmp_path), val_fraction=0.0)
+    assert same.tests_on_validation
+    impossible = {"id": "q2", "question": "Who?", "answers": [], "is_impossible": True}
+    for name, rows in (("train", [question(0), impossible]), ("dev", [impossible])):
+        write(tmp_path / f"{name}-v2.0.json", rows, rows, rows)
+    second = load(tmp_path, name="squad_v2", path=str(tmp_path))
+    assert second.has_null_answers
+    assert second.splits["test"]["label"].to_pylist() == [[]] * 3
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"no json file and not train-v2\.0\.json with its dev file"):
+        load(tmp_path, name="squad_v2", path=str(tmp_path / "empty"))
+
+
+def test_splits_may_be_files_of_their_own_and_a_test_file_may_lack_answers(tmp_path):
+    for name, count in (("a", 5), ("b", 3)):
+        write(tmp_path / f"{name}.json", [question(i) for i in range(count)])
+    write(tmp_path / "c.json", [{"id": "q1", "question": "Who?"}])
+    files = {"train_file": "a.json", "val_file": "b.json", "test_file": str(tmp_path / "c.json")}
+    dataset = load(tmp_path, name="squad", path=str(tmp_path), **files)
+    assert {split: table.num_rows for split, table in dataset.splits.items()} == {"train": 5, "val": 3, "test": 1}
+    assert dataset.judged_split == "val"
+    with pytest.raises(DataError, match=r"dataset\.val_file=d\.json does not exist"):
+        load(tmp_path, name="squad", path=str(tmp_path), train_file="a.json", val_file="d.json")
+
+
+def test_what_is_to_download_is_known_and_fetched_once(tmp_path, monkeypatch):
+    official = "https://rajpurkar.github.io/SQuAD-explorer/dataset"
+    for name, urls in (
+        ("squad", [f"{official}/train-v1.1.json", f"{official}/dev-v1.1.json"]),
+        ("squad_v2", [f"{official}/train-v2.0.json", f"{official}/dev-v2.0.json"]),
+        ("xquad", ["https://raw.githubusercontent.com/google-deepmind/xquad/master/xquad.en.json"]),
+    ):
+        source = locate_dataset(DatasetConfig(name=name), str(tmp_path), "question_answering")
+        assert list(source.urls) == urls
+    mirror = locate_dataset(DatasetConfig(name="squad", url="https://x.org/d/"), str(tmp_path), "question_answering")
+    assert mirror.urls[0] == "https://x.org/d/train-v1.1.json"
+
+    def fake_fetch(url, destination):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        write(destination, *([question(i)] for i in range(9)))
+
+    monkeypatch.setattr(datasets, "fetch", fake_fetch)
+    assert load(tmp_path, name="xquad").splits["train"].num_rows == 5
+    assert locate_dataset(DatasetConfig(name="xquad"), str(tmp_path / "cache"), "question_answering").urls == ()
+
+
+def test_the_dataset_brings_its_task(tmp_path):
+    config, _ = compose_config(["dataset=squad"])
+    assert (config.task.name, config.task.main_metric, config.model.pooling) == ("question_answering", "f1", "none")
+    assert (config.dataset.max_length, config.dataset.overlap) == (384, 128)
+    recipe, _ = compose_config(["experiment=xquad_minilm"])
+    assert (recipe.task.name, recipe.dataset.overlap) == ("question_answering", 64)
+    with pytest.raises(DataError, match="labels for task=question_answering, not for task=classification"):
+        make_plan(compose_config(["dataset=xquad", "task=classification"])[0])
+    with pytest.raises(DataError, match=r"dataset=xquad does not use dataset\.text_column"):
+        load(tmp_path, name="xquad", text_column="body")
