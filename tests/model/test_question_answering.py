@@ -1,4 +1,4 @@
-"""Question answering: examples, loss, answers, and the export that answers as Python does."""
+"""Question answering: examples, loss, answers, and a fit."""
 
 from __future__ import annotations
 
@@ -6,77 +6,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
-import tf_keras
+from tiny_questions import VOCAB, SpanModel, make_examples, random_table
 
-from bertexp.data.questions import QuestionExamples
+from bertexp.config.schema import DatasetConfig, TrainerConfig
+from bertexp.data.dataset import TextDataset
+from bertexp.data.module import DataModule
 from bertexp.data.tokens import Tokenizer
-from bertexp.serving.export import ServingSpec
-from bertexp.serving.signatures import make_signatures
 from bertexp.tasks.question_answering import QuestionAnswering
-
-LETTERS = "abcdefgh"
-VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS), "…", ".", "zoe", "北"]
-ANSWERS = pa.list_(pa.struct([("text", pa.string()), ("start", pa.int32())]))
-WORDS = ["ab", "Cab", "ZOË", "h", "😀", "北", "g…", "fade.", "e\u0301"]
-
-
-class SpanModel(tf_keras.Model):
-    """Random logits for every position, from its piece, its neighbours, its segment and its place."""
-
-    def __init__(self):
-        super().__init__()
-        tf_keras.utils.set_random_seed(3)
-        self.words = tf_keras.layers.Embedding(len(VOCAB), 8, embeddings_initializer="random_normal")
-        self.around = tf_keras.layers.Conv1D(8, 5, padding="same", activation="tanh")
-        self.head = tf_keras.layers.Dense(2)
-        self({name: tf.ones([1, 3], tf.int32) for name in ("input_word_ids", "input_mask", "input_type_ids")})
-        for variable in self.variables:
-            variable.assign(tf.random.normal(variable.shape))
-
-    def call(self, features, training=False):
-        mask = tf.cast(features["input_mask"], tf.float32)[..., tf.newaxis]
-        hidden = self.words(features["input_word_ids"]) * mask
-        hidden += tf.cast(features["input_type_ids"], tf.float32)[..., tf.newaxis]
-        return self.head(self.around(hidden)) * 2
-
-
-def random_table(rows: int, answerable: float = 0.8) -> pa.Table:
-    generator = np.random.default_rng(rows)
-    contexts = [" ".join(generator.choice(WORDS, n)) for n in (1, 5, 12, 40, 90, 200)]
-    found = []
-    for row in range(rows):
-        context = contexts[row % len(contexts)]
-        words = context.split(" ")
-        first = generator.integers(len(words))
-        answer = " ".join(words[first : first + generator.integers(1, 4)])
-        start = len(" ".join(words[:first])) + (first > 0)
-        found.append(
-            {
-                "text": " ".join(generator.choice(WORDS, generator.integers(1, 30))),
-                "text_pair": context,
-                "label": [{"text": answer, "start": start}] if generator.random() < answerable else [],
-            }
-        )
-    return pa.Table.from_pylist(
-        found, pa.schema([("text", pa.string()), ("text_pair", pa.string()), ("label", ANSWERS)])
-    )
-
-
-def make_examples(table: pa.Table, max_length: int = 40, overlap: int = 10) -> QuestionExamples:
-    tokenizer = Tokenizer(VOCAB, True)
-    texts = table["text_pair"].combine_chunks().dictionary_encode()
-    questions, contexts = tokenizer.encode(table["text"]), tokenizer.encode_placed(texts.dictionary)
-    return QuestionExamples(table, questions, contexts, texts, tokenizer, max_length, overlap)
-
-
-def run(model: SpanModel, examples: QuestionExamples) -> np.ndarray:
-    """Logits of all examples in batches of eight, padded to the widest as the trainer's evaluation does."""
-    width = int(examples.lengths.max())
-    found = []
-    for places in np.array_split(np.arange(len(examples.lengths)), -(-len(examples.lengths) // 8)):
-        logits = model(examples.pack(places)[0]).numpy()
-        found.append(np.pad(logits, [(0, 0), (0, max(0, width - logits.shape[1])), (0, 0)])[:, :width])
-    return np.concatenate(found)
+from bertexp.training.module import FineTuningModule
+from bertexp.training.optimizer import AdamW
+from bertexp.training.trainer import Trainer
 
 
 def test_labels_point_at_the_pieces_that_spell_the_answer():
@@ -144,30 +83,27 @@ def test_logits_that_name_every_answer_are_judged_perfect():
     assert always["exact_match"] == pytest.approx(np.mean([bool(text) for text in gold]))
 
 
-@pytest.mark.parametrize("null_answers", [False, True])
-def test_the_exported_graph_answers_as_python_does_whatever_the_length(null_answers):
-    table, model = random_table(90), SpanModel()
-    examples = make_examples(table)
-    assert np.bincount(examples.source_rows).max() > 5
-    task = QuestionAnswering(max_answer_length=4, null_answers=null_answers)
-    expected = task.choose(examples.truth(np.arange(len(examples.lengths))), run(model, examples))
-    spec = ServingSpec(
-        *((), 40, True, "question_answering"), window_overlap=10, max_answer_length=4, null_answers=null_answers
-    )
-    serve = make_signatures(model, VOCAB, True, spec)["serving_default"]
-    found = serve(tf.constant(table["text"].to_pylist()), tf.constant(table["text_pair"].to_pylist()))
-    assert [answer.decode() for answer in found["answer"].numpy()] == expected.texts
-    np.testing.assert_array_equal(found["start"], expected.starts)
-    np.testing.assert_array_equal(found["end"], expected.ends)
-    np.testing.assert_allclose(found["score"], expected.scores, rtol=1e-4)
-    assert {name: tensor.dtype for name, tensor in found.items()} == {
-        "answer": tf.string,
-        "score": tf.float32,
-        "start": tf.int64,
-        "end": tf.int64,
-    }
-    assert (0 < sum(not text for text in expected.texts) < 90) == null_answers
-    for question, context in ((["ab"], [""]), ([""], [" \n"]), ([], [])):
-        nothing = serve(tf.constant(question, tf.string), tf.constant(context, tf.string))
-        assert nothing["answer"].numpy().tolist() == [b""] * len(question)
-        assert (nothing["start"].numpy() == nothing["end"].numpy()).all()
+def test_a_fit_through_the_trainer_finds_the_answers(tmp_path):
+    """The answer is always the one word of its kind; most contexts take several windows."""
+    generator = np.random.default_rng(0)
+    rows = []
+    for number in range(60):
+        words = generator.choice(["ab", "cab", "h", "fade", "zoe"], 10 + number).tolist()
+        words[generator.integers(len(words))] = "北"
+        context = " ".join(words)
+        rows.append({"text": "h ab", "text_pair": context, "label": [{"text": "北", "start": context.index("北")}]})
+    table = pa.Table.from_pylist(rows, random_table(1).schema)
+    splits = {"train": table.slice(0, 50), "val": table.slice(50)}
+    dataset = TextDataset("squad", "question_answering", splits, (), True, "f" * 16, {}, "x.json")
+    config = DatasetConfig(max_length=40, window_overlap=10)
+    data = DataModule(dataset, Tokenizer(VOCAB, True), config, 16, cache_dir=str(tmp_path / "cache"))
+    assert data.full_lengths("train").tolist() == [
+        data.tokenizer.encode([context]).lengths[0] + 6 for context in splits["train"]["text_pair"].to_pylist()
+    ]
+    assert data.samples(2)[0].label == "北"
+    module = FineTuningModule(SpanModel(), QuestionAnswering(4), lambda steps: AdamW(0.03, weight_decay=0.0))
+    trainer = Trainer(TrainerConfig(max_epochs=6), tmp_path / "checkpoints")
+    trainer.fit(module, data)
+    found = trainer.validate(module, data)
+    assert (found["val/f1"], found["val/exact_match"]) == (1.0, 1.0)
+    assert trainer.predict(module, data, "val").logits.shape[0] > 10
