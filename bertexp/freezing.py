@@ -31,6 +31,8 @@ def keep_activations(config: Config, parts: Parts) -> DataModule:
     trainer = config.trainer
     if kind is None or trainer.fast_dev_run or trainer.overfit_batches or not trainer.activation_cache_gb:
         return parts.data
+    if config.dataset.long_text == "windows":
+        return parts.data  # what is kept is kept by row, and a row has any number of windows
     batches = len(parts.data.train_loader())
     if make_run_length(trainer, batches).max_epochs < 2 or (trainer.limit_train_batches or batches) < batches:
         return parts.data  # little or nothing would be read twice

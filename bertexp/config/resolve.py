@@ -91,6 +91,11 @@ def _check(config: Config) -> None:
         raise ConfigError(
             f"task={config.task.name} reads one vector of a text, not model.pooling=none; leave model.pooling out"
         )
+    if config.task.name == "tagging" and config.dataset.long_text != "truncate_head":
+        raise ConfigError(
+            f"task=tagging reads the first words of a text and does not use dataset.long_text={config.dataset.long_text}; "
+            "raise dataset.max_length, or cut long texts into sentences"
+        )
     if model.source == "random" and trainable.encoder == "frozen":
         raise ConfigError(
             "trainable=frozen keeps the random weights of model.source=random as they are; take a pretrained model "

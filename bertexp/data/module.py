@@ -13,6 +13,7 @@ from bertexp.data.activations import Activations
 from bertexp.data.batches import EvalLoader, TrainLoader
 from bertexp.data.dataset import TextDataset
 from bertexp.data.examples import ChosenExamples, Examples, FrozenExamples, TextExamples, label_array
+from bertexp.data.long_texts import LongTextExamples
 from bertexp.data.look import Sample
 from bertexp.data.packing import PlacedTokens, Shape, TokenColumn
 from bertexp.data.questions import QuestionExamples
@@ -118,6 +119,8 @@ class DataModule:
         fields = ("text", "text_pair") if dataset.has_pair else ("text",)
         columns = [encode(split, field) for field in fields]
         labels = label_array(dataset.splits[split]["label"], len(dataset.label_names))
+        if config.long_text == "windows":
+            return LongTextExamples(columns[0], labels, self.tokenizer, config.max_length, config.overlap)
         return TextExamples(columns, labels, self.tokenizer, Shape(config.max_length, config.long_text))
 
     def _make_questions(

@@ -148,13 +148,19 @@ def make_dataset(
     if task in ("classification", "multi_label") and len(label_names) < 2:
         found = f"only the class {label_names[0]!r}" if label_names else "no class"
         raise DataError(f"{source}: {found} was found, and a classifier needs two; check dataset.label_column")
+    has_pair = "text_pair" in splits["train"].column_names
+    if has_pair and config.long_text == "windows" and task != "question_answering":
+        raise DataError(
+            f"{source} holds pairs of texts, and dataset.long_text=windows cuts single texts; take truncate_head, "
+            f"truncate_tail or head_tail, which share dataset.max_length between the two"
+        )
     limited = limit({split: splits[split] for split in SPLITS if split in splits}, config)
     return TextDataset(
         name=config.name,
         task=task,
         splits=limited,
         label_names=tuple(label_names),
-        has_pair="text_pair" in limited["train"].column_names,
+        has_pair=has_pair,
         fingerprint=make_fingerprint(limited, label_names),
         skipped=dict(skipped or {}),
         source=source,

@@ -17,6 +17,35 @@ from bertexp.data.packing import PlacedTokens, Runs, TokenColumn, pack_runs
 QUESTION_PIECES = 64  # of a question are kept at most
 
 
+class Cuts(NamedTuple):
+    """Parts of texts, those of a text one after the other, all <int64>[parts].
+
+    rows: the text that a part belongs to.
+    starts: its first piece, counted within the text.
+    counts: how many pieces it has.
+    """
+
+    rows: np.ndarray
+    starts: np.ndarray
+    counts: np.ndarray
+
+
+def cut_texts(lengths: np.ndarray, room: np.ndarray | int, overlap: int) -> Cuts:
+    """Cuts every text into the fewest parts of at most ``room`` pieces that share ``overlap`` with the one before.
+
+    Args:
+        lengths: <int>[rows], pieces of each text; an empty one has one part.
+        room: <int>[rows] or one for all, above ``overlap``.
+    """
+    lengths = np.asarray(lengths, np.int64)
+    room = np.broadcast_to(np.asarray(room, np.int64), lengths.shape)
+    parts = 1 - (-np.maximum(lengths - room, 0) // (room - overlap))
+    rows = np.repeat(np.arange(len(lengths)), parts)
+    number = np.arange(len(rows)) - np.repeat(np.cumsum(parts) - parts, parts)
+    starts = number * (room - overlap)[rows]
+    return Cuts(rows, starts, np.minimum(room[rows], lengths[rows] - starts))
+
+
 class Windows(NamedTuple):
     """Which part of its context each window shows, the windows of a row one after the other.
 
@@ -52,16 +81,9 @@ def cut_windows(questions: np.ndarray, contexts: np.ndarray, max_length: int, ov
 
     A question keeps ``QUESTION_PIECES``, but no more than half of what the special tokens and the overlap leave.
     """
-    questions, contexts = np.asarray(questions, np.int64), np.asarray(contexts, np.int64)
-    kept = np.minimum(questions, min(QUESTION_PIECES, (max_length - 3 - overlap) // 2))
-    room = max_length - 3 - kept
-    stride = room - overlap
-    beyond = np.maximum(contexts - room, 0)
-    windows = 1 - (-beyond // stride)
-    rows = np.repeat(np.arange(len(kept)), windows)
-    number = np.arange(len(rows)) - np.repeat(np.cumsum(windows) - windows, windows)
-    starts = number * stride[rows]
-    return Windows(rows, starts, np.minimum(room[rows], contexts[rows] - starts), kept[rows])
+    kept = np.minimum(np.asarray(questions, np.int64), min(QUESTION_PIECES, (max_length - 3 - overlap) // 2))
+    cuts = cut_texts(contexts, max_length - 3 - kept, overlap)
+    return Windows(*cuts, kept[cuts.rows])
 
 
 def pack_windows(

@@ -38,6 +38,7 @@ class TextClassifier(tf_keras.Model):
 
         Args:
           inputs: input_word_ids, input_mask, input_type_ids: <int32>[batch, seq]; or what `run_frozen` made of them.
+            With text_of_window <int32>[windows], ascending, these are windows of texts, whose logits are averaged.
           training: whether dropout is applied.
           dropout_seed: <int32>[2], (run seed, step); None draws one.
 
@@ -48,7 +49,8 @@ class TextClassifier(tf_keras.Model):
             dropout_seed = None
         elif dropout_seed is None:
             dropout_seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
-        return self.head(self._pooled(inputs, training, dropout_seed), dropout_seed)
+        logits = self.head(self._pooled(inputs, training, dropout_seed), dropout_seed)
+        return tf.math.segment_mean(logits, inputs["text_of_window"]) if "text_of_window" in inputs else logits
 
     @property
     def frozen_output(self) -> str | None:

@@ -39,7 +39,7 @@ class ServingSpec:
     binary_head: str = "sigmoid"  # two classes: sigmoid (one logit) | softmax
     threshold: float = 0.5  # multi_label: a class is given from this probability on
     long_text: str = "truncate_head"  # what stays of a text that is too long
-    window_overlap: int = 0  # question_answering: pieces of a context that neighbouring windows share
+    window_overlap: int = 0  # of windows and question_answering: pieces that neighbouring windows share
     max_answer_length: int = 30  # question_answering: in pieces
     null_answers: bool = False  # question_answering: whether there may be none
 

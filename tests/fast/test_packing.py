@@ -84,3 +84,20 @@ def test_batch_of_long_reviews_packs_in_well_below_a_millisecond():
         pack_batch(texts, rows, Shape(128), CLS, SEP, PAD)
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("long_text", "expected"),
+    [
+        ("truncate_head", [1, 2, 3, 4, 5, 6, 7, 8]),
+        ("truncate_tail", [13, 14, 15, 16, 17, 18, 19, 20]),
+        ("head_tail", [1, 2, 15, 16, 17, 18, 19, 20]),
+    ],
+)
+def test_what_stays_of_a_long_text(long_text, expected):
+    features = pack_batch([column(range(1, 21), [5, 6])], np.array([0, 1]), Shape(10, long_text), CLS, SEP, PAD)
+    assert features["input_word_ids"].tolist() == [[CLS, *expected, SEP], [CLS, 5, 6, SEP, *[PAD] * 6]]
+    pair = [column(range(1, 21)), column([30, 31])]
+    ids = pack_batch(pair, np.array([0]), Shape(11, long_text), CLS, SEP, PAD)["input_word_ids"][0].tolist()
+    stays = {"truncate_head": range(1, 7), "truncate_tail": range(15, 21), "head_tail": [1, *range(16, 21)]}[long_text]
+    assert ids == [CLS, *stays, SEP, 30, 31, SEP]

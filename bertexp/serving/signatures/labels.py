@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 import tf_keras
 
-from bertexp.serving.signatures.packing import IDS, GraphTokenizer, ids_spec, pack_tokens, strings_spec
+from bertexp.serving.signatures.packing import IDS, GraphTokenizer, ids_spec, pack_parts, pack_tokens, strings_spec
 
 if TYPE_CHECKING:
     from bertexp.serving.export import ServingSpec
@@ -34,7 +34,10 @@ def make_signatures(
             with tf.control_dependencies([tf.debugging.assert_equal(tf.size(flat[0]), tf.size(flat[1]), message)]):
                 flat = [tf.identity(text) for text in flat]
         tokens = [tokenizer.fast_bert.tokenize(text) for text in flat]
-        features = pack_tokens(tokens, spec.max_length, tokenizer, spec.long_text)
+        if spec.long_text == "windows":
+            features = pack_parts(tokens[0], spec.max_length, spec.window_overlap, tokenizer)
+        else:
+            features = pack_tokens(tokens, spec.max_length, tokenizer, spec.long_text)
         return _decide(tf.cast(model(features, training=False), tf.float32), spec)
 
     @tf.function(input_signature=[strings_spec("text")])

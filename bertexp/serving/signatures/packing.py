@@ -69,6 +69,32 @@ def join_texts(texts: Sequence[Sequence[tf.RaggedTensor]], tokenizer: GraphToken
     return {"input_word_ids": word_ids, "input_mask": mask, "input_type_ids": tf.maximum(mask - first_segment, 0)}
 
 
+class Cuts(NamedTuple):
+    """As in ``data/windows.py``, all <int64>[parts]; a text's parts follow one another."""
+
+    rows: tf.Tensor
+    starts: tf.Tensor
+    counts: tf.Tensor
+
+
+def cut_texts(lengths: tf.Tensor, room: tf.Tensor, overlap: int) -> Cuts:
+    """Parts of at most ``room`` <int64>[N] pieces of texts of ``lengths`` <int64>[N]."""
+    stride = room - overlap
+    number = tf.ragged.range(1 - (-tf.maximum(lengths - room, 0) // stride))
+    rows = number.value_rowids()
+    starts = number.flat_values * tf.gather(stride, rows)
+    return Cuts(rows, starts, tf.minimum(tf.gather(room, rows), tf.gather(lengths, rows) - starts))
+
+
+def pack_parts(text: tf.RaggedTensor, max_length: int, overlap: int, tokenizer: GraphTokenizer) -> dict[str, tf.Tensor]:
+    """All windows of each text, as ``data/long_texts.py`` packs them, with ``text_of_window`` <int64>[windows]."""
+    lengths = text.row_lengths()
+    cuts = cut_texts(lengths, tf.fill(tf.shape(lengths), tf.constant(max_length - 2, tf.int64)), overlap)
+    begins = tf.gather(text.row_starts(), cuts.rows) + cuts.starts
+    features = join_texts([[slice_rows(text.flat_values, begins, begins + cuts.counts)]], tokenizer)
+    return features | {"text_of_window": cuts.rows}
+
+
 def slice_rows(values: tf.Tensor, begins: tf.Tensor, ends: tf.Tensor) -> tf.RaggedTensor:
     """The pieces from ``begins`` to ``ends`` (places in ``values``, <int64>[N]) of each row."""
     places = tf.ragged.range(begins, ends)

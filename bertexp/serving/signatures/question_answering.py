@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import tensorflow as tf
 import tf_keras
 
-from bertexp.serving.signatures.packing import IDS, GraphTokenizer, ids_spec, join_texts, slice_rows, strings_spec
+from bertexp.serving.signatures.packing import (
+    IDS,
+    GraphTokenizer,
+    cut_texts,
+    ids_spec,
+    join_texts,
+    slice_rows,
+    strings_spec,
+)
 
 if TYPE_CHECKING:
     from bertexp.serving.export import ServingSpec
@@ -87,14 +95,8 @@ def make_signatures(
 def cut_windows(questions: tf.Tensor, contexts: tf.Tensor, max_length: int, overlap: int) -> Windows:
     """Windows of contexts <int64>[N] pieces long behind questions <int64>[N] pieces long."""
     kept = tf.minimum(questions, min(QUESTION_PIECES, (max_length - 3 - overlap) // 2))
-    room = max_length - 3 - kept
-    stride = room - overlap
-    windows = 1 - (-tf.maximum(contexts - room, 0) // stride)
-    number = tf.ragged.range(windows)
-    rows, number = number.value_rowids(), number.flat_values
-    starts = number * tf.gather(stride, rows)
-    counts = tf.minimum(tf.gather(room, rows), tf.gather(contexts, rows) - starts)
-    return Windows(rows, starts, counts, tf.gather(kept, rows))
+    cuts = cut_texts(contexts, max_length - 3 - kept, overlap)
+    return Windows(*cuts, tf.gather(kept, cuts.rows))
 
 
 def whole_characters(begins: tf.RaggedTensor, ends: tf.RaggedTensor) -> tf.Tensor:

@@ -1,0 +1,86 @@
+"""Long texts read whole, in windows: packed as a plain loop would, averaged alike in training, prediction and export."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_export import VOCAB
+
+from bertexp.data.long_texts import LongTextExamples
+from bertexp.data.packing import Shape, TokenColumn, pack_batch
+from bertexp.data.tokens import Tokenizer
+from bertexp.models.architecture import BertArchitecture
+from bertexp.models.classifier import TextClassifier
+from bertexp.models.encoders import make_encoder
+from bertexp.serving.export import ServingSpec, export_saved_model
+
+TOKENIZER = Tokenizer(VOCAB, True)
+TEXTS = ["a good film", "", "not bad " * 9, "film " * 14, "bad " * 15, "a good film, not a bad film! " * 7]
+
+
+def loop_windows(ids: list[int], max_length: int, overlap: int) -> list[list[int]]:
+    room, start, windows = max_length - 2, 0, []
+    while True:
+        windows.append([TOKENIZER.cls_id, *ids[start : start + room], TOKENIZER.sep_id])
+        if start + room >= len(ids):
+            return windows
+        start += room - overlap
+
+
+@pytest.mark.parametrize(("max_length", "overlap"), [(8, 0), (8, 4), (16, 4), (33, 11)])
+def test_windows_of_texts_equal_a_plain_loop(max_length, overlap):
+    generator = np.random.default_rng(overlap)
+    rows = [generator.integers(4, 12, size).tolist() for size in [0, 1, *generator.integers(0, 90, 20)]]
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
+    column = TokenColumn(np.array([piece for row in rows for piece in row], np.int32), offsets)
+    labels = np.arange(len(rows), dtype=np.int32)
+    examples = LongTextExamples(column, labels, TOKENIZER, max_length, overlap)
+    expected = [loop_windows(row, max_length, overlap) for row in rows]
+    assert examples.lengths.tolist() == [sum(map(len, windows)) for windows in expected]
+    places = generator.permutation(len(rows))[:7]
+    features, found = examples.pack(places)
+    assert found.tolist() == places.tolist()
+    pairs = [(text, window) for text, place in enumerate(places) for window in expected[place]]
+    assert features["text_of_window"].tolist() == [text for text, _ in pairs]
+    for ids, mask, (_, window) in zip(features["input_word_ids"], features["input_mask"], pairs, strict=True):
+        assert ids[: len(window)].tolist() == window
+        assert mask.sum() == len(window)
+
+
+@pytest.fixture(scope="module")
+def model() -> TextClassifier:
+    encoder = make_encoder(BertArchitecture(len(VOCAB), 16, 2, 2, 32, max_positions=16), 3, output_range=1)
+    made = TextClassifier(encoder, 3, "pooler", 0.1, 3)
+    made.head.dense.kernel.assign(tf.random.stateless_normal([16, 3], [1, 2]))
+    return made
+
+
+def test_a_texts_logits_are_the_mean_of_its_windows(model):
+    column = TOKENIZER.encode(TEXTS)
+    examples = LongTextExamples(column, np.zeros(len(TEXTS), np.int32), TOKENIZER, 16, 4)
+    together = model(examples.pack(np.arange(len(TEXTS)))[0]).numpy()
+    assert together.shape == (len(TEXTS), 3)
+    for row, averaged in enumerate(together):
+        begin, end = column.offsets[row : row + 2]
+        parts = [np.array(window[1:-1], np.int32) for window in loop_windows(column.values[begin:end].tolist(), 16, 4)]
+        offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+        special = (TOKENIZER.cls_id, TOKENIZER.sep_id, TOKENIZER.pad_id)
+        windows = TokenColumn(np.concatenate(parts), offsets)
+        logits = model(pack_batch([windows], np.arange(len(parts)), Shape(16), *special)).numpy()
+        np.testing.assert_allclose(averaged, logits.mean(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("long_text", ["truncate_head", "truncate_tail", "head_tail", "windows"])
+def test_the_export_reads_long_texts_as_training_does(model, tmp_path, long_text):
+    spec = ServingSpec(("no", "maybe", "yes"), 16, False, long_text=long_text, window_overlap=4)
+    folder = export_saved_model(model, VOCAB, True, spec, tmp_path / "model")
+    column = TOKENIZER.encode(TEXTS)
+    if long_text == "windows":
+        examples = LongTextExamples(column, np.zeros(len(TEXTS), np.int32), TOKENIZER, 16, 4)
+        features = examples.pack(np.arange(len(TEXTS)))[0]
+    else:
+        special = (TOKENIZER.cls_id, TOKENIZER.sep_id, TOKENIZER.pad_id)
+        features = pack_batch([column], np.arange(len(TEXTS)), Shape(16, long_text), *special)
+    answer = tf.saved_model.load(str(folder)).signatures["serving_default"](text=tf.constant(TEXTS))
+    np.testing.assert_allclose(answer["probabilities"], tf.nn.softmax(model(features)), atol=1e-6)
