@@ -46,8 +46,7 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     say(f"parameters {counts['trained']:,} trained, {counts['frozen']:,} frozen")
     learning_rate = config.optimizer.learning_rate
     module = FineTuningModule(model, task, lambda steps: build_optimizer(config.optimizer, learning_rate, steps))
-    rows = sum(table.num_rows for table in dataset.splits.values()) * (1 + dataset.has_pair)
-    with progress("tokens", rows, "texts") as advance:
+    with progress("tokens", dataset.texts, "words" if dataset.task == "tagging" else "texts") as advance:
         data = DataModule(
             dataset,
             Tokenizer(loaded.vocab, loaded.lowercase),

@@ -93,8 +93,8 @@ def _check(config: Config) -> None:
         )
     if config.task.name == "tagging" and config.dataset.long_text != "truncate_head":
         raise ConfigError(
-            f"task=tagging reads the first words of a text and does not use dataset.long_text={config.dataset.long_text}; "
-            "raise dataset.max_length, or cut long texts into sentences"
+            f"task=tagging reads sentences from their head, not with dataset.long_text={config.dataset.long_text}; leave "
+            "it out, and raise dataset.max_length where sentences are long"
         )
     if model.source == "random" and trainable.encoder == "frozen":
         raise ConfigError(

@@ -53,7 +53,7 @@ class RunConfig:
 class DatasetConfig:
     """Which texts and labels, how they are split and how much of them is used."""
 
-    name: str = "reviews"  # reviews | imdb | mrpc | sst2 | cola | squad | squad_v2 | xquad | files
+    name: str = "reviews"  # reviews | imdb | mrpc | sst2 | cola | wnut17 | conll | squad | squad_v2 | xquad | files
     path: str | None = None  # folder, archive or file on disk; null: embedded or downloaded
     url: str | None = None  # download address (a mirror may be given); null: the official one
     train_file: str | None = None  # files, squad: names inside `path`, or paths of their own
@@ -62,6 +62,8 @@ class DatasetConfig:
     text_column: str = "text"
     text_pair_column: str | None = None
     label_column: str = "label"
+    words_column: str | None = None  # tagging: a name (null: words or tokens); in CoNLL files a number from 0 (null: 0)
+    tags_column: str | None = None  # tagging: a name (null: tags or ner_tags); in CoNLL files a number (null: the last)
     label_names: list[str] | None = None  # order of the classes; null: sorted as found in the training split
     val_fraction: float = 0.2  # held out of the training rows where there is no validation split
     test_fraction: float = 0.2  # files, squad: held out where there is no test file
@@ -127,7 +129,7 @@ class ModelConfig:
     vocab_file: str | None = None  # null: the source's, or the embedded one for random weights
     lowercase: bool | None = None  # null: as the source says
     pooling: str | None = (
-        None  # pooler | cls | mean | max | none; null: none where the task reads every word, else pooler
+        None  # pooler | cls | mean | max; null: pooler. Tasks that read every word (tagging, …) set none
     )
     dropout: float = 0.1  # before the head
     encoder_dropout: float | None = None  # hidden and attention dropout; null: as the source says (0.1)

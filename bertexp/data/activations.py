@@ -11,8 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from bertexp.data.packing import padded_width
-
 Features = dict[str, np.ndarray]
 
 
@@ -28,11 +26,6 @@ class Activations(NamedTuple):
     offsets: np.ndarray | None
 
     @property
-    def max_length(self) -> int:
-        """Vectors of the longest row."""
-        return int(np.diff(self.offsets).max(initial=1))
-
-    @property
     def spec(self) -> dict[str, tf.TensorSpec]:
         """Dtypes and shapes of what ``pack`` gives."""
         hidden = self.values.shape[1]
@@ -41,8 +34,11 @@ class Activations(NamedTuple):
         states = tf.TensorSpec([None, None, hidden], tf.float32)
         return {"hidden_states": states, "input_mask": tf.TensorSpec([None, None], tf.int32)}
 
-    def pack(self, rows: np.ndarray) -> Features:
+    def pack(self, rows: np.ndarray, width: int) -> Features:
         """Features of the given rows.
+
+        Args:
+            width: positions of the batch, at least those of its longest row.
 
         Returns:
             pooled <float32>[batch, hidden]; or hidden_states <float32>[batch, seq, hidden], zero beyond a row's end,
@@ -52,7 +48,6 @@ class Activations(NamedTuple):
             return {"pooled": self.values[rows]}
         starts, ends = self.offsets[rows], self.offsets[rows + 1]
         lengths = ends - starts
-        width = padded_width(int(lengths.max(initial=1)), self.max_length)
         states = np.zeros((len(rows), width, self.values.shape[1]), np.float32)
         for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
             states[place, : end - start] = self.values[start:end]

@@ -65,6 +65,13 @@ class TextDataset:
             "set dataset.test_fraction or dataset.val_fraction above 0, or name a dataset.test_file with labels"
         )
 
+    @property
+    def texts(self) -> int:
+        """How many texts there are to tokenize in all splits; of tagged sentences each word is one."""
+        if self.task == "tagging":
+            return sum(pc.sum(pc.list_value_length(table["words"])).as_py() for table in self.splits.values())
+        return sum(table.num_rows for table in self.splits.values()) * (1 + self.has_pair)
+
     def spell_label(self, label: pa.Scalar) -> str:
         """A row's label in words."""
         value = label.as_py()
@@ -76,7 +83,8 @@ class TextDataset:
             return "?"
         if self.task == "question_answering":
             return value[0]["text"] if value else "(no answer)"
-        return ", ".join(self.label_names[index] for index in value) or "(none)"
+        names = [self.label_names[index] for index in value]
+        return " ".join(names) if self.task == "tagging" else ", ".join(names) or "(none)"
 
 
 def is_labelled(table: pa.Table) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.places import existing_path, find_splits, named_file
+from bertexp.data.places import existing_path, find_splits, find_tagged_splits, named_file
 from bertexp.downloads import extract, fetch
 from bertexp.errors import DataError, did_you_mean
 
@@ -28,7 +28,10 @@ _MSR_FILES = ("msr_paraphrase_train.txt", "msr_paraphrase_test.txt")
 _SQUAD_URL = "https://rajpurkar.github.io/SQuAD-explorer/dataset"
 _SQUAD_VERSIONS = {"squad": ("v1.1", "v2.0"), "squad_v2": ("v2.0",), "xquad": ()}  # the first one is downloaded
 _XQUAD_URL = "https://raw.githubusercontent.com/google-deepmind/xquad/master/xquad.en.json"
-_ONLY_FILES = ["train_file", "val_file", "test_file", "text_column", "text_pair_column", "label_column", "label_names"]
+_WNUT17_URL = "https://raw.githubusercontent.com/leondz/emerging_entities_17/master"
+_WNUT17_FILES = {"train": "wnut17train.conll", "val": "emerging.dev.conll", "test": "emerging.test.annotated"}
+_ONLY_FILES = ["train_file", "val_file", "test_file", "label_names"]
+_TEXT_COLUMNS, _WORD_COLUMNS = ["text_column", "text_pair_column", "label_column"], ["words_column", "tags_column"]
 
 
 @dataclass(frozen=True)
@@ -54,17 +57,18 @@ def locate_dataset(config: DatasetConfig, cache_dir: str, task: str = "classific
         raise DataError(
             f"dataset.name={config.name} is not one of {', '.join(_LOCATE)}{did_you_mean(config.name, _LOCATE)}"
         )
-    if config.name != "files":
-        defaults = {field.name: field.default for field in dataclasses.fields(DatasetConfig)}
-        unused = [f"dataset.{key}" for key in _ONLY_FILES if getattr(config, key) != defaults[key]]
-        if config.name in _SQUAD_VERSIONS:
-            unused = [key for key in unused if not key.endswith("_file")]
-        if config.name == "reviews":
-            unused += [f"dataset.{key}" for key in ("path", "url") if getattr(config, key) is not None]
-        if unused:
-            raise DataError(
-                f"dataset={config.name} does not use {', '.join(unused)}; for data of your own: dataset=files"
-            )
+    foreign = _TEXT_COLUMNS if task == "tagging" else _WORD_COLUMNS
+    if config.name not in ("files", "conll"):
+        foreign = [*_ONLY_FILES, *_TEXT_COLUMNS, *_WORD_COLUMNS, *(["path", "url"] if config.name == "reviews" else [])]
+    if config.name in _SQUAD_VERSIONS:
+        foreign = [key for key in foreign if not key.endswith("_file")]
+    defaults = {field.name: field.default for field in dataclasses.fields(DatasetConfig)}
+    unused = [f"dataset.{key}" for key in foreign if getattr(config, key) != defaults[key]]
+    if unused:
+        if config.name in ("files", "conll"):
+            raise DataError(f"task={task} does not use {', '.join(unused)}; leave it out")
+        own = "dataset=conll" if task == "tagging" else "dataset=files"
+        raise DataError(f"dataset={config.name} does not use {', '.join(unused)}; for data of your own: {own}")
     tasks = _TASKS.get(config.name, ("classification",))
     if task not in tasks:
         raise DataError(f"dataset={config.name} has labels for task={' or '.join(tasks)}, not for task={task}")
@@ -86,6 +90,8 @@ def _locate_reviews(config: DatasetConfig, task: str, cache_dir: Path) -> Datase
 def _locate_files(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
     if config.url is not None:
         raise DataError("dataset=files reads files on disk and does not use dataset.url; give dataset.path")
+    if task == "tagging":
+        return _locate_conll(config, task, cache_dir)
     places = find_splits(config)
 
     def load() -> TextDataset:
@@ -214,9 +220,47 @@ def _squad_files(folder: Path, config: DatasetConfig) -> dict[str, Path]:
     raise DataError(f"{folder} holds {held}{wanted}; name the file with dataset.train_file")
 
 
-_TASKS = {"files": ("classification", "multi_label", "regression")} | dict.fromkeys(
-    _SQUAD_VERSIONS, ("question_answering",)
-)  # the others: classification
+def _locate_conll(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
+    if config.url is not None:
+        raise DataError(f"dataset={config.name} reads files on disk and does not use dataset.url; give dataset.path")
+    places = find_tagged_splits(config)
+
+    def load() -> TextDataset:
+        from bertexp.data.tagging import load_tagging
+
+        return load_tagging(config, places)
+
+    return DatasetSource(", ".join(f"{split} {path}" for split, path in places.items()), (), load)
+
+
+def _locate_wnut17(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
+    folder = cache_dir if config.path is None else existing_path("dataset.path", config.path)
+    places = {split: folder / file for split, file in _WNUT17_FILES.items()}
+    missing = [path for path in places.values() if not path.is_file()]
+    if missing and config.path is not None:
+        raise DataError(
+            f"dataset.path={config.path} has no {missing[0].name}; give the folder with WNUT 17's three files"
+        )
+    base = (config.url or _WNUT17_URL).rstrip("/")
+    downloads = {path: f"{base}/{path.name}" for path in missing}
+
+    def load() -> TextDataset:
+        from bertexp.data.tagging import load_tagging
+
+        for path, url in downloads.items():
+            fetch(url, path)
+        return load_tagging(config, places)
+
+    urls = tuple(downloads.values())
+    return DatasetSource(f"WNUT 2017 emerging entities, {', '.join(urls) or folder}", urls, load)
+
+
+_TASKS = {  # the others: classification
+    "files": ("classification", "multi_label", "regression", "tagging"),
+    "wnut17": ("tagging",),
+    "conll": ("tagging",),
+    **dict.fromkeys(_SQUAD_VERSIONS, ("question_answering",)),
+}
 _LOCATE: dict[str, Callable[[DatasetConfig, str, Path], DatasetSource]] = {
     "reviews": _locate_reviews,
     "imdb": _locate_imdb,
@@ -226,5 +270,7 @@ _LOCATE: dict[str, Callable[[DatasetConfig, str, Path], DatasetSource]] = {
     "squad": _locate_squad,
     "squad_v2": _locate_squad,
     "xquad": _locate_squad,
+    "wnut17": _locate_wnut17,
+    "conll": _locate_conll,
     "files": _locate_files,
 }

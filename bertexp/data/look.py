@@ -81,7 +81,10 @@ class DatasetLook:
         lines += self._table()
         for number, sample in enumerate(self.samples, start=1):
             text = sample.text if sample.text_pair is None else f"{sample.text} | {sample.text_pair}"
-            lines.append(f"sample {number}   {_short(f'{sample.label}: {text}')}")
+            tagged = data.task == "tagging"
+            lines.append(f"sample {number}   {_short(text if tagged else f'{sample.label}: {text}')}")
+            if tagged:
+                lines.append(f"  tags     {_short(sample.label)}")
             lines.append(f"  pieces   {_short(' '.join(_without_padding(sample)))}")
             types = f", type {_runs(sample.type_ids)}" if sample.text_pair is not None else ""
             lines.append(f"  mask     {_runs(sample.mask)}{types}")
@@ -93,13 +96,15 @@ class DatasetLook:
 
     def _table(self) -> list[str]:
         names = self.dataset.label_names
-        shown = names if len(names) <= _CLASSES_SHOWN else ("largest class", "smallest class")
+        kind = "tag" if self.dataset.task == "tagging" else "class"
+        shown = names if len(names) <= _CLASSES_SHOWN else (f"largest {kind}", f"smallest {kind}")
         if self.dataset.task == "regression":
             shown = ("label min", "median", "max")
         header = ["", "rows", *shown, "pieces p50", "p90", "p99", "max", f"over {self.max_length}"]
         rows = [header]
         for split, look in self.splits.items():
-            shares = [count / look.rows for count in look.class_rows.values()]
+            of = sum(look.class_rows.values()) if self.dataset.task == "tagging" else look.rows
+            shares = [count / of for count in look.class_rows.values()]
             if len(names) > _CLASSES_SHOWN and shares:
                 shares = [max(shares), min(shares)]
             cells = [f"{share:.1%}" for share in shares] or [f"{value:.3g}" for value in look.label_quantiles.values()]

@@ -7,18 +7,20 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.activations import Activations
 from bertexp.data.batches import EvalLoader, TrainLoader
 from bertexp.data.dataset import TextDataset
-from bertexp.data.examples import ChosenExamples, Examples, FrozenExamples, TextExamples, label_array
+from bertexp.data.examples import ChosenExamples, Examples, FrozenExamples, TaggedExamples, TextExamples, label_array
 from bertexp.data.long_texts import LongTextExamples
 from bertexp.data.look import Sample
 from bertexp.data.packing import PlacedTokens, Shape, TokenColumn
 from bertexp.data.questions import QuestionExamples
 from bertexp.data.splits import draw, strata
 from bertexp.data.tokens import Tokenizer, encode_cached, encode_placed_cached
+from bertexp.data.words import join_words, tag_array
 
 
 class DataModule:
@@ -51,6 +53,8 @@ class DataModule:
 
         def encode(split: str, field: str) -> TokenColumn:
             texts = dataset.splits[split][field]
+            if pa.types.is_list(texts.type):  # of words
+                texts = pa.chunked_array([texts.combine_chunks().flatten()])
             if cache_dir is None:
                 return tokenizer.encode(texts, progress)
             return encode_cached(texts, tokenizer, cache_dir, dataset.fingerprint, f"{split}/{field}", progress)
@@ -116,6 +120,12 @@ class DataModule:
 
     def _make_examples(self, split: str, encode: Callable[[str, str], TokenColumn]) -> Examples:
         dataset, config = self.dataset, self.config
+        if dataset.task == "tagging":
+            table = dataset.splits[split]
+            lengths = pc.list_value_length(table["words"]).to_numpy()
+            words = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+            sentences = join_words(encode(split, "words"), words, self.tokenizer.unk_id)
+            return TaggedExamples(sentences, tag_array(table["label"], words), self.tokenizer, config.max_length)
         fields = ("text", "text_pair") if dataset.has_pair else ("text",)
         columns = [encode(split, field) for field in fields]
         labels = label_array(dataset.splits[split]["label"], len(dataset.label_names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from pathlib import Path
 
@@ -9,6 +10,12 @@ from bertexp.config.schema import DatasetConfig
 from bertexp.data.columns import KINDS, Columns, check_columns, column_names, kind_of
 from bertexp.errors import DataError, did_you_mean
 
+_TAGGED = {  # pieces of file names that tell the split of tagged words: eng.testa and wnut17train.conll among them
+    "train": r"train(?![a-z])",
+    "val": r"(?<![a-z])(val|valid|validation|dev|testa)(?![a-z])",
+    "test": r"(?<![a-z])testb?(?![a-z])",
+}
+_NO_DATA = (".md", ".py", ".zip", ".gz", ".json", ".csv", ".pdf", ".log")
 _ALIASES = {"train": ("train",), "val": ("val", "valid", "validation", "dev"), "test": ("test",)}
 
 
@@ -62,6 +69,42 @@ def named_file(config: DatasetConfig, split: str, root: Path) -> Path | None:
     return inside if inside.exists() else existing_path(f"dataset.{split}_file", name)
 
 
+def find_tagged_splits(config: DatasetConfig) -> dict[str, Path]:
+    """Returns the file of tagged words of each split that has one; a folder is searched for usual names.
+
+    Raises:
+        DataError: there is no training split or a file is ambiguous.
+    """
+    if config.path is None and config.train_file is None:
+        raise DataError(
+            f"dataset={config.name} needs data: dataset.path=<folder or file>, or dataset.train_file=<file>"
+        )
+    root = existing_path("dataset.path", config.path) if config.path is not None else Path()
+    places = {}
+    for split, name_form in _TAGGED.items():
+        name = getattr(config, f"{split}_file")
+        if name is not None:
+            inside = root / Path(name).expanduser()
+            places[split] = inside if inside.is_file() else existing_path(f"dataset.{split}_file", name)
+        elif config.path is not None and root.is_dir():
+            files = (path for path in sorted(root.iterdir()) if path.is_file() and path.suffix not in _NO_DATA)
+            found = [path for path in files if re.search(name_form, path.name.lower())]
+            if len(found) > 1:
+                raise _ambiguous(root, split, found)
+            if found:
+                places[split] = found[0]
+    if "train" not in places and root.is_file():
+        places["train"] = root
+    if "train" not in places:
+        raise DataError(f"{root} holds no file such as train.txt or train.conll; name it with dataset.train_file")
+    return {split: places[split] for split in _TAGGED if split in places}
+
+
+def _ambiguous(root: Path, split: str, found: list[Path]) -> DataError:
+    names = ", ".join(path.name for path in found)
+    return DataError(f"{root} holds more than one {split} split ({names}); name one with dataset.{split}_file")
+
+
 def _search(root: Path, split: str) -> Path | None:
     found = [
         path
@@ -70,8 +113,7 @@ def _search(root: Path, split: str) -> Path | None:
         if path.is_file() or _has_class_folders(path)
     ]
     if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise DataError(f"{root} holds more than one {split} split ({names}); name one with dataset.{split}_file")
+        raise _ambiguous(root, split, found)
     return found[0] if found else None
 
 

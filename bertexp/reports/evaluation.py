@@ -48,15 +48,18 @@ def bootstrap_sums(
 ) -> tuple[float, float]:
     """Returns the 95% percentile interval of a metric of sums over rows, the rows drawn with replacement.
 
+    Rows that add the same are one group: drawing n rows is drawing from the groups by their sizes.
+
     Args:
         metric: from sums <float64>[resamples, k] to <float64>[resamples].
         rows: <int or float>[n, k], what each row adds.
     """
     if not len(rows):
         return math.nan, math.nan
-    generator, values = np.random.default_rng(seed), np.asarray(rows, np.float64)
-    even = np.full(len(values), 1 / len(values))
-    sums = np.stack([generator.multinomial(len(values), even) @ values for _ in range(resamples)])
+    generator = np.random.default_rng(seed)
+    values, sizes = np.unique(np.asarray(rows, np.float64), axis=0, return_counts=True)
+    shares = sizes / len(rows)
+    sums = np.stack([generator.multinomial(len(rows), shares) @ values for _ in range(resamples)])
     low, high = np.percentile(metric(sums), (2.5, 97.5))
     return float(low), float(high)
 

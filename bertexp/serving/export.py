@@ -24,6 +24,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 import bertexp
 from bertexp.errors import ExportError
 from bertexp.serving.signatures import make_signatures
+from bertexp.tags import scheme_of
 
 Features = Mapping[str, np.ndarray | tf.Tensor]
 
@@ -49,6 +50,11 @@ class ServingSpec:
         if self.task == "question_answering":
             return ("question", "context")
         return ("text", "text_pair") if self.has_pair else ("text",)
+
+    @property
+    def scheme(self) -> str | None:
+        """How the tags of a tagger spell entities: IOB2, IOBES or BILOU; None for other tags."""
+        return scheme_of(self.label_names) if self.task == "tagging" else None
 
     @property
     def one_logit(self) -> bool:
@@ -85,7 +91,8 @@ def export_saved_model(
         with float32_inference(model):
             signatures = make_signatures(model, vocab, lowercase, spec)
             tf.saved_model.save(module, str(written), signatures=signatures)
-        about = {"format": 1, **asdict(spec), "inputs": spec.inputs, "lowercase": lowercase, "versions": _versions()}
+        derived = {"inputs": spec.inputs, "scheme": spec.scheme, "lowercase": lowercase, "versions": _versions()}
+        about = {"format": 1, **asdict(spec), **derived}
         (written / "bertexp.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         check_ops(written)
         _sync(written)

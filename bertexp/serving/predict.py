@@ -234,14 +234,12 @@ def _as_table(predictions: Sequence[Prediction]) -> str:
 
 
 def _shown(answer: dict[str, Any]) -> dict[str, str]:
-    """The cells of the table: probabilities by class are for JSON and csv."""
-    shown = {}
-    for name, value in answer.items():
-        if isinstance(value, float):
-            shown[name] = f"{value:.4f}"
-        elif not isinstance(value, dict):
-            shown[name] = (", ".join(map(str, value)) or "-") if isinstance(value, list) else str(value)
-    return shown
+    """The cells of the table: probabilities by class, words and their tags are for JSON and csv."""
+    from bertexp.serving.pyfunc import flatten
+
+    brief = {name: value for name, value in answer.items() if name not in ("probabilities", "words", "tags")}
+    cells = flatten(brief).items()
+    return {name: f"{value:.4f}" if isinstance(value, float) else str(value) or "-" for name, value in cells}
 
 
 def _as_json_lines(predictions: Sequence[Prediction]) -> str:

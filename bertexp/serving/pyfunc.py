@@ -15,6 +15,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the tokenizer's operations
 
+_TAGGED = ("words", "tags", "probabilities")  # what a tagger gives
+
 
 class TextModel:
     """An exported model in memory.
@@ -33,14 +35,18 @@ class TextModel:
         self.inputs: list[str] = about["inputs"]
         self.number = {"regression": "score", "question_answering": "score"}.get(self.task, "probabilities")
         self._threshold: float = about["threshold"]
+        self._scheme: str | None = about["scheme"]
         self._saved_model = tf.saved_model.load(str(folder))  # held: the signature owns no variables
         self._serve = self._saved_model.signatures["serving_default"]
 
-    def run(self, texts: Mapping[str, Sequence[str]], batch_size: int = 64) -> dict[str, np.ndarray]:
+    def run(
+        self, texts: Mapping[str, Sequence[str] | Sequence[Sequence[str]]], batch_size: int = 64
+    ) -> dict[str, np.ndarray]:
         """The outputs of ``serving_default`` for texts of any number, run in batches of like length.
 
         Args:
-            texts: one sequence for each of ``inputs``, all of one length.
+            texts: one sequence for each of ``inputs``, all of one length. A tagger takes ``words`` instead, a list of
+                words a row.
 
         Returns:
             Arrays [rows, …] by name, strings as ``str``.
@@ -48,19 +54,21 @@ class TextModel:
         Raises:
             ValueError: an input is missing or too much, or they differ in length.
         """
-        if sorted(texts) != sorted(self.inputs):
-            raise ValueError(f"this model reads {' and '.join(self.inputs)}, not {' and '.join(texts)}")
-        columns = {name: list(texts[name]) for name in self.inputs}
-        rows = len(columns[self.inputs[0]])
+        in_words = self.task == "tagging" and list(texts) == ["words"]
+        inputs, serve = (["words"], self._saved_model.signatures["words"]) if in_words else (self.inputs, self._serve)
+        if sorted(texts) != sorted(inputs):
+            raise ValueError(f"this model reads {' and '.join(inputs)}, not {' and '.join(texts)}")
+        columns = {name: list(texts[name]) for name in inputs}
+        rows = len(columns[inputs[0]])
         for name, column in columns.items():
             if len(column) != rows:
-                raise ValueError(f"{rows} {self.inputs[0]}s do not go with {len(column)} {name}s")
+                raise ValueError(f"{rows} {inputs[0]}s do not go with {len(column)} {name}s")
         order = np.argsort([sum(map(len, row)) for row in zip(*columns.values(), strict=True)], kind="stable")
-        found: dict[str, list[np.ndarray]] = {name: [] for name in self._serve.structured_outputs}
+        found: dict[str, list[np.ndarray]] = {name: [] for name in serve.structured_outputs}
         for begin in range(0, max(rows, 1), batch_size):
             batch = order[begin : begin + batch_size]
-            chosen = {name: tf.constant([column[row] for row in batch], tf.string) for name, column in columns.items()}
-            for name, value in self._serve(**chosen).items():
+            chosen = {name: _strings([column[row] for row in batch], in_words) for name, column in columns.items()}
+            for name, value in serve(**chosen).items():
                 found[name].append(_to_text(value.numpy()) if value.dtype == tf.string else value.numpy())
         back = np.argsort(order, kind="stable")
         return {name: _join(parts)[back] for name, parts in found.items()}
@@ -69,7 +77,9 @@ class TextModel:
         """What the model says of each row, ready for JSON.
 
         classification: label, probability (of the label), probabilities (by class); multi_label: labels, probabilities;
-        regression: score; question_answering: answer ("" for none), score, start and end in bytes of the context.
+        regression: score; tagging: entities (text, type, first word, the word after the last, probability: the least of
+        its words'), words, tags;
+        question_answering: answer ("" for none), score, start and end in bytes of the context.
         """
         outputs = self.run(texts, batch_size)
         if self.task == "regression":
@@ -77,6 +87,8 @@ class TextModel:
         if self.task == "question_answering":
             columns = {name: outputs[name].tolist() for name in ("answer", "score", "start", "end")}
             return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        if self.task == "tagging":
+            return [self._tagged(*row) for row in zip(*(outputs[name] for name in _TAGGED), strict=True)]
         rows = [dict(zip(self.label_names, map(float, row), strict=True)) for row in outputs["probabilities"]]
         if self.task == "multi_label":
             given = [[name for name, value in row.items() if value >= self._threshold] for row in rows]
@@ -85,6 +97,23 @@ class TextModel:
             {"label": label, "probability": row[label], "probabilities": row}
             for label, row in zip(outputs["label"].tolist(), rows, strict=True)
         ]
+
+    def _tagged(self, words: np.ndarray, tags: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+        """The answer for one text: words and tags <object>[W], probabilities <float32>[W, tags]."""
+        there = words != ""
+        found, given = words[there].tolist(), tags[there].tolist()
+        best = probabilities[there].max(axis=1, initial=0.0)
+        entities = [
+            {
+                "text": " ".join(found[begin:end]),
+                "type": kind,
+                "begin": begin,
+                "end": end,
+                "probability": float(best[begin:end].min()),
+            }
+            for kind, begin, end in find_entities(given, self._scheme)
+        ]
+        return {"entities": entities, "words": found, "tags": given}
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
         """MLflow's entry: a pandas table of ``answers``, each class's probability in a column ``p_<class>``.
@@ -107,9 +136,37 @@ def flatten(answer: dict[str, Any]) -> dict[str, Any]:
     for name, value in answer.items():
         if isinstance(value, dict):
             flat |= {f"p_{inner}": number for inner, number in value.items()}
+        elif name == "entities":
+            flat[name] = ", ".join(f"{entity['text']} ({entity['type']})" for entity in value)
+        elif isinstance(value, list):
+            flat[name] = (" " if name in _TAGGED else ", ").join(map(str, value))
         else:
-            flat[name] = ", ".join(map(str, value)) if isinstance(value, list) else value
+            flat[name] = value
     return flat
+
+
+def find_entities(tags: Sequence[str], scheme: str | None) -> list[tuple[str, int, int]]:
+    """Type, first word and the word after the last of each entity, strictly by the scheme of the tags.
+
+    A tag that goes on with an entity that did not begin counts for nothing. Without a scheme every word that is not
+    tagged O stands for itself.
+    """
+    if scheme is None:
+        return [(tag, place, place + 1) for place, tag in enumerate(tags) if tag != "O"]
+    single, last = {"IOB2": ("", ""), "IOBES": ("S", "E"), "BILOU": ("U", "L")}[scheme]
+    found: list[tuple[str, int, int]] = []
+    kind, begin = "", -1  # of the entity that is open; -1: none is
+    for place, tag in enumerate([*tags, "O"]):
+        prefix, own = tag[:1], tag[2:]
+        goes_on = begin >= 0 and own == kind
+        if goes_on and prefix == "I":
+            continue
+        if begin >= 0 and (not last or (goes_on and prefix == last)):
+            found.append((kind, begin, place + bool(last)))
+        kind, begin = (own, place) if prefix == "B" else ("", -1)
+        if prefix == single:
+            found.append((own, place, place + 1))
+    return found
 
 
 def _load_pyfunc(path: str) -> TextModel:
@@ -145,6 +202,14 @@ def _texts(cell: Any) -> list[str]:
     if isinstance(cell, list | tuple):
         return [text for part in cell for text in _texts(part)]
     raise ValueError(f"a text was expected, not {cell!r}")
+
+
+def _strings(values: list[Any], in_words: bool) -> tf.Tensor:
+    """Texts <string>[N], or words <string>[N, W] padded with ""."""
+    if not in_words:
+        return tf.constant(values, tf.string)
+    width = max(map(len, values), default=0)
+    return tf.constant([[*words, *[""] * (width - len(words))] for words in values], tf.string, [len(values), width])
 
 
 def _to_text(values: np.ndarray) -> np.ndarray:

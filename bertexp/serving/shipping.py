@@ -49,7 +49,10 @@ def ship(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tr
     places = np.flatnonzero(examples.source_rows < rows.num_rows)
     logits = reference_logits(model, [examples.pack(places)[0]])
     expected = parts.task.answers(examples.truth(places), logits)
-    texts = {name: rows[field].to_pylist() for name, field in zip(spec.inputs, ("text", "text_pair"), strict=False)}
+    if dataset.task == "tagging":
+        texts = {"words": rows["words"].to_pylist()}  # of a text the export would choose the words itself
+    else:
+        texts = {name: rows[field].to_pylist() for name, field in zip(spec.inputs, ("text", "text_pair"), strict=False)}
     report = verifier.verify(folder.model_folder, texts, expected, config.export.tolerance)
     say(f"verified   {report.rows} rows, largest difference {report.max_difference:.1e}")
     if config.tracking.log_model:

@@ -10,8 +10,9 @@ from bertexp.tasks.classification import Classification
 from bertexp.tasks.multi_label import MultiLabel
 from bertexp.tasks.question_answering import QuestionAnswering
 from bertexp.tasks.regression import Regression
+from bertexp.tasks.tagging import Tagging
 
-__all__ = ["Classification", "MultiLabel", "QuestionAnswering", "Regression", "Task", "build_task"]
+__all__ = ["Classification", "MultiLabel", "QuestionAnswering", "Regression", "Tagging", "Task", "build_task"]
 
 
 def build_task(config: TaskConfig, label_names: Sequence[str], null_answers: bool = False) -> Task:
@@ -22,4 +23,6 @@ def build_task(config: TaskConfig, label_names: Sequence[str], null_answers: boo
         return Regression(config.main_metric)
     if config.name == "multi_label":
         return MultiLabel(label_names, config.threshold, config.main_metric)
+    if config.name == "tagging":
+        return Tagging(label_names, config.main_metric)
     return Classification(label_names, config.binary_head, config.main_metric)

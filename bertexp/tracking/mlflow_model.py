@@ -21,6 +21,7 @@ OUTPUTS = {  # by task: the columns besides the probability of each class, and t
     "classification": {"label": "string", "probability": "double"},
     "multi_label": {"labels": "string"},
     "regression": {"score": "double"},
+    "tagging": {"entities": "string", "words": "string", "tags": "string"},
     "question_answering": {"answer": "string", "score": "double", "start": "long", "end": "long"},
 }
 EXAMPLES = {

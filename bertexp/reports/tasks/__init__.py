@@ -11,6 +11,7 @@ from bertexp.reports.tasks.classification import ClassificationReport
 from bertexp.reports.tasks.multi_label import MultiLabelReport
 from bertexp.reports.tasks.question_answering import QuestionAnsweringReport
 from bertexp.reports.tasks.regression import RegressionReport
+from bertexp.reports.tasks.tagging import TaggingReport
 
 if TYPE_CHECKING:
     from bertexp.assembly import Parts
@@ -38,6 +39,7 @@ _REPORTS = {
     "multi_label": MultiLabelReport,
     "regression": RegressionReport,
     "question_answering": QuestionAnsweringReport,
+    "tagging": TaggingReport,
 }
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_text
 import tf_keras
 
-from bertexp.serving.signatures import labels, question_answering
+from bertexp.serving.signatures import labels, question_answering, tagging
 from bertexp.serving.signatures.packing import GraphTokenizer
 
 if TYPE_CHECKING:
@@ -23,6 +23,6 @@ def make_signatures(
     fast_bert = tensorflow_text.FastBertTokenizer(
         list(vocab), token_out_type=tf.int32, lower_case_nfd_strip_accents=lowercase
     )
-    places = [list(vocab).index(token) for token in ("[CLS]", "[SEP]", "[PAD]")]
-    family = {"question_answering": question_answering}.get(spec.task, labels)
+    places = [list(vocab).index(token) for token in ("[CLS]", "[SEP]", "[PAD]", "[UNK]")]
+    family = {"question_answering": question_answering, "tagging": tagging}.get(spec.task, labels)
     return family.make_signatures(model, GraphTokenizer(fast_bert, *places), spec)

@@ -17,6 +17,7 @@ class GraphTokenizer(NamedTuple):
     cls_id: int
     sep_id: int
     pad_id: int
+    unk_id: int
 
 
 def pack_tokens(

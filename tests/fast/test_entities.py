@@ -1,0 +1,68 @@
+"""Entity scores: those of seqeval, and its counts for the bootstrap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from seqeval.metrics import f1_score, precision_score, recall_score
+from seqeval.scheme import BILOU, IOB2, IOBES
+
+from bertexp.reports.evaluation import bootstrap_sums, f1_of_sums
+from bertexp.tasks.entities import count_entities, find_entities, precision_recall_f1
+
+TAGS = {
+    "IOB2": ["O", "B-PER", "I-PER", "B-creative-work", "I-creative-work"],
+    "IOBES": ["O", "B-PER", "I-PER", "E-PER", "S-PER", "S-LOC", "B-LOC", "E-LOC"],
+    "BILOU": ["O", "B-PER", "I-PER", "L-PER", "U-PER"],
+    "IOB2 without types": ["O", "B", "I"],
+}
+
+
+@pytest.mark.parametrize("scheme", TAGS)
+def test_scores_of_any_tags_are_seqevals(scheme):
+    strict = {"mode": "strict", "scheme": {"IOBES": IOBES, "BILOU": BILOU}.get(scheme, IOB2), "zero_division": 0}
+    generator = np.random.default_rng(0)
+    for _ in range(30):
+        lengths = generator.integers(1, 9, 20)
+        true, predicted = ([generator.choice(TAGS[scheme], n).tolist() for n in lengths] for _ in range(2))
+        predicted[0] = true[0] = TAGS[scheme][1:]
+        counts = count_entities(true, predicted, TAGS[scheme])
+        found = precision_recall_f1(counts.sum((0, 1)))
+        expected = [score(true, predicted, **strict) for score in (precision_score, recall_score, f1_score)]
+        np.testing.assert_allclose(found, expected)
+        by_type = precision_recall_f1(counts.sum(0)[counts[..., 2].sum(0) + counts[..., 1].sum(0) > 0])[2]
+        np.testing.assert_allclose(by_type, f1_score(true, predicted, average=None, **strict))
+
+
+def test_an_entity_counts_only_with_its_type_and_both_bounds():
+    true = [["B-PER", "I-PER", "O", "B-creative-work"]]
+    for predicted, hits, given in (
+        (true[0], 2, 2),
+        (["B-PER", "O", "O", "B-creative-work"], 1, 2),
+        (["B-PER", "I-PER", "O", "B-PER"], 1, 2),
+        (["I-PER", "I-PER", "O", "O"], 0, 0),
+        (["O"] * 4, 0, 0),
+    ):
+        assert count_entities(true, [predicted], TAGS["IOB2"]).sum((0, 1)).tolist() == [hits, given, 2]
+
+
+def test_of_tags_without_a_scheme_every_word_counts():
+    assert find_entities([["NN", "O", "NN"]], None) == [{("NN", 0, 1), ("NN", 2, 3)}]
+    counts = count_entities([["NN", "VB", "NN"]], [["NN", "NN", "NN"]], ["NN", "VB"]).sum((0, 1))
+    assert [float(score) for score in precision_recall_f1(counts)] == pytest.approx([2 / 3] * 3)
+
+
+def test_nothing_found_is_no_division_by_zero():
+    assert [float(score) for score in precision_recall_f1(np.zeros(3, np.int64))] == [0.0, 0.0, 0.0]
+
+
+def test_the_interval_is_that_of_drawing_sentences_one_by_one():
+    generator = np.random.default_rng(1)
+    true = [generator.choice(TAGS["IOB2"], generator.integers(2, 9)).tolist() for _ in range(120)]
+    predicted = [[t if generator.random() < 0.8 else "O" for t in tags] for tags in true]
+    counts = count_entities(true, predicted, TAGS["IOB2"])
+    low, high = bootstrap_sums(f1_of_sums, counts.sum(1), resamples=4000)
+    drawn = [counts[generator.integers(0, 120, 120)].sum((0, 1)) for _ in range(4000)]
+    expected = np.percentile(precision_recall_f1(np.array(drawn))[2], (2.5, 97.5))
+    np.testing.assert_allclose((low, high), expected, atol=0.006)
+    assert low < precision_recall_f1(counts.sum((0, 1)))[2] < high

@@ -1,0 +1,246 @@
+"""Tagged words: what files may look like, how mistakes are named, which schemes of tags are understood."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.places import find_tagged_splits
+from bertexp.data.tagging import read_splits
+from bertexp.errors import DataError
+from bertexp.tags import entity_types, scheme_of, sort_tags
+
+CONLL = "Ann\tB-PER\nSmith\tI-PER\nwon\tO\n\nin\tO\nNew York\tB-LOC\n"
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def read(places: Path | dict[str, Path], **settings: object) -> dict[str, list[list[tuple[str, str | None]]]]:
+    """The sentences of each split as (word, tag)."""
+    places = {"train": places} if isinstance(places, Path) else places
+    tables, names, _, _ = read_splits(DatasetConfig(name="conll", **settings), places)
+    return {
+        split: [
+            [(word, names[tag]) for word, tag in zip(row["words"], row["label"], strict=True)]
+            if row["label"] is not None
+            else [(word, None) for word in row["words"]]
+            for row in table.to_pylist()
+        ]
+        for split, table in tables.items()
+    }
+
+
+def tags_of(path: Path, **settings: object) -> list[list[str]]:
+    return [[tag for _, tag in sentence] for sentence in read(path, **settings)["train"]]
+
+
+SENTENCES = [[("Ann", "B-PER"), ("Smith", "I-PER"), ("won", "O")], [("in", "O"), ("New York", "B-LOC")]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        CONLL,
+        "\ufeff" + CONLL.replace("\n", "\r\n"),
+        "-DOCSTART-\tO\n\n" + CONLL.replace("\n\n", "\n\t\n \n\n") + "\n\n",
+        CONLL.replace("\n\n", "\n-DOCSTART-\tO\n"),
+        "# sent_id = 1\n" + CONLL,
+    ],
+    ids=["plain", "windows", "documents and blank lines of tabs", "a document ends a sentence", "comments"],
+)
+def test_conll_files_of_every_habit_hold_the_same_sentences(tmp_path, content):
+    assert read(write(tmp_path / "train.txt", content))["train"] == SENTENCES
+
+
+def test_columns_are_parted_by_spaces_too_and_can_be_chosen(tmp_path):
+    path = write(tmp_path / "eng.train", "-DOCSTART- -X- -X- O\n\nAnn  NNP I-NP B-PER\n# NN I-NP O\nwon VBD I-VP O\n")
+    assert read(path)["train"] == [[("Ann", "B-PER"), ("#", "O"), ("won", "O")]]
+    assert tags_of(path, tags_column="1") == [["NNP", "NN", "VBD"]]
+    assert tags_of(path, tags_column="-2") == [["B-NP", "I-NP", "B-VP"]]  # IOB1
+    assert read(path, words_column="1", tags_column="3")["train"][0][0] == ("NNP", "B-PER")
+    for settings, message in (
+        ({"tags_column": "4"}, r"dataset\.tags_column=4 is not a column of .*:3; its 4 columns are counted from 0"),
+        ({"tags_column": "ner"}, r"dataset\.tags_column=ner is not a column"),
+        ({"words_column": "3"}, "name two different ones"),
+    ):
+        with pytest.raises(DataError, match=message):
+            read(path, **settings)
+
+
+def test_odd_unicode_stays_inside_a_word_and_no_line_break_but_the_line_break_ends_it(tmp_path):
+    words = ["a\u00a0b", "\u2028", "x\x85y", "\u200b", "é😀", "\ufe0f"]
+    path = write(tmp_path / "train.txt", "".join(f"{word}\tO\n" for word in words) + "\nAnn\tB-PER\n")
+    assert [word for word, _ in read(path)["train"][0]] == words
+
+
+BAD_LINES = [
+    ("won\n", 5, "wrong column count", "has 1 columns instead of 2"),
+    ("won\tO\tO\n", 5, "wrong column count", "has 3 columns instead of 2"),
+    ("\tO\n", 5, "empty word", "no word or no tag"),
+    ("won\t\n", 5, "empty word", "no word or no tag"),
+    (b"w\xff\tO\n", 4, "not UTF-8", "not UTF-8"),
+    ("won\tI-PER\n", 5, "broken entity", "'I-PER' goes on with an entity that did not begin"),
+]
+
+
+@pytest.mark.parametrize(("line", "number", "reason", "message"), BAD_LINES)
+def test_a_bad_line_is_named_or_its_sentence_left_out(tmp_path, line, number, reason, message):
+    good = "Ann\tB-PER\nwon\tO\n\n"
+    bad = (good + "He\tO\n").encode() + (line if isinstance(line, bytes) else line.encode())
+    path = write(tmp_path / "train.conll", bad + b"it\tO\n\n" + good.encode())
+    with pytest.raises(DataError, match=rf"train\.conll:{number}: .*{message}.*on_bad_row=skip"):
+        read(path)
+    tables, _, skipped, _ = read_splits(DatasetConfig(on_bad_row="skip"), {"train": path})
+    assert tables["train"]["words"].to_pylist() == [["Ann", "won"]] * 2
+    assert skipped == {reason: 1}
+
+
+def test_jsonl_and_parquet_hold_lists_of_words_and_tags(tmp_path):
+    words, tags = ([[pair[i] for pair in sentence] for sentence in SENTENCES] for i in (0, 1))
+    records = [{"id": i, "tokens": w, "ner_tags": t} for i, (w, t) in enumerate(zip(words, tags, strict=True))]
+    path = write(tmp_path / "x.jsonl", "\n\n".join(map(json.dumps, records)))
+    assert read(path)["train"] == SENTENCES
+    pq.write_table(pa.table({"w": words, "t": tags}), tmp_path / "x.parquet")
+    assert read(tmp_path / "x.parquet", words_column="w", tags_column="t")["train"] == SENTENCES
+    with pytest.raises(DataError, match=r"no column 'words'"):
+        read(tmp_path / "x.parquet")
+    for bad, message in (
+        ('{"words": ["a", "b"], "tags": ["O"]}', r"bad\.jsonl:2: 2 words have 1 tags"),
+        ('{"words": [], "tags": []}', r"bad\.jsonl:2: the sentence has no words"),
+        ('{"words": ["a", null], "tags": ["O", "O"]}', r"bad\.jsonl:2: a word is empty"),
+        ('{"words": "a b", "tags": ["O", "O"]}', r"bad\.jsonl:2: words is not a list of words but 'a b'"),
+        ('{"words": ["a", "b"], "tags": ["O", "I-PER"]}', r"bad\.jsonl:2, word 2: the tag 'I-PER' goes on"),
+        ('{"words": ["a"]', r"bad\.jsonl:2: the line is not valid JSON"),
+    ):
+        path = write(tmp_path / "bad.jsonl", '{"words": ["a", "Al"], "tags": ["O", "B-PER"]}\n' + bad)
+        with pytest.raises(DataError, match=message):
+            read(path)
+        assert len(read(path, on_bad_row="skip")["train"]) == 1
+
+
+def test_tags_that_are_numbers_need_names(tmp_path):
+    path = write(tmp_path / "x.jsonl", '{"tokens": ["Ann", "Smith", "won"], "ner_tags": [1, 2, 0]}')
+    with pytest.raises(DataError, match=r"are numbers \(1, 2, 0, …\).*dataset\.label_names=\[O,B-PER"):
+        read(path)
+    assert tags_of(path, label_names=["O", "B-PER", "I-PER"]) == [["B-PER", "I-PER", "O"]]
+
+
+def test_iob1_is_read_as_iob2(tmp_path):
+    train = "Ann\tI-PER\nBo\tB-PER\nCy\tI-PER\nParis\tI-LOC\nwon\tO\n\nRio\tI-LOC\nBob\tI-PER\n"
+    path = write(tmp_path / "train.txt", train)
+    assert tags_of(path) == [["B-PER", "B-PER", "I-PER", "B-LOC", "O"], ["B-LOC", "B-PER"]]
+    tables, names, _, note = read_splits(DatasetConfig(), {"train": path, "val": path})
+    assert names == ("O", "B-LOC", "B-PER", "I-PER")
+    assert tables["val"] == tables["train"]
+    assert note == "tags in IOB1, read as IOB2"
+
+
+def test_a_split_without_neighbouring_entities_does_not_hide_that_the_tags_are_iob1(tmp_path):
+    train = write(tmp_path / "train.txt", "Ann\tI-PER\nBo\tB-PER\nwon\tO\n")
+    val = write(tmp_path / "val.txt", "Ann\tI-PER\nwon\tO\n")
+    assert read({"train": train, "val": val})["val"] == [[("Ann", "B-PER"), ("won", "O")]]
+
+
+@pytest.mark.parametrize(
+    ("tags", "fault"),
+    [
+        ("B-PER E-PER S-LOC O B-LOC I-LOC E-LOC", None),
+        ("B-PER L-PER U-LOC O", None),
+        ("S-LOC B-PER O E-PER", (2, "without end")),
+        ("S-LOC O E-PER", (3, "did not begin")),
+        ("S-LOC B-PER E-LOC", (2, "without end")),
+        ("B-PER E-PER B-PER", (3, "without end")),
+    ],
+)
+def test_schemes_that_mark_the_end_of_entities_are_checked(tmp_path, tags, fault):
+    path = write(tmp_path / "t.txt", "".join(f"w\t{tag}\n" for tag in tags.split()))
+    if fault is None:
+        assert tags_of(path) == [tags.split()]
+    else:
+        with pytest.raises(DataError, match=rf"t\.txt:{fault[0]}: .*{fault[1]}"):
+            read(path)
+
+
+def test_parts_of_speech_have_no_scheme(tmp_path):
+    assert tags_of(write(tmp_path / "t.txt", "I\tPRON\nrun\tVERB\n")) == [["PRON", "VERB"]]
+
+
+def test_a_tag_that_training_lacks_is_named_with_its_place(tmp_path):
+    train, val = write(tmp_path / "train.txt", CONLL), write(tmp_path / "dev.txt", "a\tO\n\nb\tO\nc\tB-LOX\n")
+    with pytest.raises(DataError, match=r"dev\.txt:4: the tag 'B-LOX'.*did you mean 'B-LOC'.*dataset\.label_names"):
+        read({"train": train, "val": val})
+    tables, _, skipped, _ = read_splits(DatasetConfig(on_bad_row="skip"), {"train": train, "val": val})
+    assert tables["val"]["text"].to_pylist() == ["a"]
+    assert skipped == {"unknown tag": 1}
+    names = ["O", "B-LOX", "B-LOC", "B-PER", "I-PER"]
+    assert read({"train": train, "val": val}, label_names=names)["val"][1] == [("b", "O"), ("c", "B-LOX")]
+
+
+def test_only_a_test_file_may_have_no_tags(tmp_path):
+    train, bare = write(tmp_path / "train.txt", CONLL), write(tmp_path / "bare.txt", "Ann\nwon\n\nYork\n")
+    assert read({"train": train, "test": bare})["test"] == [[("Ann", None), ("won", None)], [("York", None)]]
+    with pytest.raises(DataError, match=r"bare\.txt:1 has a single column and so no tags"):
+        read({"train": train, "val": bare})
+    with pytest.raises(DataError, match="is empty"):
+        read(write(tmp_path / "nothing.txt", "\n\n"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("wnut17train.conll", "emerging.dev.conll", "emerging.test.annotated"),
+        ("eng.train", "eng.testa", "eng.testb"),
+        ("train.txt", "valid.txt", "test.txt"),
+        ("en_ewt-ud-train.iob2", "en_ewt-ud-dev.iob2", "en_ewt-ud-test.iob2"),
+        ("train.jsonl", "validation.jsonl", "test.jsonl"),
+    ],
+)
+def test_usual_file_names_tell_the_split(tmp_path, names):
+    for name in (*names, "README.md", "trainer.log", "latest.txt"):
+        write(tmp_path / name, CONLL)
+    places = find_tagged_splits(DatasetConfig(name="conll", path=str(tmp_path)))
+    assert [(split, path.name) for split, path in places.items()] == list(
+        zip(("train", "val", "test"), names, strict=True)
+    )
+
+
+def test_files_can_be_named_and_doubt_is_told(tmp_path):
+    for name in ("train.txt", "dev.txt", "valid.txt", "mine.tsv"):
+        write(tmp_path / name, CONLL)
+    with pytest.raises(DataError, match=r"more than one val split \(dev\.txt, valid\.txt\).*dataset\.val_file"):
+        find_tagged_splits(DatasetConfig(name="conll", path=str(tmp_path)))
+    named = DatasetConfig(name="conll", path=str(tmp_path), train_file="mine.tsv", val_file="dev.txt")
+    assert [path.name for path in find_tagged_splits(named).values()] == ["mine.tsv", "dev.txt"]
+    single = DatasetConfig(name="conll", path=str(tmp_path / "mine.tsv"))
+    assert find_tagged_splits(single) == {"train": tmp_path / "mine.tsv"}
+    (tmp_path / "empty").mkdir()
+    for settings, message in (
+        ({}, r"needs data: dataset\.path"),
+        ({"path": str(tmp_path / "empty")}, r"holds no file such as train\.txt"),
+        ({"path": str(tmp_path / "trian.txt")}, r"did you mean .*train\.txt"),
+        ({"path": str(tmp_path), "val_file": "none.txt"}, r"dataset\.val_file=none\.txt does not exist"),
+    ):
+        with pytest.raises(DataError, match=message):
+            find_tagged_splits(DatasetConfig(name="conll", **settings))
+
+
+def test_schemes_types_and_the_order_of_tags():
+    tags = ["I-b", "O", "B-a", "B-b", "I-a"]
+    assert sort_tags(tags) == ("O", "B-a", "I-a", "B-b", "I-b")
+    assert sort_tags(["VERB", "NOUN", "O"]) == ("O", "NOUN", "VERB")
+    assert sort_tags(["S-a", "E-a", "I-a", "B-a"]) == ("B-a", "I-a", "E-a", "S-a")
+    assert [scheme_of(tags), scheme_of(["S-a"]), scheme_of(["U-a", "B-a"]), scheme_of(["B", "I", "O"])] == [
+        *("IOB2", "IOBES", "BILOU", "IOB2")
+    ]
+    assert scheme_of(["O"]) is scheme_of(["NN", "B-a"]) is None
+    assert entity_types(tags) == ("a", "b")
+    assert entity_types(["B-creative-work"]) == ("creative-work",)
+    assert entity_types(["O", "NN", "B-a"]) == ("B-a", "NN")
