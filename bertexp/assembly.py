@@ -46,8 +46,14 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     say(f"parameters {counts['trained']:,} trained, {counts['frozen']:,} frozen")
     learning_rate = config.optimizer.learning_rate
     module = FineTuningModule(model, task, lambda steps: build_optimizer(config.optimizer, learning_rate, steps))
+    data = make_data(config, dataset, loaded)
+    return Parts(dataset, loaded, task, module, data, counts["trained"], counts["frozen"])
+
+
+def make_data(config: Config, dataset: TextDataset, loaded: LoadedEncoder) -> DataModule:
+    """The batches of ``dataset``, in the encoder's own word pieces."""
     with progress("tokens", dataset.texts, "words" if dataset.task == "tagging" else "texts") as advance:
-        data = DataModule(
+        return DataModule(
             dataset,
             Tokenizer(loaded.vocab, loaded.lowercase),
             config.dataset,
@@ -57,4 +63,3 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
             cache_dir=f"{config.run.cache_dir}/tokens",
             progress=advance,
         )
-    return Parts(dataset, loaded, task, module, data, counts["trained"], counts["frozen"])

@@ -36,7 +36,7 @@ def make_plan(config: Config) -> Plan:
             "`python -m bertexp doctor` says"
         )
     plan = Plan(
-        locate_dataset(config.dataset, config.run.cache_dir, config.task.name),
+        locate_dataset(config.dataset, config.run.cache_dir, config.task.name, config.run.rehearsal),
         locate_model(config.model, config.run.cache_dir),
     )
     _require_network(plan, config)

@@ -14,6 +14,7 @@ from bertexp.record import RunRecord, RunResult
 
 if TYPE_CHECKING:
     from bertexp.assembly import Parts
+    from bertexp.data.dataset import TextDataset
 
 
 def run(overrides: Sequence[str] = ()) -> RunResult | None:
@@ -37,6 +38,7 @@ def execute(config: Config, folder: Path, overrides: list[str], owns_process: bo
         return None
     dataset = plan.dataset.load()
     judged = dataset.judged_split  # raises before anything is spent where no row could judge the model
+    unlabelled = plan.dataset.load_unlabelled() if plan.dataset.load_unlabelled else None
     plan.model.fetch()
     record = RunRecord(config, folder, overrides, dataset.fingerprint)
     with log_to(record.folder.log_file, redirect_stderr=owns_process), record:
@@ -46,7 +48,7 @@ def execute(config: Config, folder: Path, overrides: list[str], owns_process: bo
 
         parts = build_parts(config, plan, dataset)
         _look(config, parts, record)
-        return _train_and_ship(config, parts, judged, record)
+        return _train_and_ship(config, parts, judged, unlabelled, record)
 
 
 def _look(config: Config, parts: Parts, record: RunRecord) -> None:
@@ -67,12 +69,15 @@ def _look(config: Config, parts: Parts, record: RunRecord) -> None:
     record.tracker.log_dataset(dataset.name, dataset.splits, dataset.fingerprint, dataset.source)
 
 
-def _train_and_ship(config: Config, parts: Parts, judged: str, record: RunRecord) -> RunResult:
-    """Fits, tests the chosen checkpoint, reports, exports, verifies and logs the model."""
+def _train_and_ship(
+    config: Config, parts: Parts, judged: str, unlabelled: TextDataset | None, record: RunRecord
+) -> RunResult:
+    """Fits, tests the chosen checkpoint, reports, exports, verifies and logs the model; predicts what is to be submitted."""
     from bertexp.freezing import keep_activations
-    from bertexp.reports.results import keep_predictions, report_results
+    from bertexp.reports.results import keep_predictions, report_results, say_further_test
     from bertexp.serving.shipping import ship
     from bertexp.serving.verify import Verifier
+    from bertexp.submission import write_submission
     from bertexp.training.callbacks import ProgressReport
     from bertexp.training.checkpoint import CheckpointStore
     from bertexp.training.trainer import Trainer
@@ -86,13 +91,19 @@ def _train_and_ship(config: Config, parts: Parts, judged: str, record: RunRecord
     try:
         test = trainer.test(parts.module, parts.data, judged)
         interval = report_results(parts, state, test, folder, tracker)
+        metrics = state.chosen_metrics() | test.metrics
+        for split in parts.dataset.further_tests:
+            further = trainer.test(parts.module, parts.data, split)
+            say_further_test(parts, further)
+            metrics |= further.metrics
         if "test" in parts.dataset.splits and judged != "test":
             keep_predictions(parts, "test", trainer.predict(parts.module, parts.data, "test"), folder, tracker)
+        if unlabelled and not config.trainer.fast_dev_run:
+            write_submission(config, parts, unlabelled, folder, tracker)
         exported = ship(config, parts, verifier, folder, tracker) if verifier else None
     finally:
         if verifier:
             verifier.close()
-    metrics = state.chosen_metrics() | test.metrics
     difference = exported.max_difference if exported else None
     folder.update_info(
         stage="tested",

@@ -83,6 +83,18 @@ def _fill(config: Config) -> None:
         config.trainer.max_epochs = PRETRAINED_EPOCHS if pretrained else RANDOM_EPOCHS
     if config.run.name is None:
         config.run.name = f"{model.name}-{config.dataset.name}-s{config.run.seed}"
+    if config.run.rehearsal:
+        _rehearse(config)
+
+
+def _rehearse(config: Config) -> None:
+    """Puts a small random encoder in the model's place and drops what belongs to the data; all else stays as it is."""
+    model, trainable = config.model, config.trainable
+    model.source, model.path, model.vocab_file, model.lowercase = "random", None, None, None
+    model.num_layers, model.hidden_size, model.num_heads = 2, 64, 1
+    if trainable.top_layers:
+        trainable.top_layers = min(trainable.top_layers, model.num_layers)
+    config.dataset.submission = False
 
 
 def _check(config: Config) -> None:
@@ -96,7 +108,7 @@ def _check(config: Config) -> None:
             f"task=tagging reads sentences from their head, not with dataset.long_text={config.dataset.long_text}; leave "
             "it out, and raise dataset.max_length where sentences are long"
         )
-    if model.source == "random" and trainable.encoder == "frozen":
+    if model.source == "random" and trainable.encoder == "frozen" and not config.run.rehearsal:
         raise ConfigError(
             "trainable=frozen keeps the random weights of model.source=random as they are; take a pretrained model "
             "or trainable=full"

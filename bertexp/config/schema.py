@@ -38,6 +38,7 @@ class RunConfig:
     seed: int = 42  # weights of new layers, batch order, dropout
     name: str | None = None  # shown in MLflow; null: <model>-<dataset>-s<seed>
     dry: bool = False  # print the plan, import no TensorFlow, write nothing
+    rehearsal: bool = False  # a random encoder of 2 layers and 64 packaged rows stand in (debug=fast)
     outputs_dir: str = "outputs"  # run folders, the default MLflow store and the caches lie here
 
     def __post_init__(self) -> None:
@@ -53,7 +54,7 @@ class RunConfig:
 class DatasetConfig:
     """Which texts and labels, how they are split and how much of them is used."""
 
-    name: str = "reviews"  # reviews | imdb | mrpc | sst2 | cola | wnut17 | conll | squad | squad_v2 | xquad | files
+    name: str = "reviews"  # one of the files in conf/dataset
     path: str | None = None  # folder, archive or file on disk; null: embedded or downloaded
     url: str | None = None  # download address (a mirror may be given); null: the official one
     train_file: str | None = None  # files, squad: names inside `path`, or paths of their own
@@ -80,6 +81,7 @@ class DatasetConfig:
     )
     group_by_length: bool = True  # false: uniform shuffling
     on_bad_row: str = "error"  # error | skip
+    submission: bool = False  # GLUE: predict its unlabelled test too, and write the file to submit
 
     def __post_init__(self) -> None:
         _one_of("dataset.on_bad_row", self.on_bad_row, ("error", "skip"))
@@ -120,6 +122,7 @@ class ModelConfig:
     num_layers: int | None = None  # null: as the source says
     hidden_size: int | None = None
     num_heads: int | None = None  # null: hidden_size / 64, or as the source says
+    type_vocab_size: int | None = None  # type embeddings, 0 for none (DistilBERT); null: as the source says, or 2
     tfhub_handle: str | None = None  # template over {num_layers} {hidden_size} {num_heads}
     tfhub_preprocess: str | None = (
         None  # handle, folder or archive of the preprocessing SavedModel; vocab_file replaces it
@@ -142,6 +145,10 @@ class ModelConfig:
         _fraction("model.encoder_dropout", self.encoder_dropout)
         for key in ("num_layers", "hidden_size", "num_heads"):
             _positive(f"model.{key}", getattr(self, key))
+        _require(
+            self.type_vocab_size in (None, 0, 2),
+            f"model.type_vocab_size={self.type_vocab_size} must be 0 or 2: a pair has two types",
+        )
         if self.hidden_size and self.num_heads:
             _require(
                 self.hidden_size % self.num_heads == 0,

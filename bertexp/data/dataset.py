@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from bertexp.errors import DataError
 
-SPLITS = ("train", "val", "test")
+SPLITS = ("train", "val", "test", "test_mismatched")  # the last: MNLI's second test set, of other genres
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class TextDataset:
 
     name: str
     task: str
-    splits: dict[str, pa.Table]  # train, val, test; val or test may be absent
+    splits: dict[str, pa.Table]  # of SPLITS; all but train may be absent
     label_names: tuple[str, ...]
     has_pair: bool
     fingerprint: str  # of all rows and label names, 16 hex digits
@@ -49,6 +49,11 @@ class TextDataset:
         if self.task != "question_answering":
             return False
         return pc.any(pc.equal(pc.list_value_length(self.splits["train"]["label"]), 0)).as_py()
+
+    @property
+    def further_tests(self) -> tuple[str, ...]:
+        """The labelled splits that are judged beside ``test``."""
+        return tuple(split for split in self.splits if split.startswith("test_"))
 
     @property
     def judged_split(self) -> str:

@@ -62,6 +62,19 @@ def read_file(
     return _not_empty(rows, path)
 
 
+def read_whole(path: Path, columns: Columns, kind: str) -> pa.Table:
+    """Reads a file of which every row counts, whatever it holds: <string> columns, empty texts among them.
+
+    Raises:
+        DataError: a column is missing or the file is broken.
+    """
+    check_columns(path, kind, columns)
+    try:
+        return READERS[kind][0](path, columns)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path} cannot be read as {kind} ({error}); fetch it again") from error
+
+
 def read_folder(
     folder: Path, labels: Labels | None = None, on_bad_row: str = "error", folders: Sequence[str] = ()
 ) -> Rows:

@@ -120,10 +120,10 @@ def draw(classes: np.ndarray, size: int, seed: int, keep_one: bool = False) -> n
 
 
 def limit(splits: Mapping[str, pa.Table], config: DatasetConfig) -> dict[str, pa.Table]:
-    """Returns the splits with at most ``limit_train``, ``limit_val`` and ``limit_test`` rows, drawn by class."""
+    """Returns the splits with at most ``limit_train``, ``limit_val`` and ``limit_test`` rows (each), drawn by class."""
     limited = dict(splits)
     for split, table in splits.items():
-        size = getattr(config, f"limit_{split}")
+        size = getattr(config, f"limit_{split.partition('_')[0]}")
         if size is not None and size < table.num_rows:
             limited[split] = table.take(draw(strata(table), size, config.split_seed))
     return limited

@@ -15,11 +15,12 @@ class BertArchitecture:
     num_heads: int
     intermediate_size: int
     max_positions: int = 512
-    type_vocab_size: int = 2
+    type_vocab_size: int = 2  # 0: no type embeddings (DistilBERT)
     activation: str = "gelu_tanh"  # gelu_tanh (Google's approximation) | gelu_erf (exact) | relu
     layer_norm_epsilon: float = 1e-12
     hidden_dropout: float = 0.1
     attention_dropout: float = 0.1
+    has_pooler: bool = True  # False: the source has no weights for it (DistilBERT), and pooling must not read it
 
     def embedding_parameters(self) -> int:
         """Number of weights in the three embedding tables and their LayerNorm."""

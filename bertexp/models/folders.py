@@ -14,6 +14,15 @@ FILES = {  # what a folder of each kind must hold
     "google": ("bert_config.json", "*.index", "*.data-*", "vocab.txt"),
     "tfhub": ("saved_model.pb", "variables"),
 }
+_DISTILBERT = {  # settings of BERT by the names that DistilBERT's config.json gives them
+    "hidden_size": "dim",
+    "num_hidden_layers": "n_layers",
+    "num_attention_heads": "n_heads",
+    "intermediate_size": "hidden_dim",
+    "hidden_act": "activation",
+    "hidden_dropout_prob": "dropout",
+    "attention_probs_dropout_prob": "attention_dropout",
+}
 _NAMED = {"gelu_erf": "gelu_erf", "gelu_tanh": "gelu_tanh", "relu": "relu"}
 _ACTIVATIONS = {
     "google": _NAMED | {"gelu": "gelu_tanh"},  # Google's code computes the tanh approximation under that name
@@ -39,17 +48,23 @@ def require_files(folder: Path, patterns: Sequence[str]) -> Path:
 
 
 def read_architecture(folder: str, kind: str) -> BertArchitecture:
-    """Reads bert_config.json (google) or config.json (huggingface).
+    """Reads bert_config.json (google) or config.json (huggingface: of a BERT or a DistilBERT).
 
     Raises:
-      WeightsError: the file is missing, is no BERT's or has a part that is not known.
+      WeightsError: the file is missing, is of neither or has a part that is not known.
     """
     name = "bert_config.json" if kind == "google" else "config.json"
     path = Path(folder) / name
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if values.get("model_type", "bert") != "bert":
-            raise WeightsError(f"{path} describes a {values['model_type']} model; only BERT can be loaded from there")
+        kinds = ("bert", "distilbert") if kind == "huggingface" else ("bert",)
+        if values.get("model_type", "bert") not in kinds:
+            raise WeightsError(
+                f"{path} describes a {values['model_type']} model; only {' and '.join(kinds)} can be loaded from there"
+            )
+        distilled = values.get("model_type") == "distilbert"
+        if distilled:
+            values |= {name: values[theirs] for name, theirs in _DISTILBERT.items()} | {"type_vocab_size": 0}
         if values.get("position_embedding_type", "absolute") != "absolute":
             raise WeightsError(
                 f"{path} has {values['position_embedding_type']} positions; only absolute ones are known"
@@ -70,6 +85,7 @@ def read_architecture(folder: str, kind: str) -> BertArchitecture:
             layer_norm_epsilon=values.get("layer_norm_eps", 1e-12),
             hidden_dropout=values["hidden_dropout_prob"],
             attention_dropout=values["attention_probs_dropout_prob"],
+            has_pooler=not distilled,
         )
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read as JSON ({error})") from error

@@ -113,18 +113,22 @@ def locate_model(config: ModelConfig, cache_dir: str) -> ModelSource:
 
 
 def fit_architecture(config: ModelConfig, found: BertArchitecture, where: str) -> BertArchitecture:
-    """Compares layers, hidden size and heads with those asked for; returns the architecture with the dropout asked for.
+    """Compares sizes and pooling with those asked for; returns the architecture with the dropout asked for.
 
     Raises:
-      WeightsError: names both figures and the cure.
+      WeightsError: names what was asked for, what is there and the cure.
     """
-    for key in ("num_layers", "hidden_size", "num_heads"):
+    for key in ("num_layers", "hidden_size", "num_heads", "type_vocab_size"):
         asked, there = getattr(config, key), getattr(found, key)
         if asked is not None and asked != there:
             raise WeightsError(
                 f"model.{key}={asked}, but {where} has {there}: set model.{key}={there} or null, or take "
                 f"model.source=random, which has any size"
             )
+    if config.pooling == "pooler" and not found.has_pooler:
+        raise WeightsError(
+            f"{where} has no pooler, which model.pooling=pooler reads: choose model.pooling=cls, mean or max"
+        )
     if config.encoder_dropout is None:
         return found
     return replace(found, hidden_dropout=config.encoder_dropout, attention_dropout=config.encoder_dropout)
@@ -181,6 +185,7 @@ def _locate_random(config: ModelConfig, cache: Path) -> ModelSource:
         num_layers=config.num_layers,
         num_heads=config.num_heads or hidden // 64,
         intermediate_size=4 * hidden,
+        type_vocab_size=2 if config.type_vocab_size is None else config.type_vocab_size,
     )
     sizes = f"{architecture.num_layers} layers, hidden size {hidden}, {architecture.num_heads} heads"
     return ModelSource(

@@ -50,6 +50,12 @@ def report_results(
     return next(iter(intervals.values()))
 
 
+def say_further_test(parts: Parts, test: TestResult) -> None:
+    """Prints the result on another test set in one line."""
+    name = f"{test.split}/{parts.task.main_metric}"
+    say(f"also       {name} {test.metrics[name]:.4f}  ({len(test.outputs.rows):,} rows)")
+
+
 def keep_predictions(parts: Parts, split: str, outputs: Outputs, folder: RunFolder, tracker: Tracker) -> None:
     """Writes ``predictions.parquet`` (of an unlabelled split too) and hands it to the tracker, also as a table."""
     table = make_report(parts, split, outputs).table().replace_schema_metadata({"task": parts.dataset.task})

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data import datasets
 from bertexp.data.dataset import TextDataset
-from bertexp.data.datasets import locate_dataset
+from bertexp.data.datasets import glue, locate_dataset, published
 from bertexp.errors import DataError
 
 real = pytest.mark.skipif("BERTEXP_SHARED" not in os.environ, reason="BERTEXP_SHARED names no folder of real data")
@@ -122,10 +121,10 @@ def test_what_is_to_download_is_known_and_then_cached(tmp_path, monkeypatch, rev
         destination.parent.mkdir(parents=True)
         destination.write_bytes(reviews_archive.read_bytes())
 
-    monkeypatch.setattr(datasets, "fetch", fake_fetch)
+    monkeypatch.setattr(published, "fetch", fake_fetch)
     mirror = DatasetConfig(name="imdb", url="https://mirror.example/a.tar.gz")
     assert rows_of(locate_dataset(mirror, str(tmp_path)).load())["test"] == 12
-    assert fetched == [("https://mirror.example/a.tar.gz", datasets._IMDB_SHA256, 84_125_825)]
+    assert fetched == [("https://mirror.example/a.tar.gz", published._IMDB_SHA256, 84_125_825)]
     assert locate_dataset(DatasetConfig(name="imdb"), str(tmp_path)).urls == ()
 
 
@@ -169,7 +168,7 @@ def test_glue_archives_are_fetched_and_unpacked_into_the_cache(tmp_path, monkeyp
         destination.parent.mkdir(parents=True, exist_ok=True)
         destination.write_bytes((tmp_path / "SST-2.zip").read_bytes())
 
-    monkeypatch.setattr(datasets, "fetch", fake_fetch)
+    monkeypatch.setattr(glue, "fetch", fake_fetch)
     source = locate_dataset(DatasetConfig(name="sst2"), str(tmp_path / "cache"))
     assert source.urls == ("https://dl.fbaipublicfiles.com/glue/data/SST-2.zip",)
     assert rows_of(source.load())["test"] == 10
@@ -177,7 +176,38 @@ def test_glue_archives_are_fetched_and_unpacked_into_the_cache(tmp_path, monkeyp
     assert [url.rsplit("/")[-1] for url in locate_dataset(DatasetConfig(name="mrpc"), str(tmp_path)).urls] == [
         "msr_paraphrase_train.txt",
         "msr_paraphrase_test.txt",
+        "mrpc_dev_ids.tsv",
     ]
+
+
+# banking77
+
+
+def test_banking77_is_fetched_and_holds_validation_out_of_train(tmp_path, monkeypatch):
+    for name, count in (("train", 60), ("test", 9)):
+        rows = [f'"Where is it, {name} {i}?",intent_{i % 3}\n' for i in range(count)]
+        (tmp_path / f"{name}.csv").write_text("text,category\n" + "".join(rows))
+
+    def fake_fetch(url, destination):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        destination.write_bytes((tmp_path / url.rsplit("/")[-1]).read_bytes())
+
+    monkeypatch.setattr(published, "fetch", fake_fetch)
+    source = locate_dataset(DatasetConfig(name="banking77", val_fraction=0.1), str(tmp_path / "cache"))
+    base = "https://raw.githubusercontent.com/PolyAI-LDN/task-specific-datasets/master/banking_data"
+    assert source.urls == (f"{base}/train.csv", f"{base}/test.csv")
+    dataset = source.load()
+    assert rows_of(dataset) == {"train": 54, "test": 9, "val": 6}
+    assert dataset.label_names == ("intent_0", "intent_1", "intent_2")
+    assert dataset.splits["test"].slice(1, 1).to_pylist() == [{"text": "Where is it, test 1?", "label": 1}]
+    assert locate_dataset(DatasetConfig(name="banking77"), str(tmp_path / "cache")).urls == ()
+    assert load(tmp_path, name="banking77", path=str(tmp_path), val_fraction=0.1).fingerprint == dataset.fingerprint
+    (tmp_path / "test.csv").write_text("text,label\na,b\n")
+    with pytest.raises(DataError, match="has no column 'category'"):
+        locate_dataset(DatasetConfig(name="banking77", path=str(tmp_path)), str(tmp_path))
+    (tmp_path / "test.csv").unlink()
+    with pytest.raises(DataError, match=r"holds no test\.csv"):
+        locate_dataset(DatasetConfig(name="banking77", path=str(tmp_path)), str(tmp_path))
 
 
 # files
@@ -278,18 +308,26 @@ def test_the_real_imdb_archive(tmp_path):
 @real
 @pytest.mark.real
 @pytest.mark.parametrize(
-    ("name", "counts"), [("mrpc", [3668, 408, 408]), ("sst2", [67349, 872, 872]), ("cola", [8551, 1043, 1043])]
+    ("name", "counts", "unlabelled"),
+    [
+        ("mrpc", [3668, 408, 408], 1725),
+        ("sst2", [67349, 872, 872], 1821),
+        ("cola", [8551, 1043, 1043], 1063),
+        ("stsb", [5749, 1500, 1500], 1379),
+    ],
 )
-def test_real_glue(tmp_path, name, counts):
+def test_real_glue(tmp_path, name, counts, unlabelled):
     path = Path(os.environ["BERTEXP_SHARED"], "data/glue")
-    dataset = load(tmp_path, name=name, path=str(path), val_fraction=0.0)
-    assert list(rows_of(dataset).values()) == counts
+    config = DatasetConfig(name=name, path=str(path), val_fraction=0.0, submission=True)
+    source = locate_dataset(config, str(tmp_path), "regression" if name == "stsb" else "classification")
+    assert list(rows_of(source.load()).values()) == counts
+    assert list(rows_of(source.load_unlabelled()).values()) == [unlabelled]
 
 
 @real
 @pytest.mark.real
 def test_real_banking77(tmp_path):
     path = Path(os.environ["BERTEXP_SHARED"], "data/banking77")
-    dataset = load(tmp_path, name="files", path=str(path), label_column="category")
+    dataset = load(tmp_path, name="banking77", path=str(path), val_fraction=0.1)
     assert len(dataset.label_names) == 77
-    assert rows_of(dataset) == {"train": 8002, "val": 2001, "test": 3080}
+    assert rows_of(dataset) == {"train": 9003, "val": 1000, "test": 3080}

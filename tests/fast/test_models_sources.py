@@ -69,6 +69,13 @@ def test_random_weights_take_any_size(vocab_file: str, tmp_path: Path) -> None:
     assert source.lowercase is True
 
 
+def test_random_weights_may_have_no_type_embeddings(vocab_file: str, tmp_path: Path) -> None:
+    config = ModelConfig(num_layers=3, hidden_size=192, vocab_file=vocab_file, type_vocab_size=0)
+    assert locate_model(config, str(tmp_path)).architecture == BertArchitecture(7, 192, 3, 3, 768, type_vocab_size=0)
+    with pytest.raises(ConfigError, match=r"model.type_vocab_size=1 must be 0 or 2"):
+        ModelConfig(type_vocab_size=1)
+
+
 def test_a_vocabulary_with_capitals_is_cased(tmp_path: Path) -> None:
     path = tmp_path / "cased.txt"
     path.write_text("\n".join([*VOCAB, "Good"]))
@@ -152,6 +159,20 @@ def test_a_huggingface_folder_is_read(huggingface: Path, tmp_path: Path) -> None
     assert (source.architecture, source.lowercase, source.urls) == (expected, True, ())
     (huggingface / "tokenizer_config.json").write_text('{"do_lower_case": false}')
     assert locate_model(ModelConfig(source="huggingface", path=str(huggingface)), str(tmp_path)).lowercase is False
+
+
+def test_a_distilbert_is_read_and_a_pooling_that_it_has_not_is_refused(huggingface: Path, tmp_path: Path) -> None:
+    theirs = {"dim": 128, "n_layers": 3, "n_heads": 2, "hidden_dim": 512, "activation": "gelu", "dropout": 0.1}
+    shared = {"model_type": "distilbert", "vocab_size": 7, "max_position_embeddings": 64, "attention_dropout": 0.2}
+    (huggingface / "config.json").write_text(json.dumps(theirs | shared))
+    found = locate_model(ModelConfig(source="huggingface", path=str(huggingface), pooling="cls"), str(tmp_path))
+    expected = BertArchitecture(7, 128, 3, 2, 512, 64, 0, "gelu_erf", 1e-12, 0.1, 0.2, has_pooler=False)
+    assert found.architecture == expected
+    with pytest.raises(WeightsError, match=r"hf has no pooler.*choose model.pooling=cls, mean or max"):
+        locate_model(ModelConfig(source="huggingface", path=str(huggingface), pooling="pooler"), str(tmp_path))
+    (huggingface / "config.json").write_text(json.dumps(shared))
+    with pytest.raises(WeightsError, match="lacks 'dim'"):
+        locate_model(ModelConfig(source="huggingface", path=str(huggingface)), str(tmp_path))
 
 
 def test_other_sizes_than_the_source_has_are_refused_with_both_figures(huggingface: Path, tmp_path: Path) -> None:

@@ -11,9 +11,8 @@ import pytest
 
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
-from bertexp.data import datasets
 from bertexp.data.dataset import TextDataset
-from bertexp.data.datasets import locate_dataset
+from bertexp.data.datasets import locate_dataset, squad
 from bertexp.data.splits import draw_groups, hold_out
 from bertexp.data.squad import read_squad
 from bertexp.errors import DataError
@@ -198,7 +197,7 @@ def test_what_is_to_download_is_known_and_fetched_once(tmp_path, monkeypatch):
         destination.parent.mkdir(parents=True, exist_ok=True)
         write(destination, *([question(i)] for i in range(9)))
 
-    monkeypatch.setattr(datasets, "fetch", fake_fetch)
+    monkeypatch.setattr(squad, "fetch", fake_fetch)
     assert load(tmp_path, name="xquad").splits["train"].num_rows == 5
     assert locate_dataset(DatasetConfig(name="xquad"), str(tmp_path / "cache"), "question_answering").urls == ()
 

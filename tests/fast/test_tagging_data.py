@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.places import find_tagged_splits
+from bertexp.data.datasets.places import find_tagged_splits
 from bertexp.data.tagging import read_splits
 from bertexp.errors import DataError
 from bertexp.tags import entity_types, scheme_of, sort_tags

@@ -14,12 +14,15 @@ from bertexp.models.encoders import BertEncoder
 
 # Heads of pretraining, optimizer state and counters: left over in any encoder, and no sign of a mistake.
 _HARMLESS = re.compile(
-    r"^cls[/.]|adam|Adam|optimizer|global_step|position_ids|save_counter|_CHECKPOINTABLE_OBJECT_GRAPH|masked_lm|next_sentence|\bmlm\b"
+    r"^cls[/.]|^vocab_(transform|layer_norm|projector)\.|adam|Adam|optimizer|global_step|position_ids|save_counter|_CHECKPOINTABLE_OBJECT_GRAPH|masked_lm|next_sentence|\bmlm\b"
 )
 
 
 def named_variables(encoder: BertEncoder) -> dict[str, tf.Variable]:
-    """Returns the encoder's variables by the names of google-research/bert, in the order of its layers."""
+    """Returns the encoder's variables by the names of google-research/bert, in the order of its layers.
+
+    A type table without rows (DistilBERT has none) is left out.
+    """
     word, position, types, norm = encoder.embedding_layers
     named = {
         "bert/embeddings/word_embeddings": word.embeddings,
@@ -47,7 +50,7 @@ def named_variables(encoder: BertEncoder) -> dict[str, tf.Variable]:
             named[f"bert/encoder/layer_{number}/{name}/LayerNorm/beta"] = part.beta
     named["bert/pooler/dense/kernel"] = encoder.pooler_layer.kernel
     named["bert/pooler/dense/bias"] = encoder.pooler_layer.bias
-    return named
+    return {name: variable for name, variable in named.items() if 0 not in variable.shape}
 
 
 def is_harmless(name: str) -> bool:

@@ -1,0 +1,31 @@
+"""Every recipe in experiments/ runs with `debug=fast`: its task, head, loss, optimizer, schedule and trainable on stand-ins."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from bertexp.config.resolve import compose_config
+from bertexp.config.store import shipped_folder
+from bertexp.runner import run
+
+RECIPES = sorted(path.stem for path in shipped_folder("experiments").glob("*.yaml"))
+TRY = ["debug=fast", "tracking=none", "export.enabled=false"]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_runs_offline(recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = [f"experiment={recipe}", *TRY]
+    result = run(words)
+    assert math.isfinite(result.metrics["test/loss"])
+    main_metric = compose_config(words)[0].task.main_metric
+    assert f"test/{main_metric}" in result.metrics
+    assert len(result.logits) >= 64  # a text may have several windows
+
+
+def test_a_frozen_recipe_is_rehearsed_frozen(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run(["experiment=sst2_minilm", "trainable=frozen", *TRY])
+    assert "parameters 65 trained" in capsys.readouterr().out  # the head: one logit over 64 features
