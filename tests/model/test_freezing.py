@@ -86,7 +86,9 @@ def test_the_folder_lets_the_least_recently_used_go_and_keeps_no_half_file(tmp_p
     folder.write("second", None, shape, rows)
     assert [path.name for path in tmp_path.iterdir()] == ["second.npy"]
     assert folder.find("first", None, shape) is None
-    np.testing.assert_array_equal(folder.find("second", None, shape).pack(np.array([2, 0]))["pooled"], np.ones((2, 4)))
+    np.testing.assert_array_equal(
+        folder.find("second", None, shape).pack(np.array([2, 0]), 1)["pooled"], np.ones((2, 4))
+    )
 
 
 def iter_then_fail(rows):

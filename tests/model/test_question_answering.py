@@ -9,7 +9,9 @@ import tensorflow as tf
 from tiny_questions import VOCAB, SpanModel, make_examples, random_table
 
 from bertexp.config.schema import DatasetConfig, TrainerConfig
+from bertexp.data.activations import Activations
 from bertexp.data.dataset import TextDataset
+from bertexp.data.examples import FrozenExamples
 from bertexp.data.module import DataModule
 from bertexp.data.tokens import Tokenizer
 from bertexp.tasks.question_answering import QuestionAnswering
@@ -107,3 +109,16 @@ def test_a_fit_through_the_trainer_finds_the_answers(tmp_path):
     found = trainer.validate(module, data)
     assert (found["val/f1"], found["val/exact_match"]) == (1.0, 1.0)
     assert trainer.predict(module, data, "val").logits.shape[0] > 10
+
+
+def test_what_frozen_layers_made_keeps_labels_and_width():
+    examples = make_examples(random_table(30))
+    offsets = np.concatenate([[0], np.cumsum(examples.lengths, dtype=np.int64)])
+    states = np.random.default_rng(0).normal(size=[offsets[-1], 3]).astype(np.float32)
+    frozen = FrozenExamples(examples, Activations(states, offsets))
+    for places in np.array_split(np.random.default_rng(1).permutation(len(examples.lengths)), 5):
+        (tokens, labels), (features, found) = examples.pack(places), frozen.pack(places)
+        np.testing.assert_array_equal(found, labels)
+        np.testing.assert_array_equal(features["input_mask"], tokens["input_mask"])
+        assert features["hidden_states"].shape == (*tokens["input_mask"].shape, 3)
+        assert [truth.row for truth in frozen.truth(places)] == examples.source_rows[places].tolist()
