@@ -9,10 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
+from bertexp.data.datasets import locate_dataset, published
 from bertexp.data.datasets.places import find_tagged_splits
 from bertexp.data.tagging import read_splits
-from bertexp.errors import DataError
+from bertexp.errors import ConfigError, DataError
 from bertexp.tags import entity_types, scheme_of, sort_tags
 
 CONLL = "Ann\tB-PER\nSmith\tI-PER\nwon\tO\n\nin\tO\nNew York\tB-LOC\n"
@@ -244,3 +246,66 @@ def test_schemes_types_and_the_order_of_tags():
     assert entity_types(tags) == ("a", "b")
     assert entity_types(["B-creative-work"]) == ("creative-work",)
     assert entity_types(["O", "NN", "B-a"]) == ("B-a", "NN")
+
+
+def test_missing_splits_are_held_out_and_rows_limited(tmp_path):
+    path = write(tmp_path / "all.conll", "\n".join(f"w{i}\tO\nAnn\tB-PER\n" for i in range(50)))
+    config = DatasetConfig(name="conll", path=str(path), limit_train=20)
+    dataset = locate_dataset(config, str(tmp_path), "tagging").load()
+    assert {split: table.num_rows for split, table in dataset.splits.items()} == {"train": 20, "val": 10, "test": 10}
+    assert (dataset.task, dataset.label_names, dataset.judged_split) == ("tagging", ("O", "B-PER"), "test")
+    first = dataset.splits["test"].slice(0, 1).to_pylist()[0]
+    assert first["text"] == " ".join(first["words"])
+    assert first["label"] == [0, 1]
+    assert dataset.texts == 80
+    as_files = DatasetConfig(name="files", path=str(path), limit_train=20)
+    assert locate_dataset(as_files, str(tmp_path), "tagging").load().fingerprint == dataset.fingerprint
+
+
+def test_wnut17_is_fetched_once_and_read_from_a_folder_too(tmp_path, monkeypatch):
+    names = ["wnut17train.conll", "emerging.dev.conll", "emerging.test.annotated"]
+    source = locate_dataset(DatasetConfig(name="wnut17"), str(tmp_path), "tagging")
+    assert list(source.urls) == [f"{datasets._WNUT17_URL}/{name}" for name in names]
+
+    def fake_fetch(url, destination):
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        write(destination, CONLL)
+
+    monkeypatch.setattr(published, "fetch", fake_fetch)
+    dataset = locate_dataset(
+        DatasetConfig(name="wnut17", url="https://mirror.example/w/"), str(tmp_path), "tagging"
+    ).load()
+    assert {split: table.num_rows for split, table in dataset.splits.items()} == {"train": 2, "val": 2, "test": 2}
+    assert locate_dataset(DatasetConfig(name="wnut17"), str(tmp_path), "tagging").urls == ()
+    folder = tmp_path / "datasets" / "wnut17"
+    by_path = locate_dataset(DatasetConfig(name="wnut17", path=str(folder)), str(tmp_path), "tagging")
+    assert by_path.load().fingerprint == dataset.fingerprint
+    (folder / names[1]).unlink()
+    with pytest.raises(DataError, match=r"has no emerging\.dev\.conll"):
+        locate_dataset(DatasetConfig(name="wnut17", path=str(folder)), str(tmp_path), "tagging")
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "message"),
+    [
+        ("tagging", {"name": "conll", "text_column": "x"}, r"does not use dataset\.text_column; leave it out"),
+        ("tagging", {"name": "wnut17", "tags_column": "1"}, r"does not use dataset\.tags_column; .*dataset=conll"),
+        ("classification", {"name": "files", "words_column": "x"}, r"does not use dataset\.words_column"),
+        ("classification", {"name": "wnut17"}, "has labels for task=tagging, not for task=classification"),
+        ("tagging", {"name": "conll", "path": "{}", "url": "https://example.org"}, r"does not use dataset\.url"),
+    ],
+)
+def test_settings_that_do_not_belong_to_a_dataset_are_refused(tmp_path, task, settings, message):
+    settings = {key: value.format(tmp_path) for key, value in settings.items()}
+    with pytest.raises(DataError, match=message):
+        locate_dataset(DatasetConfig(**settings), str(tmp_path), task)
+
+
+def test_a_dataset_of_tagged_words_chooses_the_task_and_a_recipe_keeps_it():
+    for words in (["dataset=wnut17"], ["experiment=wnut17_minilm"], ["dataset=conll", "debug=fast"]):
+        config, _ = compose_config(words)
+        assert (config.task.name, config.task.main_metric, config.model.pooling) == ("tagging", "f1", "none")
+    assert compose_config(["dataset=files", "task=tagging"])[0].model.pooling == "none"
+    assert compose_config(["experiment=wnut17_minilm", "dataset=reviews"])[0].task.name == "classification"
+    with pytest.raises(ConfigError, match=r"dataset\.long_text=head_tail"):
+        compose_config(["dataset=wnut17", "dataset.long_text=head_tail"])
