@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,16 +15,16 @@ _SEED = 1
 _VOCAB = Path(__file__).parents[1] / "vocab" / "english_small.txt"
 
 
-def make_reviews() -> dict[str, pa.Table]:
-    """Writes the three splits, the same every time.
+def make_reviews(sizes: Mapping[str, int] = SIZES) -> dict[str, pa.Table]:
+    """Writes the splits in ``sizes``, the same every time.
 
     Returns:
-        train, val and test: tables of ``text`` <string> and ``label`` <int32>, the index into ``LABEL_NAMES``. Half of
+        Of each split a table of ``text`` <string> and ``label`` <int32>, the index into ``LABEL_NAMES``. Half of
         each split is positive, and no text occurs twice.
     """
     seen: set[str] = set()
     splits = {}
-    for split, rows in SIZES.items():
+    for split, rows in sizes.items():
         writer = ReviewWriter(split, _SEED)
         texts: list[str] = []
         while len(texts) < rows:
