@@ -23,6 +23,7 @@ from bertexp.errors import BertexpError, ConfigError
 from bertexp.runs import with_former_overrides
 
 COMMANDS = {
+    "encode": "bertexp.encode",
     "compare": "bertexp.reports.compare",
     "predict": "bertexp.serving.predict",
     "ui": "bertexp.tracking.ui",

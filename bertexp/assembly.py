@@ -40,6 +40,7 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     say(f"device     {environment.configure(config.trainer, config.run.seed)}")
     loaded = load_encoder(plan.model, config.model, config.run.seed)
     say(f"weights    {plan.model.description}")
+    dataset = dataset.spelled_by(loaded.vocab, loaded.lowercase)
     task = build_task(config.task, dataset.label_names, dataset.has_null_answers)
     model = TextClassifier(loaded.encoder, task.units, config.model.pooling, config.model.dropout, config.run.seed)
     counts = set_trainable(model, config.trainable)

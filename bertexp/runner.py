@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config
 from bertexp.console import log_to, say
+from bertexp.models.sources import read_vocabulary
 from bertexp.plan import describe_plan, make_plan
 from bertexp.record import RunRecord, RunResult
 
@@ -40,6 +41,8 @@ def execute(config: Config, folder: Path, overrides: list[str], owns_process: bo
     judged = dataset.judged_split  # raises before anything is spent where no row could judge the model
     unlabelled = plan.dataset.load_unlabelled() if plan.dataset.load_unlabelled else None
     plan.model.fetch()
+    if vocabulary := read_vocabulary(plan.model, config.model):
+        dataset = dataset.spelled_by(*vocabulary)
     record = RunRecord(config, folder, overrides, dataset.fingerprint)
     with log_to(record.folder.log_file, redirect_stderr=owns_process), record:
         say(f"run        {record.folder.path}")

@@ -77,6 +77,14 @@ class TextDataset:
             return sum(pc.sum(pc.list_value_length(table["words"])).as_py() for table in self.splits.values())
         return sum(table.num_rows for table in self.splits.values()) * (1 + self.has_pair)
 
+    def take(self, split: str, rows: np.ndarray) -> pa.Table:
+        """The named rows of a split, <int>[n], as people read them."""
+        return self.splits[split].take(rows)
+
+    def spelled_by(self, vocab: Sequence[str], lowercase: bool) -> TextDataset:
+        """The same rows where they are texts; of word pieces' ids, those that the model's vocabulary spells."""
+        return self
+
     def spell_label(self, label: pa.Scalar) -> str:
         """A row's label in words."""
         value = label.as_py()
@@ -116,7 +124,7 @@ def make_fingerprint(splits: Mapping[str, pa.Table], label_names: Sequence[str])
 
 def _hash_column(digest: hashlib.blake2b, column: pa.ChunkedArray) -> None:
     """Adds numbers in 64 bits; texts as the lengths of all in bytes, then their bytes; lists as lengths, then values."""
-    if pa.types.is_list(column.type):
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         lists = column.combine_chunks()
         digest.update(pc.fill_null(pc.list_value_length(lists), -1).to_numpy().astype("<i8").tobytes())
         _hash_column(digest, pa.chunked_array([lists.flatten()]))

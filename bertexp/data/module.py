@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from bertexp.data.look import Sample
 from bertexp.data.packing import PlacedTokens, Shape, TokenColumn
 from bertexp.data.questions import QuestionExamples
 from bertexp.data.splits import draw, strata
-from bertexp.data.tokens import Tokenizer, encode_cached, encode_placed_cached
+from bertexp.data.tokens import Tokenizer, as_tokens, encode_cached, encode_placed_cached
 from bertexp.data.words import join_words, tag_array
 
 
@@ -53,6 +54,8 @@ class DataModule:
 
         def encode(split: str, field: str) -> TokenColumn:
             texts = dataset.splits[split][field]
+            if pa.types.is_large_list(texts.type):  # of word pieces' ids
+                return as_tokens(texts)
             if pa.types.is_list(texts.type):  # of words
                 texts = pa.chunked_array([texts.combine_chunks().flatten()])
             if cache_dir is None:
@@ -76,6 +79,12 @@ class DataModule:
     def full_lengths(self, split: str) -> np.ndarray:
         """<int32>[rows]: pieces per row as they would be without truncation."""
         return self._examples[split].full_lengths
+
+    def read_anew(self, split: str, count: int) -> tuple[pa.Table, Examples]:
+        """The first ``count`` rows as people read them, and what the tokenizer makes of exactly these texts."""
+        table = self.dataset.take(split, np.arange(min(count, self.dataset.splits[split].num_rows)))
+        alone = DataModule(replace(self.dataset, splits={split: table}), self.tokenizer, self.config)
+        return table, alone.examples(split)
 
     def with_activations(self, activations: Mapping[str, Activations]) -> DataModule:
         """The same batches in the same order, but of the named splits with what frozen layers made of the tokens."""
@@ -104,7 +113,7 @@ class DataModule:
         """``count`` training rows with their pieces and masks, as the encoder will see them."""
         examples = self._drawn("train", count)
         rows = examples.source_rows
-        table = self.dataset.splits["train"].take(rows)
+        table = self.dataset.take("train", rows)
         features, _ = examples.pack(np.arange(len(rows)))
         return [
             Sample(

@@ -174,7 +174,7 @@ def pack_runs(
     flat[begin] = cls_id
     place = begin + 1
     for part, count in zip(parts, kept, strict=True):
-        flat[_runs(place, count)] = part.values[_runs(part.starts.ravel(), part.counts.ravel())]
+        flat[expand_runs(place, count)] = part.values[expand_runs(part.starts.ravel(), part.counts.ravel())]
         place = place + count
         flat[place] = sep_id
         place = place + 1
@@ -188,7 +188,7 @@ def pack_runs(
     return {"input_word_ids": word_ids, "input_mask": mask.astype(np.int32), "input_type_ids": type_ids}
 
 
-def _runs(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def expand_runs(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Joins the ranges ``starts[i] .. starts[i] + counts[i]`` into one index array <int64>[sum(counts)]."""
     ends = np.cumsum(counts)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + counts, counts)

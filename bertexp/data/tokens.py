@@ -129,6 +129,13 @@ class Tokenizer:
                     progress(len(lengths))
 
 
+def as_tokens(lists: pa.ChunkedArray) -> TokenColumn:
+    """Token ids that came as <large_list<int32>>[rows]; not copied where they lie in one piece."""
+    rows = lists.chunk(0) if lists.num_chunks == 1 else lists.combine_chunks()
+    offsets = rows.offsets.to_numpy()
+    return TokenColumn(rows.flatten().to_numpy(), offsets - offsets[0])
+
+
 def encode_cached(
     column: pa.ChunkedArray,
     tokenizer: Tokenizer,

@@ -112,6 +112,25 @@ def locate_model(config: ModelConfig, cache_dir: str) -> ModelSource:
     return replace(source, architecture=fit_architecture(config, source.architecture, source.description))
 
 
+def read_vocabulary(source: ModelSource, config: ModelConfig) -> tuple[tuple[str, ...], bool] | None:
+    """Word pieces and casing of fetched weights; None where a SavedModel must be loaded to know them.
+
+    Raises:
+      WeightsError: a file is missing, or is no BERT vocabulary.
+    """
+    if source.kind == "tfhub":
+        return None
+    if source.kind == "random":
+        if source.vocab_file is not None:
+            return read_vocab(source.vocab_file), bool(source.lowercase)
+        from bertexp.data.reviews import load_vocab
+
+        return load_vocab(), bool(source.lowercase)
+    folder = str(require_files(Path(source.folder), FILES[source.kind]))
+    lowercase = read_lowercase(folder) if config.lowercase is None else config.lowercase
+    return read_vocab(config.vocab_file or f"{folder}/vocab.txt"), lowercase
+
+
 def fit_architecture(config: ModelConfig, found: BertArchitecture, where: str) -> BertArchitecture:
     """Compares sizes and pooling with those asked for; returns the architecture with the dropout asked for.
 

@@ -265,7 +265,7 @@ def test_missing_splits_are_held_out_and_rows_limited(tmp_path):
 def test_wnut17_is_fetched_once_and_read_from_a_folder_too(tmp_path, monkeypatch):
     names = ["wnut17train.conll", "emerging.dev.conll", "emerging.test.annotated"]
     source = locate_dataset(DatasetConfig(name="wnut17"), str(tmp_path), "tagging")
-    assert list(source.urls) == [f"{datasets._WNUT17_URL}/{name}" for name in names]
+    assert list(source.urls) == [f"{published._WNUT17_URL}/{name}" for name in names]
 
     def fake_fetch(url, destination):
         destination.parent.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.datasets.glue import locate_glue
-from bertexp.data.datasets.own import locate_conll, locate_files, locate_reviews, locate_samples
+from bertexp.data.datasets.own import locate_conll, locate_files, locate_reviews, locate_samples, locate_tfrecord
 from bertexp.data.datasets.published import locate_banking77, locate_imdb, locate_wnut17
 from bertexp.data.datasets.source import DatasetSource
 from bertexp.data.datasets.squad import SQUAD_VERSIONS, locate_squad
@@ -26,9 +26,11 @@ _LOCATE: dict[str, Callable[[DatasetConfig, str, Path], DatasetSource]] = {
     "conll": locate_conll,
     **dict.fromkeys(SQUAD_VERSIONS, locate_squad),
     "files": locate_files,
+    "tfrecord": locate_tfrecord,
 }
 _TASKS = {  # the others: classification
     "files": ("classification", "multi_label", "regression", "tagging"),
+    "tfrecord": ("classification", "multi_label", "regression"),
     **{name: (glue.task,) for name, glue in GLUE.items()},
     "wnut17": ("tagging",),
     "conll": ("tagging",),
@@ -75,7 +77,9 @@ def _refuse_foreign_settings(config: DatasetConfig, task: str) -> None:
     foreign = _TEXT_COLUMNS if task == "tagging" else _WORD_COLUMNS
     if config.name not in _OWN:
         foreign = ("label_names", *_TEXT_COLUMNS, *_WORD_COLUMNS)
-    if config.name not in (*_OWN, *SQUAD_VERSIONS):
+    if config.name == "tfrecord":
+        foreign = (*_TEXT_COLUMNS, *_WORD_COLUMNS)
+    elif config.name not in (*_OWN, *SQUAD_VERSIONS):
         foreign = (*_SPLIT_FILES, *foreign)
     if config.name == "reviews":
         foreign = (*foreign, "path", "url")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.datasets.places import find_splits, find_tagged_splits
 from bertexp.data.datasets.source import DatasetSource
+from bertexp.data.encoding import find_shards, read_encoding
 from bertexp.errors import DataError
 
 if TYPE_CHECKING:  # pyarrow loads when rows are read
@@ -61,3 +62,21 @@ def locate_conll(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSo
         return load_tagging(config, places)
 
     return DatasetSource(", ".join(f"{split} {path}" for split, path in places.items()), (), load)
+
+
+def locate_tfrecord(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
+    if config.url is not None:
+        raise DataError("dataset=tfrecord reads files on disk and does not use dataset.url; give dataset.path")
+    files = find_shards(config)
+    folder = files["train"][0].parent
+    encoding = read_encoding(folder)
+    if encoding is not None:
+        encoding.check(config, task, folder)
+
+    def load() -> TextDataset:
+        from bertexp.data.encoded import load_encoded
+
+        return load_encoded(config, task, files, encoding, cache_dir)
+
+    count = sum(map(len, files.values()))
+    return DatasetSource(f"encoded rows, {count} files like {files['train'][0]}", (), load)

@@ -7,10 +7,10 @@ from pathlib import Path
 from bertexp.config.schema import ModelConfig
 from bertexp.errors import WeightsError
 from bertexp.models.encoders import make_encoder
-from bertexp.models.folders import FILES, read_architecture, read_lowercase, read_vocab, require_files
+from bertexp.models.folders import FILES, read_architecture, require_files
 from bertexp.models.pretrained.loaded import LoadedEncoder
 from bertexp.models.pretrained.names import assign_weights
-from bertexp.models.sources import ModelSource, fit_architecture
+from bertexp.models.sources import ModelSource, fit_architecture, read_vocabulary
 
 __all__ = ["LoadedEncoder", "load_encoder"]
 
@@ -23,7 +23,7 @@ def load_encoder(source: ModelSource, config: ModelConfig, seed: int = 42) -> Lo
     """
     output_range = 1 if config.pooling in (None, "pooler", "cls") else None
     if source.kind == "random":
-        loaded = _draw(source, seed, output_range)
+        loaded = _draw(source, config, seed, output_range)
     elif source.kind == "tfhub":
         from bertexp.models.pretrained import tfhub  # tensorflow_hub takes a second to import
 
@@ -38,15 +38,9 @@ def load_encoder(source: ModelSource, config: ModelConfig, seed: int = 42) -> Lo
     return loaded
 
 
-def _draw(source: ModelSource, seed: int, output_range: int | None) -> LoadedEncoder:
-    if source.vocab_file is None:
-        from bertexp.data.reviews import load_vocab
-
-        vocab = tuple(load_vocab())
-    else:
-        vocab = read_vocab(source.vocab_file)
+def _draw(source: ModelSource, config: ModelConfig, seed: int, output_range: int | None) -> LoadedEncoder:
     encoder = make_encoder(source.architecture, seed, output_range)
-    return LoadedEncoder(encoder, source.architecture, vocab, bool(source.lowercase), {})
+    return LoadedEncoder(encoder, source.architecture, *read_vocabulary(source, config), {})
 
 
 def _read(source: ModelSource, config: ModelConfig, output_range: int | None) -> LoadedEncoder:
@@ -58,6 +52,4 @@ def _read(source: ModelSource, config: ModelConfig, output_range: int | None) ->
     architecture = fit_architecture(config, read_architecture(folder, source.kind), folder)
     encoder = make_encoder(architecture, None, output_range)
     report = assign_weights(encoder, read_weights(folder), folder, pooler_needed=config.pooling in (None, "pooler"))
-    vocab = read_vocab(config.vocab_file or f"{folder}/vocab.txt")
-    lowercase = read_lowercase(folder) if config.lowercase is None else config.lowercase
-    return LoadedEncoder(encoder, architecture, vocab, lowercase, report)
+    return LoadedEncoder(encoder, architecture, *read_vocabulary(source, config), report)

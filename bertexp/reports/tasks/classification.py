@@ -22,7 +22,7 @@ class ClassificationReport:
     """Confusion matrix, accuracy, probabilities of every class."""
 
     def __init__(self, parts: Parts, split: str, outputs: Outputs):
-        self._rows = parts.dataset.splits[split].take(outputs.rows)
+        self._rows = parts.dataset.take(split, outputs.rows)
         self._labels, self._names, self._main = outputs.truth, parts.dataset.label_names, parts.task.main_metric
         self._probabilities = parts.task.answers(outputs.truth, outputs.logits)
         self._predicted = self._probabilities.argmax(axis=1)

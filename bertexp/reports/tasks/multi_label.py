@@ -21,7 +21,7 @@ class MultiLabelReport:
     """F1 of each class, the sets that were given."""
 
     def __init__(self, parts: Parts, split: str, outputs: Outputs):
-        self._rows = parts.dataset.splits[split].take(outputs.rows)
+        self._rows = parts.dataset.take(split, outputs.rows)
         self._names = np.array(parts.dataset.label_names, object)
         self._probabilities = parts.task.answers(outputs.truth, outputs.logits)
         self._given, self._wanted = self._probabilities >= parts.task.threshold, outputs.truth > 0

@@ -25,7 +25,7 @@ class QuestionAnsweringReport:
     def __init__(self, parts: Parts, split: str, outputs: Outputs):
         task = parts.task
         self._answers = task.choose(outputs.truth, outputs.logits)
-        self._rows = parts.dataset.splits[split].take(self._answers.rows)
+        self._rows = parts.dataset.take(split, self._answers.rows)
         self._questions = self._rows["text"].to_pylist()
         self._labelled, self._main = is_labelled(self._rows), task.main_metric
         self._f1, self._exact = task.judge(outputs.truth, self._answers)

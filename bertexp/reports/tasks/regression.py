@@ -21,7 +21,7 @@ class RegressionReport:
     """Predicted numbers against the wanted ones."""
 
     def __init__(self, parts: Parts, split: str, outputs: Outputs):
-        self._rows = parts.dataset.splits[split].take(outputs.rows)
+        self._rows = parts.dataset.take(split, outputs.rows)
         self._wanted, self._predicted = outputs.truth, outputs.logits[:, 0]
         self._metrics, self._main = parts.task.metrics, parts.task.main_metric
         self._outputs, self._labelled = outputs, is_labelled(self._rows)

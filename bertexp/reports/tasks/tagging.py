@@ -26,7 +26,7 @@ class TaggingReport:
     """F1 of each type of entity, sentences with their entities in brackets."""
 
     def __init__(self, parts: Parts, split: str, outputs: Outputs):
-        self._rows = parts.dataset.splits[split].take(outputs.rows)
+        self._rows = parts.dataset.take(split, outputs.rows)
         self._names = parts.dataset.label_names
         self._labelled = is_labelled(self._rows)
         self._true, self._predicted = parts.task.decode(outputs.truth, outputs.logits)

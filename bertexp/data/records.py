@@ -1,0 +1,258 @@
+"""Rows that were encoded earlier, here or by Model Garden's tools, read back as ragged columns of word pieces.
+
+Padding and special tokens go, so that batches are grouped by length and truncated as those of texts are. The files are
+read once; a memory-mapped table under the cache folder serves every later start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bertexp.data.packing import TokenColumn, expand_runs
+from bertexp.data.protobuf import NotAnExample, read_examples
+from bertexp.data.tfrecord import map_records
+from bertexp.errors import DataError
+
+FEATURES = ("input_ids", "input_mask", "segment_ids")
+LABEL = "label_ids"
+_ROWS_PER_CHUNK = 8192
+
+Ragged = tuple[
+    np.ndarray, np.ndarray
+]  # values <int or float>[n], row after row, and how many each row has <int64>[rows]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What stands around the pieces of rows."""
+
+    cls_id: int
+    sep_id: int
+    largest_id: int
+    width: int  # places of a row, padding included
+    values: int  # of each label: several where a row has a set of classes, 0 where it has no label
+
+
+class Rows(NamedTuple):
+    """Some rows without padding and special tokens."""
+
+    text: TokenColumn
+    text_pair: TokenColumn  # without tokens where rows are no pairs
+    labels: np.ndarray  # <int32 or float32>[rows, values]
+    frame: Frame
+
+
+def read_split(files: Sequence[Path], cache_dir: Path) -> tuple[pa.Table, Frame]:
+    """Reads the rows of a split, file after file.
+
+    Returns:
+        The memory-mapped table, and what stood around its pieces. The columns are ``text`` <large_list<int32>>, the ids
+        without special tokens; ``text_pair``, such ids, if any row has a second segment; ``label``, if the rows have
+        labels: <int32>, <float32>, or of several values <list<int32>>, the places of those that are not 0.
+
+    Raises:
+        DataError: a file is damaged or holds other rows; names it.
+    """
+    path = cache_dir / f"{_identity(files)}.arrow"
+    if not path.exists():
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        _write_table(files, path)
+    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    return table.replace_schema_metadata(), Frame(**json.loads(table.schema.metadata[b"frame"]))
+
+
+def _identity(files: Sequence[Path]) -> str:
+    """A short name for these versions of the files, without reading all of them."""
+    digest = hashlib.sha256()
+    for file in files:
+        status = file.stat()
+        with open(file, "rb") as opened:
+            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode() + opened.read(1 << 12))
+    return digest.hexdigest()[:16]
+
+
+def _write_table(files: Sequence[Path], path: Path) -> None:
+    """Ids go to nameless files as they come and from there into the table: a million rows never lie in memory."""
+    with tempfile.TemporaryFile(dir=path.parent) as text, tempfile.TemporaryFile(dir=path.parent) as text_pair:
+        scratch = {"text": text, "text_pair": text_pair}
+        lengths: dict[str, list[np.ndarray]] = {"text": [], "text_pair": []}
+        labels, frames = [], []
+        for rows in _read_files(files):
+            for name, file in scratch.items():
+                column: TokenColumn = getattr(rows, name)
+                file.write(column.values.tobytes())
+                lengths[name].append(column.lengths)
+            labels.append(rows.labels)
+            frames.append(rows.frame)
+        columns = {name: _lists(file, lengths[name]) for name, file in scratch.items() if name == "text" or file.tell()}
+        if not frames:
+            raise DataError(f"{files[0]} holds no rows")
+        frame = join_frames(frames, str(files[0].parent))
+        if any(rows.shape[1] != frame.values for rows in labels):
+            raise DataError(
+                f"{files[0].parent}: some rows have {LABEL} and some have not; keep them in files of their own"
+            )
+        if frame.values:
+            columns["label"] = _label_column(np.concatenate(labels))
+        _write_atomically(pa.table(columns).replace_schema_metadata({"frame": json.dumps(asdict(frame))}), path)
+
+
+def _write_atomically(table: pa.Table, path: Path) -> None:
+    handle, temporary = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            with pa.ipc.new_file(file, table.schema) as writer:
+                writer.write_table(table)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _read_files(files: Sequence[Path]) -> Iterator[Rows]:
+    """The rows of all files in order, a file a thread: NumPy leaves Python free."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for chunks in pool.map(lambda file: [_strip(file, chunk) for chunk in _read_features(file)], files):
+            yield from chunks
+
+
+def _read_features(file: Path) -> Iterator[dict[str, Ragged]]:
+    """Yields the features of some thousand rows at a time."""
+    if file.suffix == ".arrow":
+        yield from _read_arrow(file)
+        return
+    data, begins, ends = map_records(file)
+    for first in range(0, len(begins), _ROWS_PER_CHUNK):
+        some = slice(first, first + _ROWS_PER_CHUNK)
+        try:
+            found = _wanted(file, read_examples(data, begins[some], ends[some]))
+            yield {name: packed.read(data) for name, packed in found.items()}
+        except NotAnExample as error:
+            raise DataError(f"{file} does not hold tf.train.Example records: {error}") from error
+
+
+def _read_arrow(file: Path) -> Iterator[dict[str, Ragged]]:
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(file)))
+        for number in range(reader.num_record_batches):
+            batch = reader.get_batch(number)
+            columns = _wanted(file, dict(zip(batch.schema.names, batch.columns, strict=True)))
+            yield {name: _as_ragged(column) for name, column in columns.items()}
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file} is not a whole Arrow file ({error}); encode the rows again") from error
+
+
+def _as_ragged(column: pa.Array) -> Ragged:
+    if not pa.types.is_nested(column.type):
+        return column.to_numpy(), np.ones(len(column), np.int64)
+    return column.flatten().to_numpy(), pc.list_value_length(column).to_numpy().astype(np.int64)
+
+
+def _wanted(file: Path, found: Mapping[str, Any]) -> dict[str, Any]:
+    missing = [name for name in FEATURES if name not in found]
+    if missing:
+        raise DataError(
+            f"{file} lacks the features {', '.join(missing)}; it has {', '.join(sorted(found))}, and dataset=tfrecord reads "
+            f"those that Model Garden's tools write: {', '.join(FEATURES)} and {LABEL}"
+        )
+    return {name: found[name] for name in (*FEATURES, LABEL) if name in found}
+
+
+def _strip(file: Path, features: Mapping[str, Ragged]) -> Rows:
+    """Takes padding and special tokens away."""
+    (ids, counts), (mask, _), (segments, _) = (features[name] for name in FEATURES)
+    if not all(np.array_equal(features[name][1], counts) for name in FEATURES) or not counts.all():
+        raise DataError(f"{file}: {', '.join(FEATURES)} have not as many values each")
+    begins = np.cumsum(counts) - counts
+    places = np.arange(len(ids)) - np.repeat(begins, counts)  # of each piece in its row
+    lengths = np.add.reduceat(mask, begins)
+    in_second = np.add.reduceat(segments, begins)
+    first, rest = np.repeat(lengths - in_second, counts), np.repeat(lengths, counts)
+    if not (np.array_equal(mask, places < rest) and np.array_equal(segments, (places >= first) & (places < rest))):
+        raise DataError(f"{file}: rows are not laid out as first text, second text, padding, each in one piece")
+    first_ends = (begins + lengths - in_second - 1)[in_second > 0]
+    last = ids[np.concatenate([begins + lengths - 1, first_ends])]
+    if (lengths - in_second < 2).any() or (ids[begins] != ids[0]).any() or (last != last[0]).any():
+        raise DataError(f"{file}: rows do not all begin with the id of [CLS] and end with that of [SEP], as texts do")
+    labels = _labels(file, features, len(counts))
+    return Rows(
+        _column(ids, begins + 1, lengths - in_second - 2),
+        _column(ids, begins + lengths - in_second, np.maximum(in_second - 1, 0)),
+        labels,
+        Frame(int(ids[0]), int(last[0]), int(ids.max()), int(counts.max()), labels.shape[1]),
+    )
+
+
+def _column(ids: np.ndarray, begins: np.ndarray, lengths: np.ndarray) -> TokenColumn:
+    return TokenColumn(ids[expand_runs(begins, lengths)].astype(np.int32), np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def _labels(file: Path, features: Mapping[str, Ragged], rows: int) -> np.ndarray:
+    """<int32 or float32>[rows, values]; no values where the rows have no labels."""
+    values, counts = features.get(LABEL, (np.zeros(0, np.int32), np.zeros(rows, np.int64)))
+    if (counts != counts[0]).any():
+        raise DataError(f"{file}: some rows have {counts.min()} values of {LABEL} and some {counts.max()}")
+    return values.astype(np.float32 if values.dtype.kind == "f" else np.int32).reshape(
+        rows, -1 if rows and counts[0] else 0
+    )
+
+
+def join_frames(frames: Sequence[Frame], where: str) -> Frame:
+    """The frame of all rows; some of them may lack labels.
+
+    Raises:
+        DataError: they are of several encodings.
+    """
+    found: dict[str, list[int]] = {}
+    for key in ("cls_id", "sep_id", "width", "values"):
+        found[key] = sorted({getattr(frame, key) for frame in frames} - ({0} if key == "values" else set()))
+        if len(found[key]) > 1:
+            raise DataError(
+                f"{where}: {_WORDS[key]} {' and '.join(map(str, found[key]))}: the files are of several encodings"
+            )
+    return Frame(
+        found["cls_id"][0],
+        found["sep_id"][0],
+        max(frame.largest_id for frame in frames),
+        found["width"][0],
+        max(frame.values for frame in frames),
+    )
+
+
+_WORDS = {
+    "cls_id": "rows begin with the id",
+    "sep_id": "texts end with the id",
+    "width": "rows have the length",
+    "values": "labels have the number of values",
+}
+
+
+def _lists(scratch: BinaryIO, lengths: Sequence[np.ndarray]) -> pa.LargeListArray:
+    """Raw <int32> ids in a file as one list a row, without a copy."""
+    scratch.flush()
+    values = np.memmap(scratch, np.int32, mode="r") if scratch.tell() else np.empty(0, np.int32)
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.array(values))
+
+
+def _label_column(labels: np.ndarray) -> pa.Array:
+    """<int32 or float32>[rows, values] as <int32>, <float32> or, of several values, <list<int32>> of those not 0."""
+    if labels.shape[1] == 1:
+        return pa.array(labels[:, 0])
+    rows, classes = np.nonzero(labels)
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(labels)))])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(classes, pa.int32()))
