@@ -1,7 +1,7 @@
 """64 packaged rows in place of a data set: the same columns, as many classes; what ``debug=fast`` learns from.
 
-The texts are reviews by the package's grammar. What is asked of them follows from their number or their letters, so
-that every task has something to learn from and none says anything about quality.
+The texts are reviews by the package's grammar. Labels follow from a row's number or letters: every task has some, and no
+result says anything about quality.
 """
 
 from __future__ import annotations
