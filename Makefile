@@ -34,7 +34,7 @@ bench-full: setup  ## The same with more rows, then what each way brings, scale 
 bench-gpu: setup  ## Precision, jit, batch sizes, tokens a second and FLOPs used, on one GPU
 	$(BIN)/python benchmarks/gpu.py $(ARGS)
 
-parity: setup  ## Train beside Hugging Face and Model Garden, several seeds (ARGS="--weights … --glue … --imdb …")
+parity: setup  ## Train beside Hugging Face and Model Garden, several seeds (ARGS="--weights … --data …")
 	$(BIN)/python benchmarks/parity.py $(ARGS)
 
 test-next: setup  ## The sweeper's tests on the release candidate of Hydra
