@@ -103,7 +103,7 @@ def _read_words(words: Sequence[str]) -> tuple[Request, list[str]]:
     for word in words:
         key, _, value = word.partition("=")
         if key in Request.__annotations__:
-            own[key] = value
+            own[key] = value.strip("'\"")  # the door quotes a path whose ~ it has expanded
         elif "." in key or key in group_options():
             overrides.append(word)
         else:

@@ -9,6 +9,7 @@ bertexp fine-tunes, evaluates, tracks and ships BERT text models.
 
   python -m bertexp [group=option ...] [setting=value ...]     train, test, export, verify, track
   python -m bertexp -m sweep=lr_warmup [...]                   a sweep: pruned, resumable, any number of workers
+  python -m bertexp encode out=FOLDER [...]                    large data: sharded, encoded once, trained from often
   python -m bertexp compare RUN RUN ...                        what differs, with intervals and paired tests
   python -m bertexp predict RUN "text" ...                     RUN: last, a run folder or an MLflow run id
   python -m bertexp ui                                         the runs in the MLflow UI

@@ -93,7 +93,7 @@ def _parse(text: str) -> Override:
         raise ConfigError(
             f"{text!r} cannot be read; quote values with special characters: '{text.split('=')[0]}=\"...\"'"
         )
-    commands = ("predict", "ui", "doctor")
+    commands = ("encode", "compare", "predict", "ui", "doctor")
     raise ConfigError(
         f"{text!r} is neither a command ({', '.join(commands)}) nor a setting like model=tiny{did_you_mean(text, commands)}"
     )

@@ -57,7 +57,7 @@ class DatasetConfig:
     name: str = "reviews"  # one of the files in conf/dataset
     path: str | None = None  # folder, archive or file on disk; null: embedded or downloaded
     url: str | None = None  # download address (a mirror may be given); null: the official one
-    train_file: str | None = None  # files, squad: names inside `path`, or paths of their own
+    train_file: str | None = None  # files, squad, tfrecord: names inside `path`, or paths of their own
     val_file: str | None = None
     test_file: str | None = None
     text_column: str = "text"

@@ -27,6 +27,8 @@ def run_python(code: str) -> str:
         "bertexp.runner",
         "bertexp.record",
         "bertexp.doctor",
+        "bertexp.encode",
+        "bertexp.data.encoded",
         "bertexp.reports.compare",
         "bertexp.sweeps.start",
         "hydra_plugins.bertexp.sweeper",
