@@ -23,7 +23,7 @@ from report import describe_machine
 from bertexp import environment
 from bertexp.config.resolve import compose_config
 from bertexp.data.dataset import TextDataset
-from bertexp.data.encoding import cut_into_shards
+from bertexp.data.encoded.encoding import cut_into_shards
 from bertexp.models.sources import read_vocabulary
 from bertexp.plan import make_plan
 
@@ -31,11 +31,11 @@ environment.prepare()
 
 import tensorflow as tf  # noqa: E402
 
-from bertexp.data import shards as writing  # noqa: E402
-from bertexp.data.encoding import Shard  # noqa: E402
-from bertexp.data.protobuf import write_examples  # noqa: E402
-from bertexp.data.records import read_split  # noqa: E402
-from bertexp.data.tokens import Tokenizer  # noqa: E402
+from bertexp.data.encoded import shards as writing  # noqa: E402
+from bertexp.data.encoded.encoding import Shard  # noqa: E402
+from bertexp.data.encoded.protobuf import write_examples  # noqa: E402
+from bertexp.data.encoded.records import read_split  # noqa: E402
+from bertexp.data.tokens.tokenizer import Tokenizer  # noqa: E402
 
 SHARDS = 16
 SLOW_ROWS = 1_000  # of the ways that take milliseconds a row

@@ -118,8 +118,8 @@ class Rows:
 
         environment.prepare()
         from bertexp.data.batches import make_train_order
-        from bertexp.data.packing import Shape, TokenColumn, pack_batch, packed_lengths
-        from bertexp.data.tokens import Tokenizer
+        from bertexp.data.tokens.packing import Shape, TokenColumn, pack_batch, packed_lengths
+        from bertexp.data.tokens.tokenizer import Tokenizer
 
         tokenizer = Tokenizer(tuple(self.vocab.read_text(encoding="utf-8").splitlines()), True)
         names = [column for column in ("text", "text_pair") if column in table.column_names]

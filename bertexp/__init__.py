@@ -26,7 +26,7 @@ _HEAVY = {
     "DataModule": "bertexp.data.module",
     "FineTuningModule": "bertexp.training.module",
     "TextClassifier": "bertexp.models.classifier",
-    "Tokenizer": "bertexp.data.tokens",
+    "Tokenizer": "bertexp.data.tokens.tokenizer",
     "Trainer": "bertexp.training.trainer",
     "load_encoder": "bertexp.models.pretrained",
     "MultiLabel": "bertexp.tasks.multi_label",

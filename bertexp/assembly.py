@@ -13,7 +13,7 @@ from bertexp.plan import Plan
 environment.prepare()
 
 from bertexp.data.module import DataModule  # noqa: E402  TensorFlow may only be imported prepared
-from bertexp.data.tokens import Tokenizer  # noqa: E402
+from bertexp.data.tokens.tokenizer import Tokenizer  # noqa: E402
 from bertexp.models.classifier import TextClassifier  # noqa: E402
 from bertexp.models.finetuning import set_trainable  # noqa: E402
 from bertexp.models.pretrained import LoadedEncoder, load_encoder  # noqa: E402

@@ -17,7 +17,15 @@ from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config
 from bertexp.config.store import group_options
 from bertexp.console import progress, say
-from bertexp.data.encoding import FORMATS, SHEET, VOCABULARY, Encoding, cut_into_shards, fingerprint_of, read_encoding
+from bertexp.data.encoded.encoding import (
+    FORMATS,
+    SHEET,
+    VOCABULARY,
+    Encoding,
+    cut_into_shards,
+    fingerprint_of,
+    read_encoding,
+)
 from bertexp.errors import ConfigError, DataError, did_you_mean
 from bertexp.models.sources import read_vocabulary
 from bertexp.plan import Plan, make_plan
@@ -187,8 +195,8 @@ def _write(dataset: TextDataset, vocab: Sequence[str], config: Config, encoding:
     say("loading    TensorFlow, for its tokenizer")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it has nothing to say that concerns an encoding
     environment.prepare()
-    from bertexp.data.shards import write_shards
-    from bertexp.data.tokens import Tokenizer
+    from bertexp.data.encoded.shards import write_shards
+    from bertexp.data.tokens.tokenizer import Tokenizer
 
     total = sum(shard.rows for shard in missing)
     say(f"encodes    {total:,} rows into {len(missing)} shards, {request.workers} at a time")

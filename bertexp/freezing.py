@@ -13,8 +13,8 @@ import tensorflow as tf
 from bertexp.assembly import Parts
 from bertexp.config.schema import Config
 from bertexp.console import progress, say
-from bertexp.data.activations import ActivationFolder, Activations
 from bertexp.data.examples import TOKEN_SPEC
+from bertexp.data.examples.activations import ActivationFolder, Activations
 from bertexp.data.module import DataModule
 from bertexp.training.length import make_run_length
 

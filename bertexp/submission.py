@@ -6,7 +6,7 @@ from bertexp.assembly import Parts, make_data
 from bertexp.config.schema import Config
 from bertexp.console import say
 from bertexp.data.dataset import TextDataset
-from bertexp.data.glue_tasks import GLUE
+from bertexp.data.reading.glue_tasks import GLUE
 from bertexp.runs import RunFolder, write_atomically
 from bertexp.tracking.base import Tracker
 from bertexp.training.evaluation import evaluate

@@ -96,7 +96,7 @@ def tokenize(request: dict) -> dict:
 
     environment.prepare()
     from bertexp.data.reviews import load_vocab
-    from bertexp.data.tokens import Tokenizer
+    from bertexp.data.tokens.tokenizer import Tokenizer
 
     column = pq.read_table(Path(request["rows"]) / "train.parquet")["text"]
     vocab = Path(request["vocab"]).read_text(encoding="utf-8").splitlines() if request.get("vocab") else load_vocab()

@@ -12,7 +12,7 @@ def all_positions(parts) -> None:
 
 def full_width(parts) -> None:
     """Every batch is padded to the longest length allowed."""
-    from bertexp.data import packing
+    from bertexp.data.tokens import packing
 
     packing.padded_width = lambda longest, max_length: max_length
 

@@ -11,17 +11,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.activations import Activations
 from bertexp.data.batches import EvalLoader, TrainLoader
 from bertexp.data.dataset import TextDataset
 from bertexp.data.examples import ChosenExamples, Examples, FrozenExamples, TaggedExamples, TextExamples, label_array
-from bertexp.data.long_texts import LongTextExamples
+from bertexp.data.examples.activations import Activations
+from bertexp.data.examples.long_texts import LongTextExamples
+from bertexp.data.examples.questions import QuestionExamples
 from bertexp.data.look import Sample
-from bertexp.data.packing import PlacedTokens, Shape, TokenColumn
-from bertexp.data.questions import QuestionExamples
-from bertexp.data.splits import draw, strata
-from bertexp.data.tokens import Tokenizer, as_tokens, encode_cached, encode_placed_cached
-from bertexp.data.words import join_words, tag_array
+from bertexp.data.reading.splits import draw, strata
+from bertexp.data.tokens.packing import PlacedTokens, Shape, TokenColumn
+from bertexp.data.tokens.tokenizer import Tokenizer, as_tokens, encode_cached, encode_placed_cached
+from bertexp.data.tokens.words import join_words, tag_array
 
 
 class DataModule:

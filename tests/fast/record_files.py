@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bertexp.data.protobuf import write_examples
-from bertexp.data.tfrecord import masked_checksums
+from bertexp.data.encoded.protobuf import write_examples
+from bertexp.data.encoded.tfrecord import masked_checksums
 
 
 def serialize(features: dict[str, np.ndarray]) -> list[bytes]:

@@ -13,8 +13,8 @@ from record_files import rows_of, serialize, write_file
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.datasets import locate_dataset
-from bertexp.data.encoded import EncodedDataset
-from bertexp.data.encoding import Encoding, fingerprint_of
+from bertexp.data.encoded.dataset import EncodedDataset
+from bertexp.data.encoded.encoding import Encoding, fingerprint_of
 from bertexp.encode import main
 from bertexp.errors import BertexpError, DataError
 

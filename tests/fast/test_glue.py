@@ -10,7 +10,7 @@ from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.dataset import TextDataset, is_labelled
 from bertexp.data.datasets import glue, locate_dataset
-from bertexp.data.glue_tasks import GLUE
+from bertexp.data.reading.glue_tasks import GLUE
 from bertexp.errors import BertexpError, DataError
 
 PARSES = "sentence1_binary_parse sentence2_binary_parse sentence1_parse sentence2_parse"

@@ -28,7 +28,7 @@ def run_python(code: str) -> str:
         "bertexp.record",
         "bertexp.doctor",
         "bertexp.encode",
-        "bertexp.data.encoded",
+        "bertexp.data.encoded.dataset",
         "bertexp.reports.compare",
         "bertexp.sweeps.start",
         "hydra_plugins.bertexp.sweeper",

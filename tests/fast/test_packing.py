@@ -7,7 +7,14 @@ import time
 import numpy as np
 import pytest
 
-from bertexp.data.packing import Shape, TokenColumn, pack_batch, packed_lengths, padded_width, untruncated_lengths
+from bertexp.data.tokens.packing import (
+    Shape,
+    TokenColumn,
+    pack_batch,
+    packed_lengths,
+    padded_width,
+    untruncated_lengths,
+)
 
 CLS, SEP, PAD = 101, 102, 0
 

@@ -11,11 +11,11 @@ import pytest
 from record_files import rows_of, serialize, write_file
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.encoded import spell
-from bertexp.data.encoding import cut_into_shards, find_shards
-from bertexp.data.protobuf import NotAnExample, read_examples, write_examples
-from bertexp.data.records import read_split
-from bertexp.data.tfrecord import map_records, masked_checksums
+from bertexp.data.encoded.dataset import spell
+from bertexp.data.encoded.encoding import cut_into_shards, find_shards
+from bertexp.data.encoded.protobuf import NotAnExample, read_examples, write_examples
+from bertexp.data.encoded.records import read_split
+from bertexp.data.encoded.tfrecord import map_records, masked_checksums
 from bertexp.errors import DataError
 
 

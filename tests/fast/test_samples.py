@@ -8,8 +8,8 @@ import pytest
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.dataset import is_labelled
 from bertexp.data.datasets import locate_dataset
-from bertexp.data.glue_tasks import GLUE
-from bertexp.data.samples import make_samples
+from bertexp.data.reading.glue_tasks import GLUE
+from bertexp.data.reading.samples import make_samples
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pyarrow as pa
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.dataset import TextDataset, make_fingerprint
 from bertexp.data.look import Sample, describe_dataset
-from bertexp.data.splits import draw, hold_out
+from bertexp.data.reading.splits import draw, hold_out
 
 
 def test_a_held_out_split_keeps_shares_and_order_and_depends_on_the_seed_only():

@@ -13,8 +13,8 @@ from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.dataset import TextDataset
 from bertexp.data.datasets import locate_dataset, squad
-from bertexp.data.splits import draw_groups, hold_out
-from bertexp.data.squad import read_squad
+from bertexp.data.reading.splits import draw_groups, hold_out
+from bertexp.data.reading.squad import read_squad
 from bertexp.errors import DataError
 from bertexp.plan import make_plan
 

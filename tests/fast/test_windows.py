@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bertexp.data.packing import PlacedTokens, TokenColumn
-from bertexp.data.windows import byte_places, cut_windows, find_pieces, label_windows, pack_windows
+from bertexp.data.tokens.packing import PlacedTokens, TokenColumn
+from bertexp.data.tokens.windows import byte_places, cut_windows, find_pieces, label_windows, pack_windows
 
 CLS, SEP, PAD = 101, 102, 0
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bertexp.data.packing import Shape, TokenColumn, pack_batch
-from bertexp.data.words import join_words, place_tags
+from bertexp.data.tokens.packing import Shape, TokenColumn, pack_batch
+from bertexp.data.tokens.words import join_words, place_tags
 
 UNK, CLS, SEP, PAD = 1, 2, 3, 0
 

@@ -16,10 +16,10 @@ from official.nlp.tools.tokenization import FullTokenizer
 
 from bertexp.config.resolve import compose_config
 from bertexp.data.datasets import locate_dataset
-from bertexp.data.encoded import spell
+from bertexp.data.encoded.dataset import spell
 from bertexp.data.module import DataModule
 from bertexp.data.reviews import load_vocab, make_reviews
-from bertexp.data.tokens import Tokenizer
+from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.encode import main
 from bertexp.runner import run
 

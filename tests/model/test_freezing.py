@@ -7,7 +7,7 @@ import pytest
 
 from bertexp.assembly import build_parts
 from bertexp.config.resolve import compose_config
-from bertexp.data.activations import ActivationFolder
+from bertexp.data.examples.activations import ActivationFolder
 from bertexp.freezing import keep_activations
 from bertexp.plan import make_plan
 from bertexp.training.trainer import Trainer

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from tiny_export import VOCAB
 
-from bertexp.data.long_texts import LongTextExamples
-from bertexp.data.packing import Shape, TokenColumn, pack_batch
-from bertexp.data.tokens import Tokenizer
+from bertexp.data.examples.long_texts import LongTextExamples
+from bertexp.data.tokens.packing import Shape, TokenColumn, pack_batch
+from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.models.architecture import BertArchitecture
 from bertexp.models.classifier import TextClassifier
 from bertexp.models.encoders import make_encoder

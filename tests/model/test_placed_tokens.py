@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bertexp.data.packing import PlacedTokens
-from bertexp.data.tokens import Tokenizer, encode_cached, encode_placed_cached
+from bertexp.data.tokens.packing import PlacedTokens
+from bertexp.data.tokens.tokenizer import Tokenizer, encode_cached, encode_placed_cached
 
 LETTERS = list("abcdefghijklmnopqrstuvwxyz0123456789ß北京大학한国.,!?-€")
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS[:36]), "the", "##ing"]

@@ -9,11 +9,11 @@ import tensorflow as tf
 from tiny_questions import VOCAB, SpanModel, make_examples, random_table
 
 from bertexp.config.schema import DatasetConfig, TrainerConfig
-from bertexp.data.activations import Activations
 from bertexp.data.dataset import TextDataset
 from bertexp.data.examples import FrozenExamples
+from bertexp.data.examples.activations import Activations
 from bertexp.data.module import DataModule
-from bertexp.data.tokens import Tokenizer
+from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.tasks.question_answering import QuestionAnswering
 from bertexp.training.module import FineTuningModule
 from bertexp.training.optimizer import AdamW

@@ -16,9 +16,9 @@ from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.datasets import locate_dataset
 from bertexp.data.module import DataModule
-from bertexp.data.packing import Shape, pack_batch
-from bertexp.data.tokens import Tokenizer
-from bertexp.data.words import join_words, place_tags
+from bertexp.data.tokens.packing import Shape, pack_batch
+from bertexp.data.tokens.tokenizer import Tokenizer
+from bertexp.data.tokens.words import join_words, place_tags
 from bertexp.freezing import keep_activations
 from bertexp.plan import make_plan
 from bertexp.runner import run

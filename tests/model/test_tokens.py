@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bertexp.data.packing import Shape, pack_batch
-from bertexp.data.tokens import ROWS_PER_CHUNK, Tokenizer, encode_cached
+from bertexp.data.tokens.packing import Shape, pack_batch
+from bertexp.data.tokens.tokenizer import ROWS_PER_CHUNK, Tokenizer, encode_cached
 from bertexp.errors import WeightsError
 
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "film", "was", "great", "##er", "!", "cafe", "Film"]

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from bertexp.data.packing import Shape, pack_batch
-from bertexp.data.tokens import Tokenizer
+from bertexp.data.tokens.packing import Shape, pack_batch
+from bertexp.data.tokens.tokenizer import Tokenizer
 
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "good", "bad", "film", "##s", ",", "!", "not"]
 TEXTS = ["A good film!", "bad films", "", "not " * 40, "unheard of, good", "film " * 9]

@@ -7,8 +7,8 @@ import pyarrow as pa
 import tensorflow as tf
 import tf_keras
 
-from bertexp.data.questions import QuestionExamples
-from bertexp.data.tokens import Tokenizer
+from bertexp.data.examples.questions import QuestionExamples
+from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.serving.export import ServingSpec
 
 LETTERS = "abcdefgh"

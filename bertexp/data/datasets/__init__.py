@@ -12,7 +12,7 @@ from bertexp.data.datasets.own import locate_conll, locate_files, locate_reviews
 from bertexp.data.datasets.published import locate_banking77, locate_imdb, locate_wnut17
 from bertexp.data.datasets.source import DatasetSource
 from bertexp.data.datasets.squad import SQUAD_VERSIONS, locate_squad
-from bertexp.data.glue_tasks import GLUE
+from bertexp.data.reading.glue_tasks import GLUE
 from bertexp.errors import DataError, did_you_mean
 
 __all__ = ["DatasetSource", "locate_dataset"]

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.datasets.places import existing_path
 from bertexp.data.datasets.source import DatasetSource
-from bertexp.data.glue_tasks import GLUE, GLUE_URL, MSR_DEV_IDS, MSR_FILES, MSR_URL, find_labelled, find_unlabelled
+from bertexp.data.reading.glue_tasks import (
+    GLUE,
+    GLUE_URL,
+    MSR_DEV_IDS,
+    MSR_FILES,
+    MSR_URL,
+    find_labelled,
+    find_unlabelled,
+)
 from bertexp.downloads import extract, fetch
 
 if TYPE_CHECKING:  # pyarrow loads when rows are read
@@ -38,7 +46,7 @@ def locate_glue(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSou
     downloads = {path: url for path, url in downloads.items() if not path.exists()}
 
     def load() -> TextDataset:
-        from bertexp.data.glue import divide_msr, load_glue
+        from bertexp.data.reading.glue import divide_msr, load_glue
 
         for path, url in downloads.items():
             fetch(url, path)
@@ -49,7 +57,7 @@ def locate_glue(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSou
         return load_glue(config, find_labelled(name, folder))
 
     def load_unlabelled() -> TextDataset:
-        from bertexp.data.glue import load_unlabelled
+        from bertexp.data.reading.glue import load_unlabelled
 
         return load_unlabelled(name, find_unlabelled(name, folder))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.datasets.places import find_splits, find_tagged_splits
 from bertexp.data.datasets.source import DatasetSource
-from bertexp.data.encoding import find_shards, read_encoding
+from bertexp.data.encoded.encoding import find_shards, read_encoding
 from bertexp.errors import DataError
 
 if TYPE_CHECKING:  # pyarrow loads when rows are read
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # pyarrow loads when rows are read
 
 def locate_samples(config: DatasetConfig, task: str) -> DatasetSource:
     def load() -> TextDataset:
-        from bertexp.data.samples import make_samples
+        from bertexp.data.reading.samples import make_samples
 
         return make_samples(config, task)
 
@@ -28,8 +28,8 @@ def locate_reviews(config: DatasetConfig, task: str, cache_dir: Path) -> Dataset
     description = "short film reviews, made by a grammar in the package"
 
     def load() -> TextDataset:
+        from bertexp.data.reading.splits import make_dataset
         from bertexp.data.reviews import LABEL_NAMES, make_reviews
-        from bertexp.data.splits import make_dataset
 
         return make_dataset(config, make_reviews(), LABEL_NAMES, description)
 
@@ -44,7 +44,7 @@ def locate_files(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSo
     places = find_splits(config)
 
     def load() -> TextDataset:
-        from bertexp.data.files import load_files
+        from bertexp.data.reading.files import load_files
 
         return load_files(config, task, places)
 
@@ -57,7 +57,7 @@ def locate_conll(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSo
     places = find_tagged_splits(config)
 
     def load() -> TextDataset:
-        from bertexp.data.tagging import load_tagging
+        from bertexp.data.reading.tagging import load_tagging
 
         return load_tagging(config, places)
 
@@ -74,7 +74,7 @@ def locate_tfrecord(config: DatasetConfig, task: str, cache_dir: Path) -> Datase
         encoding.check(config, task, folder)
 
     def load() -> TextDataset:
-        from bertexp.data.encoded import load_encoded
+        from bertexp.data.encoded.dataset import load_encoded
 
         return load_encoded(config, task, files, encoding, cache_dir)
 

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.columns import KINDS, Columns, check_columns, column_names, kind_of
+from bertexp.data.reading.columns import KINDS, Columns, check_columns, column_names, kind_of
 from bertexp.errors import DataError, did_you_mean
 
 _TAGGED = {  # pieces of file names that tell the split of tagged words: eng.testa and wnut17train.conll among them

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.columns import Columns, check_columns
 from bertexp.data.datasets.places import existing_path
 from bertexp.data.datasets.source import DatasetSource
+from bertexp.data.reading.columns import Columns, check_columns
 from bertexp.downloads import fetch
 from bertexp.errors import DataError
 
@@ -46,7 +46,7 @@ def locate_imdb(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSou
         urls = () if path.exists() else (config.url or _IMDB_URL,)
 
     def load() -> TextDataset:
-        from bertexp.data.imdb import load_imdb
+        from bertexp.data.reading.imdb import load_imdb
 
         for url in urls:
             fetch(url, path, _IMDB_SHA256, _IMDB_BYTES)
@@ -74,7 +74,7 @@ def locate_banking77(config: DatasetConfig, task: str, cache_dir: Path) -> Datas
             check_columns(path, "csv", columns)
 
     def load() -> TextDataset:
-        from bertexp.data.files import load_files
+        from bertexp.data.reading.files import load_files
 
         for path, url in downloads.items():
             fetch(url, path)
@@ -96,7 +96,7 @@ def locate_wnut17(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetS
     downloads = {path: f"{base}/{path.name}" for path in missing}
 
     def load() -> TextDataset:
-        from bertexp.data.tagging import load_tagging
+        from bertexp.data.reading.tagging import load_tagging
 
         for path, url in downloads.items():
             fetch(url, path)

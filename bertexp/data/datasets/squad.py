@@ -37,7 +37,7 @@ def locate_squad(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSo
     downloads = {path: url for path, url in downloads.items() if not path.exists()}
 
     def load() -> TextDataset:
-        from bertexp.data.squad import load_squad
+        from bertexp.data.reading.squad import load_squad
 
         for path, url in downloads.items():
             fetch(url, path)

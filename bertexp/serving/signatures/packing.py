@@ -1,4 +1,4 @@
-"""``data/packing.py`` once more, in core operations: the trimmers of tensorflow-text are not in TF-Serving."""
+"""``data/tokens/packing.py`` once more, in core operations: the trimmers of tensorflow-text are not in TF-Serving."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class GraphTokenizer(NamedTuple):
 def pack_tokens(
     tokens: Sequence[tf.RaggedTensor], max_length: int, tokenizer: GraphTokenizer, long_text: str = "truncate_head"
 ) -> dict[str, tf.Tensor]:
-    """Truncates, joins and pads as ``data/packing.py`` does.
+    """Truncates, joins and pads as ``data/tokens/packing.py`` does.
 
     Args:
         tokens: one or two ragged tensors <int32>[N, (tokens)].
@@ -71,7 +71,7 @@ def join_texts(texts: Sequence[Sequence[tf.RaggedTensor]], tokenizer: GraphToken
 
 
 class Cuts(NamedTuple):
-    """As in ``data/windows.py``, all <int64>[parts]; a text's parts follow one another."""
+    """As in ``data/tokens/windows.py``, all <int64>[parts]; a text's parts follow one another."""
 
     rows: tf.Tensor
     starts: tf.Tensor
@@ -88,7 +88,7 @@ def cut_texts(lengths: tf.Tensor, room: tf.Tensor, overlap: int) -> Cuts:
 
 
 def pack_parts(text: tf.RaggedTensor, max_length: int, overlap: int, tokenizer: GraphTokenizer) -> dict[str, tf.Tensor]:
-    """All windows of each text, as ``data/long_texts.py`` packs them, with ``text_of_window`` <int64>[windows]."""
+    """All windows of each text, as ``data/examples/long_texts.py`` packs them, with ``text_of_window`` <int64>[windows]."""
     lengths = text.row_lengths()
     cuts = cut_texts(lengths, tf.fill(tf.shape(lengths), tf.constant(max_length - 2, tf.int64)), overlap)
     begins = tf.gather(text.row_starts(), cuts.rows) + cuts.starts

@@ -4,7 +4,7 @@
 its context; "" for no answer), score <float32>[N] (probability of its start and end in the window that shows it),
 start and end <int64>[N] (bytes of the context).
 
-The windows are those of ``data/windows.py`` and the choice that of ``tasks/question_answering.py``, in graph
+The windows are those of ``data/tokens/windows.py`` and the choice that of ``tasks/question_answering.py``, in graph
 operations; tests hold them together.
 """
 
@@ -28,11 +28,11 @@ from bertexp.serving.signatures.packing import (
 if TYPE_CHECKING:
     from bertexp.serving.export import ServingSpec
 
-QUESTION_PIECES = 64  # as in data/windows.py
+QUESTION_PIECES = 64  # as in data/tokens/windows.py
 
 
 class Windows(NamedTuple):
-    """As in ``data/windows.py``, all <int64>[windows]; a row's windows follow one another."""
+    """As in ``data/tokens/windows.py``, all <int64>[windows]; a row's windows follow one another."""
 
     rows: tf.Tensor
     starts: tf.Tensor
@@ -100,7 +100,7 @@ def cut_windows(questions: tf.Tensor, contexts: tf.Tensor, max_length: int, over
 
 
 def whole_characters(begins: tf.RaggedTensor, ends: tf.RaggedTensor) -> tf.Tensor:
-    """Ends <int64>[pieces] where all pieces that begin in one character end with it, as in ``data/tokens.py``."""
+    """Ends <int64>[pieces] where all pieces that begin in one character end with it, as in ``data/tokens/tokenizer.py``."""
     rows, begin = begins.value_rowids(), begins.flat_values
     anew = tf.cast((begin[1:] != begin[:-1]) | (rows[1:] != rows[:-1]), tf.int64)
     character = tf.cumsum(tf.concat([tf.zeros_like(begin[:1]), anew], axis=0))

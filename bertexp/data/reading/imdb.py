@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.dataset import TextDataset
-from bertexp.data.labels import ClassLabels, encode_labels
-from bertexp.data.sources import read_folder
-from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.reading.labels import ClassLabels, encode_labels
+from bertexp.data.reading.sources import read_folder
+from bertexp.data.reading.splits import hold_out, make_dataset
 from bertexp.errors import DataError
 
 LABEL_NAMES = ("negative", "positive")

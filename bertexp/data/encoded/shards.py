@@ -16,10 +16,10 @@ import tensorflow as tf
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.dataset import TextDataset, is_labelled
-from bertexp.data.encoding import Shard
+from bertexp.data.encoded.encoding import Shard
+from bertexp.data.encoded.protobuf import write_examples
 from bertexp.data.module import DataModule
-from bertexp.data.protobuf import write_examples
-from bertexp.data.tokens import ROWS_PER_CHUNK, Progress, Tokenizer
+from bertexp.data.tokens.tokenizer import ROWS_PER_CHUNK, Progress, Tokenizer
 
 Features = dict[str, np.ndarray]  # Model Garden's, each <int32>[rows, values] but float labels
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bertexp.data.packing import expand_runs
+from bertexp.data.tokens.packing import expand_runs
 
 _FIRST, _SECOND, _THIRD = (
     0x0A,

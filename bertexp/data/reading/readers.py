@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.json
 
-from bertexp.data.columns import Columns, column_names
+from bertexp.data.reading.columns import Columns, column_names
 from bertexp.errors import DataError
 
 LIST_SEPARATOR = "\x1f"  # between the labels of one row: ASCII's unit separator, which no name holds

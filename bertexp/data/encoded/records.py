@@ -20,9 +20,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertexp.data.packing import TokenColumn, expand_runs
-from bertexp.data.protobuf import NotAnExample, read_examples
-from bertexp.data.tfrecord import map_records
+from bertexp.data.encoded.protobuf import NotAnExample, read_examples
+from bertexp.data.encoded.tfrecord import map_records
+from bertexp.data.tokens.packing import TokenColumn, expand_runs
 from bertexp.errors import DataError
 
 FEATURES = ("input_ids", "input_mask", "segment_ids")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.columns import Columns
 from bertexp.data.dataset import TextDataset
-from bertexp.data.labels import Labels, encode_labels, make_labels
-from bertexp.data.sources import Rows, read_file, read_folder
-from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.reading.columns import Columns
+from bertexp.data.reading.labels import Labels, encode_labels, make_labels
+from bertexp.data.reading.sources import Rows, read_file, read_folder
+from bertexp.data.reading.splits import hold_out, make_dataset
 
 
 def load_files(config: DatasetConfig, task: str, places: Mapping[str, tuple[Path, Columns]]) -> TextDataset:

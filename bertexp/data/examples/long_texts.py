@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from bertexp.data.examples import TOKEN_SPEC, Features
-from bertexp.data.packing import Runs, TokenColumn, pack_runs, untruncated_lengths
-from bertexp.data.tokens import Tokenizer
-from bertexp.data.windows import cut_texts
+from bertexp.data.tokens.packing import Runs, TokenColumn, pack_runs, untruncated_lengths
+from bertexp.data.tokens.tokenizer import Tokenizer
+from bertexp.data.tokens.windows import cut_texts
 
 
 class LongTextExamples:

@@ -14,9 +14,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertexp.data.columns import Columns, check_columns, kind_of
-from bertexp.data.labels import ClassLabels, Labels
-from bertexp.data.readers import LIST_SEPARATOR, READERS, Bad, Located, Values, folder_rows
+from bertexp.data.reading.columns import Columns, check_columns, kind_of
+from bertexp.data.reading.labels import ClassLabels, Labels
+from bertexp.data.reading.readers import LIST_SEPARATOR, READERS, Bad, Located, Values, folder_rows
 from bertexp.errors import DataError
 
 

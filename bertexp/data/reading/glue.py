@@ -12,10 +12,10 @@ from pathlib import Path
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.dataset import TextDataset, make_fingerprint
-from bertexp.data.glue_tasks import GLUE, MSR_DEV_IDS, MSR_FILES
-from bertexp.data.labels import encode_labels, make_labels
-from bertexp.data.sources import read_file, read_whole
-from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.reading.glue_tasks import GLUE, MSR_DEV_IDS, MSR_FILES
+from bertexp.data.reading.labels import encode_labels, make_labels
+from bertexp.data.reading.sources import read_file, read_whole
+from bertexp.data.reading.splits import hold_out, make_dataset
 from bertexp.runs import write_atomically
 
 

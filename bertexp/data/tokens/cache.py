@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from bertexp.data.tokens import Tokenizer
+    from bertexp.data.tokens.tokenizer import Tokenizer
 
 Progress = Callable[[int], None]  # told how many texts were just done
 Chunk = tuple[list[np.ndarray], np.ndarray]  # arrays of one value a token, and the tokens in each row

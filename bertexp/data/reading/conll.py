@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.columns import Columns, check_columns, column_names
-from bertexp.data.readers import READERS, Bad
+from bertexp.data.reading.columns import Columns, check_columns, column_names
+from bertexp.data.reading.readers import READERS, Bad
 from bertexp.errors import DataError
 
 TABLES = ("jsonl", "parquet")

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.dataset import TextDataset
-from bertexp.data.readers import Bad
-from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.reading.readers import Bad
+from bertexp.data.reading.splits import hold_out, make_dataset
 from bertexp.errors import DataError
 
 _ANSWERS = pa.list_(pa.struct([("text", pa.string()), ("start", pa.int32())]))

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from bertexp.data.examples import TOKEN_SPEC, Features
-from bertexp.data.packing import PlacedTokens, TokenColumn
-from bertexp.data.tokens import Tokenizer
-from bertexp.data.windows import byte_places, cut_windows, find_pieces, label_windows, pack_windows
+from bertexp.data.tokens.packing import PlacedTokens, TokenColumn
+from bertexp.data.tokens.tokenizer import Tokenizer
+from bertexp.data.tokens.windows import byte_places, cut_windows, find_pieces, label_windows, pack_windows
 
 
 class WindowTruth(NamedTuple):

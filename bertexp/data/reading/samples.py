@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.dataset import TextDataset
-from bertexp.data.glue_tasks import GLUE
+from bertexp.data.reading.glue_tasks import GLUE
+from bertexp.data.reading.splits import make_dataset
 from bertexp.data.reviews import LABEL_NAMES, SIZES, make_reviews
-from bertexp.data.splits import make_dataset
 
 ROWS = 64
 _CLASSES = {"banking77": tuple(f"intent_{number:02}" for number in range(77))}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bertexp.data.packing import expand_runs
+from bertexp.data.tokens.packing import expand_runs
 from bertexp.errors import DataError
 
 _HEAD, _TAIL = 12, 4  # bytes around the data

@@ -9,7 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertexp.data.readers import LIST_SEPARATOR, Bad
+from bertexp.data.reading.readers import LIST_SEPARATOR, Bad
 from bertexp.errors import DataError, did_you_mean
 
 _NAMES_SHOWN = 12

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertexp.data.packing import PlacedTokens, Runs, TokenColumn, pack_runs
+from bertexp.data.tokens.packing import PlacedTokens, Runs, TokenColumn, pack_runs
 
 QUESTION_PIECES = 64  # of a question are kept at most
 

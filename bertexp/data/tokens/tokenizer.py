@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bertexp.data.packing import PlacedTokens, TokenColumn
-from bertexp.data.token_cache import Chunk, Progress, TokenCache, row_offsets
+from bertexp.data.tokens.cache import Chunk, Progress, TokenCache, row_offsets
+from bertexp.data.tokens.packing import PlacedTokens, TokenColumn
 from bertexp.errors import WeightsError
 
 ROWS_PER_CHUNK = 2048  # a few MB of reviews: bounds memory and keeps every core busy

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from bertexp.data.activations import Activations
-from bertexp.data.packing import Shape, TokenColumn, pack_batch, packed_lengths, untruncated_lengths
-from bertexp.data.tokens import Tokenizer
-from bertexp.data.words import WordPieces, place_tags
+from bertexp.data.examples.activations import Activations
+from bertexp.data.tokens.packing import Shape, TokenColumn, pack_batch, packed_lengths, untruncated_lengths
+from bertexp.data.tokens.tokenizer import Tokenizer
+from bertexp.data.tokens.words import WordPieces, place_tags
 
 Features = dict[str, np.ndarray]
 Spec = Mapping[str, tf.TensorSpec]

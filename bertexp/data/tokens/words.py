@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from bertexp.data.packing import TokenColumn
+from bertexp.data.tokens.packing import TokenColumn
 
 UNLABELLED = -2  # stands for the tag of a word that has none; -1 are places without a word
 

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.conll import place_of, read_sentences
 from bertexp.data.dataset import TextDataset
-from bertexp.data.labels import spellings
-from bertexp.data.readers import Bad
-from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.reading.conll import place_of, read_sentences
+from bertexp.data.reading.labels import spellings
+from bertexp.data.reading.readers import Bad
+from bertexp.data.reading.splits import hold_out, make_dataset
 from bertexp.errors import DataError, did_you_mean
 from bertexp.tags import scheme_of, sort_tags, split_tag
 

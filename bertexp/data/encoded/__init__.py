@@ -1,0 +1,1 @@
+"""Rows that were encoded ahead: written as shards, read back as data to train on."""

@@ -1,0 +1,1 @@
+"""Word pieces: the tokenizer, its cache, and how pieces are packed for the encoder."""
