@@ -8,20 +8,16 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.batches import EvalLoader, TrainLoader
 from bertexp.data.dataset import TextDataset
-from bertexp.data.examples import ChosenExamples, Examples, FrozenExamples, TaggedExamples, TextExamples, label_array
+from bertexp.data.examples import ChosenExamples, Examples, FrozenExamples
 from bertexp.data.examples.activations import Activations
-from bertexp.data.examples.long_texts import LongTextExamples
-from bertexp.data.examples.questions import QuestionExamples
+from bertexp.data.examples.build import ExampleBuilder
 from bertexp.data.look import Sample
 from bertexp.data.reading.splits import draw, strata
-from bertexp.data.tokens.packing import PlacedTokens, Shape, TokenColumn
-from bertexp.data.tokens.tokenizer import Tokenizer, as_tokens, encode_cached, encode_placed_cached
-from bertexp.data.tokens.words import join_words, tag_array
+from bertexp.data.tokens.tokenizer import Tokenizer
 
 
 class DataModule:
@@ -51,26 +47,8 @@ class DataModule:
     ):
         self.dataset, self.tokenizer, self.config = dataset, tokenizer, config
         self._batch_size, self._eval_batch_size, self._seed = batch_size, eval_batch_size, seed
-
-        def encode(split: str, field: str) -> TokenColumn:
-            texts = dataset.splits[split][field]
-            if pa.types.is_large_list(texts.type):  # of word pieces' ids
-                return as_tokens(texts)
-            if pa.types.is_list(texts.type):  # of words
-                texts = pa.chunked_array([texts.combine_chunks().flatten()])
-            if cache_dir is None:
-                return tokenizer.encode(texts, progress)
-            return encode_cached(texts, tokenizer, cache_dir, dataset.fingerprint, f"{split}/{field}", progress)
-
-        def encode_placed(split: str, texts: pa.StringArray) -> PlacedTokens:
-            if cache_dir is None:
-                return tokenizer.encode_placed(texts, progress)
-            return encode_placed_cached(texts, tokenizer, cache_dir, dataset.fingerprint, f"{split}/contexts", progress)
-
-        if dataset.task == "question_answering":
-            self._examples = {split: self._make_questions(split, encode, encode_placed) for split in dataset.splits}
-        else:
-            self._examples = {split: self._make_examples(split, encode) for split in dataset.splits}
+        builder = ExampleBuilder(dataset, tokenizer, config, cache_dir, progress)
+        self._examples: dict[str, Examples] = {split: builder.build(split) for split in dataset.splits}
 
     def examples(self, split: str) -> Examples:
         """What the batches of ``split`` are packed from."""
@@ -126,40 +104,6 @@ class DataModule:
             )
             for i in range(len(rows))
         ]
-
-    def _make_examples(self, split: str, encode: Callable[[str, str], TokenColumn]) -> Examples:
-        dataset, config = self.dataset, self.config
-        if dataset.task == "tagging":
-            table = dataset.splits[split]
-            lengths = pc.list_value_length(table["words"]).to_numpy()
-            words = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-            sentences = join_words(encode(split, "words"), words, self.tokenizer.unk_id)
-            return TaggedExamples(sentences, tag_array(table["label"], words), self.tokenizer, config.max_length)
-        fields = ("text", "text_pair") if dataset.has_pair else ("text",)
-        columns = [encode(split, field) for field in fields]
-        labels = label_array(dataset.splits[split]["label"], len(dataset.label_names))
-        if config.long_text == "windows":
-            return LongTextExamples(columns[0], labels, self.tokenizer, config.max_length, config.overlap)
-        return TextExamples(columns, labels, self.tokenizer, Shape(config.max_length, config.long_text))
-
-    def _make_questions(
-        self,
-        split: str,
-        encode: Callable[[str, str], TokenColumn],
-        encode_placed: Callable[[str, pa.StringArray], PlacedTokens],
-    ) -> Examples:
-        """Every context is encoded once, however many questions ask about it."""
-        table, config = self.dataset.splits[split], self.config
-        contexts = table["text_pair"].combine_chunks().dictionary_encode()
-        return QuestionExamples(
-            table,
-            encode(split, "text"),
-            encode_placed(split, contexts.dictionary),
-            contexts,
-            self.tokenizer,
-            config.max_length,
-            config.overlap,
-        )
 
     def _vocabulary(self) -> np.ndarray | None:
         """Ids <int64>[n] of the training texts' pieces and the special ones, ascending; None of activations."""

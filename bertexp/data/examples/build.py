@@ -1,0 +1,85 @@
+"""From a split's table to the examples that its task learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.dataset import TextDataset
+from bertexp.data.examples import Examples
+from bertexp.data.examples.long_texts import LongTextExamples
+from bertexp.data.examples.questions import QuestionExamples
+from bertexp.data.examples.sentences import TaggedExamples
+from bertexp.data.examples.texts import TextExamples, label_array
+from bertexp.data.tokens.packing import PlacedTokens, Shape, TokenColumn
+from bertexp.data.tokens.tokenizer import Tokenizer, as_tokens, encode_cached, encode_placed_cached
+from bertexp.data.tokens.words import join_words, tag_array
+
+
+class ExampleBuilder:
+    """Tokenizes what the examples need, through the cache where there is one.
+
+    Args:
+        tokenizer: the encoder's own.
+        config: maximum length, what becomes of longer texts.
+        cache_dir: where token ids are kept between runs; ``None`` keeps them in memory only.
+        progress: called with the number of texts that were just tokenized or found in the cache.
+    """
+
+    def __init__(
+        self,
+        dataset: TextDataset,
+        tokenizer: Tokenizer,
+        config: DatasetConfig,
+        cache_dir: str | None = None,
+        progress: Callable[[int], None] | None = None,
+    ):
+        self._dataset, self._tokenizer, self._config = dataset, tokenizer, config
+        self._cache_dir, self._progress = cache_dir, progress
+
+    def build(self, split: str) -> Examples:
+        """The examples of ``split``."""
+        dataset, tokenizer, config = self._dataset, self._tokenizer, self._config
+        table = dataset.splits[split]
+        if dataset.task == "question_answering":
+            return self._build_questions(split, table)
+        if dataset.task == "tagging":
+            lengths = pc.list_value_length(table["words"]).to_numpy()
+            words = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+            sentences = join_words(self._encode(split, "words"), words, tokenizer.unk_id)
+            return TaggedExamples(sentences, tag_array(table["label"], words), tokenizer, config.max_length)
+        columns = [self._encode(split, field) for field in ("text", "text_pair")[: 1 + dataset.has_pair]]
+        labels = label_array(table["label"], len(dataset.label_names))
+        if config.long_text == "windows":
+            return LongTextExamples(columns[0], labels, tokenizer, config.max_length, config.overlap)
+        return TextExamples(columns, labels, tokenizer, Shape(config.max_length, config.long_text))
+
+    def _build_questions(self, split: str, table: pa.Table) -> Examples:
+        """Every context is encoded once, however many questions ask about it."""
+        contexts = table["text_pair"].combine_chunks().dictionary_encode()
+        questions, placed = self._encode(split, "text"), self._encode_placed(split, contexts.dictionary)
+        config = self._config
+        return QuestionExamples(table, questions, placed, contexts, self._tokenizer, config.max_length, config.overlap)
+
+    def _encode(self, split: str, field: str) -> TokenColumn:
+        texts = self._dataset.splits[split][field]
+        if pa.types.is_large_list(texts.type):  # of word pieces' ids
+            return as_tokens(texts)
+        if pa.types.is_list(texts.type):  # of words
+            texts = pa.chunked_array([texts.combine_chunks().flatten()])
+        if self._cache_dir is None:
+            return self._tokenizer.encode(texts, self._progress)
+        part = f"{split}/{field}"
+        return encode_cached(texts, self._tokenizer, self._cache_dir, self._dataset.fingerprint, part, self._progress)
+
+    def _encode_placed(self, split: str, texts: pa.StringArray) -> PlacedTokens:
+        if self._cache_dir is None:
+            return self._tokenizer.encode_placed(texts, self._progress)
+        part = f"{split}/contexts"
+        return encode_placed_cached(
+            texts, self._tokenizer, self._cache_dir, self._dataset.fingerprint, part, self._progress
+        )
