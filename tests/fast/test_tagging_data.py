@@ -12,7 +12,7 @@ import pytest
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.datasets import locate_dataset, published
-from bertexp.data.datasets.places import find_tagged_splits
+from bertexp.data.places import find_tagged_splits
 from bertexp.data.reading.tagging import read_splits
 from bertexp.errors import ConfigError, DataError
 from bertexp.tags import entity_types, scheme_of, sort_tags

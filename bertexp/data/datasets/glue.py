@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.datasets.places import existing_path
 from bertexp.data.datasets.source import DatasetSource
+from bertexp.data.places import existing_path
 from bertexp.data.reading.glue_tasks import (
     GLUE,
     GLUE_URL,

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.datasets.places import find_splits, find_tagged_splits
 from bertexp.data.datasets.source import DatasetSource
 from bertexp.data.encoded.encoding import find_shards, read_encoding
+from bertexp.data.places import find_splits, find_tagged_splits
 from bertexp.errors import DataError
 
 if TYPE_CHECKING:  # pyarrow loads when rows are read

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.datasets.places import existing_path
 from bertexp.data.datasets.source import DatasetSource
+from bertexp.data.places import existing_path
 from bertexp.data.reading.columns import Columns, check_columns
 from bertexp.downloads import fetch
 from bertexp.errors import DataError
