@@ -124,7 +124,8 @@ class RunResult:
     """What a run found and where it left it.
 
     ``metrics`` holds the last value of ``train/…``, the chosen checkpoint's ``val/…`` and the ``test/…`` metrics;
-    ``interval`` is the 95% interval of ``test/accuracy``; ``logits`` <float32>[rows, units] are those of the test split.
+    ``intervals`` are 95% intervals by metric, such as ``test/accuracy``, the main metric's first; ``logits`` <float32>[n, …]
+    are those of the test split.
     """
 
     folder: Path
@@ -133,7 +134,7 @@ class RunResult:
     mlflow_run_id: str | None
     model_folder: Path | None
     export_difference: float | None
-    interval: tuple[float, float] | None
+    intervals: dict[str, tuple[float, float]]
     logits: np.ndarray
 
 

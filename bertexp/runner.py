@@ -93,7 +93,7 @@ def _train_and_ship(
     verifier = Verifier() if exporting else None  # it imports TensorFlow beside the test
     try:
         test = trainer.test(parts.module, parts.data, judged)
-        interval = report_results(parts, state, test, folder, tracker)
+        intervals = report_results(parts, state, test, folder, tracker)
         metrics = state.chosen_metrics() | test.metrics
         for split in parts.dataset.further_tests:
             further = trainer.test(parts.module, parts.data, split)
@@ -111,7 +111,7 @@ def _train_and_ship(
     folder.update_info(
         stage="tested",
         metrics=metrics,
-        interval=interval,
+        intervals=intervals,
         export_difference=difference,
         tests_on_validation=parts.dataset.tests_on_validation,
     )
@@ -123,7 +123,7 @@ def _train_and_ship(
         mlflow_run_id=tracker.run_id,
         model_folder=folder.model_folder if exported else None,
         export_difference=difference,
-        interval=interval,
+        intervals=intervals,
         logits=test.outputs.logits,
     )
 

@@ -90,7 +90,9 @@ def _notes(runs: Sequence[Compared]) -> list[str]:
         notes.append(f"not completed: {', '.join(unfinished)}")
     untested = [run.letter for run in runs if not run.predictions]
     if untested:
-        notes.append(f"without labelled predictions, hence no interval and no paired test: {', '.join(untested)}")
+        notes.append(
+            f"without predictions that are right or wrong row by row, hence no interval and no paired test: {', '.join(untested)}"
+        )
     tested = {run.letter: run.predictions for run in runs if run.predictions}
     groups = group_by_rows(tested)
     if len(groups) > 1:

@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 
 def report_results(
     parts: Parts, state: LoopState, test: TestResult, folder: RunFolder, tracker: Tracker
-) -> tuple[float, float]:
+) -> dict[str, tuple[float, float]]:
     """Prints the result and six samples; writes figures and the test predictions, and hands them to the tracker.
 
     Returns:
-        The 95% interval of the task's first metric: accuracy of classes, F1 of sets, tags and answers, Pearson's
-        correlation of numbers, unless task.main_metric says otherwise.
+        95% intervals by metric, such as ``test/accuracy``; the main metric's first where it has one.
     """
     report = make_report(parts, test.split, test.outputs)
     intervals = report.intervals()
@@ -47,7 +46,7 @@ def report_results(
     for figure in sorted(folder.figures.glob("*.png")):
         tracker.log_figure(figure)
     keep_predictions(parts, test.split, test.outputs, folder, tracker)
-    return next(iter(intervals.values()))
+    return {f"{test.split}/{name}": bounds for name, bounds in intervals.items()}
 
 
 def say_further_test(parts: Parts, test: TestResult) -> None:

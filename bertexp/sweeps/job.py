@@ -109,10 +109,10 @@ def _best_seed(study: SweepStudy, number: int) -> int:
 
 
 def _tested(study: SweepStudy, trials: TrialRunner, summary: SweepSummary) -> dict[str, Any]:
-    """The best trial's test metrics and the interval of its accuracy, where it was tested."""
+    """The best trial's test metrics and their intervals, where it was tested."""
     if summary.best_row is None:
         return {}
     number = summary.best_row.number
     info = RunFolder(trials.run_folder(number, _best_seed(study, number))).info
     tested = {name: value for name, value in info.get("metrics", {}).items() if name.startswith("test/")}
-    return tested | {key: info[key] for key in ("interval", "tests_on_validation") if info.get(key)}
+    return tested | {key: info[key] for key in ("intervals", "tests_on_validation") if info.get(key)}

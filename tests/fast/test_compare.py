@@ -169,7 +169,10 @@ def test_sweep_stands_for_its_trials_with_seeds_and_untested_ones(tmp_path, caps
     out = compare(tmp_path, capsys, "rates", sweep / "trial-0002" / "seed-42", "--output", tmp_path / "a.csv")
     assert re.search(r"^C  trial-0002/seed-42 +0\.2$", out, re.MULTILINE)
     assert re.search(r"^C  trial-0002/seed-42 +- +- +- +0\.7000$", out, re.MULTILINE)
-    assert "without labelled predictions, hence no interval and no paired test: A, C, D, E" in out
+    assert (
+        "without predictions that are right or wrong row by row, hence no interval and no paired test: A, C, D, E"
+        in out
+    )
     assert "not completed: E (failed)" in out
     lines = list(csv.DictReader((tmp_path / "a.csv").open()))
     assert [line["val/accuracy"] for line in lines] == ["0.5", "0.6", "0.7", "0.8", ""]

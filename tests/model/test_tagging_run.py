@@ -217,7 +217,8 @@ def test_a_run_learns_a_pattern_ships_it_and_tells_of_it(tmp_path, capsys):
     )  # fmt: skip
     assert result.metrics["test/f1"] > 0.95
     assert result.export_difference < 1e-5
-    assert result.interval[0] <= result.metrics["test/f1"] <= result.interval[1]
+    low, high = result.intervals["test/f1"]
+    assert low <= result.metrics["test/f1"] <= high
     printed = capsys.readouterr().out
     assert "3 tags" in printed
     assert "PER]" in printed

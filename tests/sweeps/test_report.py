@@ -115,7 +115,7 @@ def test_a_hostile_text_stays_a_text(sweep):
 
 
 def test_it_names_the_best_trial_its_command_and_the_figure_to_quote(sweep):
-    shipped = {"test/accuracy": 0.8812, "test/loss": 0.31, "interval": [0.87, 0.892]}
+    shipped = {"test/accuracy": 0.8812, "test/loss": 0.31, "intervals": {"test/accuracy": [0.87, 0.892]}}
     page = Page(make_html(sweep, {}, "", shipped))
     sentences = " ".join(page.texts["p"])
     assert "Trial 4 is the best of 7 completed: val/accuracy 0.9000." in sentences
@@ -246,7 +246,7 @@ def test_an_axis_leaves_out_what_is_far_behind_and_never_what_is_ahead(sweep):
 
 def test_a_test_split_that_chose_the_trial_is_not_recommended():
     rows = [make_row(0, 0.9), make_row(1, 0.8)]
-    shipped = {"test/accuracy": 0.9, "interval": [0.88, 0.92], "tests_on_validation": True}
+    shipped = {"test/accuracy": 0.9, "intervals": {"test/accuracy": [0.88, 0.92]}, "tests_on_validation": True}
     sentences = " ".join(Page(make_html(summarize(rows, [0]), {}, "", shipped)).texts["p"])
     assert "So is the test figure" in sentences
     assert "tests_on_validation" not in sentences

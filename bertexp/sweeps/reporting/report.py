@@ -47,8 +47,8 @@ def write_report(summary: SweepSummary, folder: Path, shipped: Mapping[str, Any]
     """Writes ``figures/*.png``, ``report.html`` and, once a trial has completed, ``best.yaml``.
 
     Args:
-        shipped: metrics of the best trial's test (of its best seed's, where there are several) and the 95% interval of
-            its accuracy, such as ``{"test/accuracy": 0.91, "interval": [0.90, 0.92]}``.
+        shipped: metrics of the best trial's test (of its best seed's, where there are several) and their 95%
+            intervals, such as ``{"test/accuracy": 0.91, "intervals": {"test/accuracy": [0.90, 0.92]}}``.
 
     Returns:
         The paths written. Pictures for which the trials do not suffice are left out.
@@ -119,9 +119,9 @@ def describe_test(summary: SweepSummary, shipped: Mapping[str, Any] | None) -> I
     metrics = {name: value for name, value in (shipped or {}).items() if name.startswith("test/") and value is not None}
     if metrics:
         texts = {name: f"{name} {value:.4f}" for name, value in metrics.items()}
-        interval = (shipped or {}).get("interval")
-        if interval and "test/accuracy" in texts:
-            texts["test/accuracy"] += f" (95% interval {interval[0]:.4f} to {interval[1]:.4f})"
+        for name, (low, high) in (shipped or {}).get("intervals", {}).items():
+            if name in texts:
+                texts[name] += f" (95% interval {low:.4f} to {high:.4f})"
         first = summary.spec.objectives[0].replace("val/", "test/")
         which = f"trial {summary.best[0]}" if summary.best else "the trial"
         which += "'s best seed" if summary.spec.seeds > 1 else ""
