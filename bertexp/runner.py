@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config
 from bertexp.console import log_to, say
+from bertexp.errors import ConfigError
 from bertexp.models.sources import read_vocabulary
 from bertexp.plan import describe_plan, make_plan
 from bertexp.record import RunRecord, RunResult
@@ -39,6 +40,7 @@ def execute(config: Config, folder: Path, overrides: list[str], owns_process: bo
         return None
     dataset = plan.dataset.load()
     judged = dataset.judged_split  # raises before anything is spent where no row could judge the model
+    _check_examples(config, dataset)
     unlabelled = plan.dataset.load_unlabelled() if plan.dataset.load_unlabelled else None
     plan.model.fetch()
     if vocabulary := read_vocabulary(plan.model, config.model):
@@ -52,6 +54,16 @@ def execute(config: Config, folder: Path, overrides: list[str], owns_process: bo
         parts = build_parts(config, plan, dataset)
         _look(config, parts, record)
         return _train_and_ship(config, parts, judged, unlabelled, record)
+
+
+def _check_examples(config: Config, dataset: TextDataset) -> None:
+    texts = 1 + dataset.has_pair
+    for row in config.export.examples:
+        if len(row) != texts:
+            raise ConfigError(
+                f"export.examples has a row of {len(row)} texts, {row}, and the model of {dataset.name} reads {texts}: give "
+                f"rows such as {['a text', 'another text'][:texts]}"
+            )
 
 
 def _look(config: Config, parts: Parts, record: RunRecord) -> None:

@@ -326,6 +326,7 @@ class ExportConfig:
 
     enabled: bool = True
     tolerance: float = 1e-5  # largest difference between the reloaded and the trained model's probabilities
+    examples: list[list[str]] = field(default_factory=list)  # rows of one or two texts that the reloaded model answers
 
     def __post_init__(self) -> None:
         _positive("export.tolerance", self.tolerance)

@@ -114,7 +114,7 @@ def main(argv: Sequence[str]) -> int:
         write_atomically(Path(options.output), as_text(predictions))
         print(f"{len(predictions)} predictions in {options.output}")
     else:
-        print(_as_json_lines(predictions) if options.json else _as_table(predictions), end="")
+        print(_as_json_lines(predictions) if options.json else as_table(predictions), end="")
     return 0
 
 
@@ -215,7 +215,7 @@ def _from_lines(lines: Iterable[str], n_texts: int, source: str) -> list[tuple[s
     return rows
 
 
-def _as_table(predictions: Sequence[Prediction]) -> str:
+def as_table(predictions: Sequence[Prediction]) -> str:
     """Answer and text in columns; texts are cut to the width of the terminal, if there is one."""
     cells = [_shown(prediction.answer) for prediction in predictions]
     head = list(cells[0])

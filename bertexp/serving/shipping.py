@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from bertexp.config.schema import Config
 from bertexp.console import say
 from bertexp.serving import pyfunc
 from bertexp.serving.export import ServingSpec, export_saved_model, reference_logits
+from bertexp.serving.predict import Prediction, as_table
 from bertexp.serving.verify import Verifier, VerifyReport
 from bertexp.tracking.provenance import read_versions
 
@@ -52,8 +53,11 @@ def ship(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tr
         texts = {"words": rows["words"].to_pylist()}  # of a text the export would choose the words itself
     else:
         texts = {name: rows[field].to_pylist() for name, field in zip(spec.inputs, ("text", "text_pair"), strict=False)}
-    report = verifier.verify(folder.model_folder, texts, expected, config.export.tolerance)
+    asked = {name: [row[place] for row in config.export.examples] for place, name in enumerate(spec.inputs)}
+    report = verifier.verify(folder.model_folder, texts, expected, config.export.tolerance, asked)
     say(f"verified   {report.rows} rows, largest difference {report.max_difference:.1e}")
+    if config.export.examples:
+        _show_examples(asked, report.examples, tracker)
     if config.tracking.log_model:
         versions = read_versions(("tensorflow", "tensorflow-text", "numpy"))
         tracker.log_model(
@@ -63,3 +67,10 @@ def ship(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tr
             [f"{package}=={version}" for package, version in versions.items()],
         )
     return report
+
+
+def _show_examples(asked: dict[str, list[str]], answers: list[dict[str, Any]], tracker: Tracker) -> None:
+    rows = [dict(zip(asked, row, strict=True)) for row in zip(*asked.values(), strict=True)]
+    predictions = [Prediction(*pair) for pair in zip(rows, answers, strict=True)]
+    say(f"\n{as_table(predictions).rstrip()}\n")
+    tracker.log_dict({"examples": [one.as_dict() for one in predictions]}, "examples.json")

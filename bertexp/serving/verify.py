@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,7 @@ class VerifyReport:
 
     max_difference: float  # of any number of the answers
     rows: int
+    examples: list[dict[str, Any]]  # the answers to the examples
     seconds: float  # from the request to the answer
 
 
@@ -85,6 +87,7 @@ class Verifier:
         texts: Mapping[str, Sequence[str]],
         expected: np.ndarray,
         tolerance: float,
+        examples: Mapping[str, Sequence[str]] | None = None,
     ) -> VerifyReport:
         """Compares the numbers of the export's answers, such as probabilities, with the trained model's.
 
@@ -93,12 +96,13 @@ class Verifier:
             texts: raw texts by the name of the model's input, one for each row.
             expected: the trained model's answers <float32>[rows, …].
             tolerance: largest difference of any number that passes.
+            examples: more texts, which the reloaded model answers for the report.
 
         Raises:
             ExportError: a difference, a crash or no answer within the time limit.
         """
         start = time.monotonic()
-        answer = self._ask(folder, texts)
+        answer = self._ask(folder, texts, examples)
         first = next(iter(texts.values()))
         expected = np.asarray(expected, np.float64).reshape(len(first), -1)
         found = np.array(answer["answers"], np.float64).reshape(len(first), -1)
@@ -115,10 +119,12 @@ class Verifier:
                 f"most on row {worst}, {first[worst][:60]!r}: {found[worst].round(6).tolist()} instead of "
                 f"{expected[worst].round(6).tolist()}"
             )
-        return VerifyReport(largest, len(first), time.monotonic() - start)
+        return VerifyReport(largest, len(first), answer.get("examples", []), time.monotonic() - start)
 
-    def _ask(self, folder: str | Path, texts: Mapping[str, Sequence[str]]) -> dict:
-        request = {"folder": str(Path(folder).absolute()), "texts": {name: list(ones) for name, ones in texts.items()}}
+    def _ask(
+        self, folder: str | Path, texts: Mapping[str, Sequence[str]], examples: Mapping[str, Sequence[str]] | None
+    ) -> dict[str, Any]:
+        request = {"folder": str(Path(folder).absolute()), "texts": dict(texts), "examples": dict(examples or {})}
         try:
             output, _ = self._process.communicate(json.dumps(request), timeout=self.timeout_seconds)
         except subprocess.TimeoutExpired:
@@ -151,7 +157,8 @@ def _serve_one_request() -> None:
         request = json.loads(line)
         model = TextModel(request["folder"])
         answers = model.run(request["texts"])[model.number]
-        print(json.dumps({"answers": answers.astype(np.float64).tolist()}))
+        examples = model.answers(request["examples"]) if any(request["examples"].values()) else []
+        print(json.dumps({"answers": answers.astype(np.float64).tolist(), "examples": examples}))
 
 
 if __name__ == "__main__":
