@@ -72,5 +72,5 @@ def ship(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tr
 def _show_examples(asked: dict[str, list[str]], answers: list[dict[str, Any]], tracker: Tracker) -> None:
     rows = [dict(zip(asked, row, strict=True)) for row in zip(*asked.values(), strict=True)]
     predictions = [Prediction(*pair) for pair in zip(rows, answers, strict=True)]
-    say(f"\n{as_table(predictions).rstrip()}\n")
+    say(f"\n{as_table(predictions).rstrip()}")
     tracker.log_dict({"examples": [one.as_dict() for one in predictions]}, "examples.json")
