@@ -72,8 +72,9 @@ def predict(request: dict) -> dict:
     """Seconds to classify texts with the exported model."""
     import pyarrow.parquet as pq
 
-    from bertexp.serving.export import ServingSpec, export_saved_model
+    from bertexp.serving.export import export_saved_model
     from bertexp.serving.pyfunc import TextModel
+    from bertexp.serving.spec import ServingSpec
 
     texts = pq.read_table(Path(request["rows"]) / "train.parquet")["text"].to_pylist()
     if "model" not in _exported:

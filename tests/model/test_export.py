@@ -18,7 +18,8 @@ from tiny_export import PAIRS, TEXTS, VOCAB, make_model, pack
 
 from bertexp.errors import ExportError
 from bertexp.serving import pyfunc
-from bertexp.serving.export import ServingSpec, check_ops, export_saved_model, float32_inference, reference_logits
+from bertexp.serving.export import check_ops, export_saved_model, float32_inference, reference_logits
+from bertexp.serving.spec import ServingSpec
 from bertexp.serving.verify import Verifier
 
 

@@ -13,7 +13,8 @@ from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.models.architecture import BertArchitecture
 from bertexp.models.classifier import TextClassifier
 from bertexp.models.encoders import make_encoder
-from bertexp.serving.export import ServingSpec, export_saved_model
+from bertexp.serving.export import export_saved_model
+from bertexp.serving.spec import ServingSpec
 
 TOKENIZER = Tokenizer(VOCAB, True)
 TEXTS = ["a good film", "", "not bad " * 9, "film " * 14, "bad " * 15, "a good film, not a bad film! " * 7]

@@ -22,9 +22,10 @@ from bertexp.data.tokens.words import join_words, place_tags
 from bertexp.freezing import keep_activations
 from bertexp.plan import make_plan
 from bertexp.runner import run
-from bertexp.serving.export import ServingSpec, export_saved_model, reference_logits
+from bertexp.serving.export import export_saved_model, reference_logits
 from bertexp.serving.predict import main
 from bertexp.serving.pyfunc import TextModel, find_entities
+from bertexp.serving.spec import ServingSpec
 from bertexp.tasks.entities import find_entities as seqevals_entities
 from bertexp.tasks.tagging import Tagging
 from bertexp.training.trainer import Trainer

@@ -9,7 +9,7 @@ import tf_keras
 
 from bertexp.data.examples.questions import QuestionExamples
 from bertexp.data.tokens.tokenizer import Tokenizer
-from bertexp.serving.export import ServingSpec
+from bertexp.serving.spec import ServingSpec
 
 LETTERS = "abcdefgh"
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS), "…", ".", "zoe", "北"]

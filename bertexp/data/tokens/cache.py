@@ -8,23 +8,28 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
-
-if TYPE_CHECKING:
-    from bertexp.data.tokens.tokenizer import Tokenizer
 
 Progress = Callable[[int], None]  # told how many texts were just done
 Chunk = tuple[list[np.ndarray], np.ndarray]  # arrays of one value a token, and the tokens in each row
 
 
 class TokenCache:
-    """One file of the token cache: list columns of one <int32> a token, all of the same lengths."""
+    """One file of the token cache: list columns of one <int32> a token, all of the same lengths.
 
-    def __init__(self, folder: str | Path, fingerprint: str, part: str, tokenizer: Tokenizer, columns: tuple[str, ...]):
-        self._key = f"{fingerprint} {part} {tokenizer.fingerprint}"
+    Args:
+        folder: of the cache; made if missing.
+        fingerprint: of the texts.
+        part: which of them, such as ``train/text``.
+        tokenizer: its fingerprint.
+        columns: their names.
+    """
+
+    def __init__(self, folder: str | Path, fingerprint: str, part: str, tokenizer: str, columns: tuple[str, ...]):
+        self._key = f"{fingerprint} {part} {tokenizer}"
         name = f"{part.replace('/', '-')}-{hashlib.sha256(self._key.encode()).hexdigest()[:16]}.arrow"
         self._path = Path(folder) / name
         self._columns = columns

@@ -156,7 +156,7 @@ def encode_cached(
         part: split and column, such as "train/text".
         progress: called with the number of texts that were just tokenized or found in the cache.
     """
-    cache = TokenCache(cache_dir, data_fingerprint, part, tokenizer, ("tokens",))
+    cache = TokenCache(cache_dir, data_fingerprint, part, tokenizer.fingerprint, ("tokens",))
     (values,), offsets = cache.get(len(column), partial(tokenizer._encode_chunks, column, progress), progress)
     return TokenColumn(values, offsets)
 
@@ -170,7 +170,7 @@ def encode_placed_cached(
     progress: Progress | None = None,
 ) -> PlacedTokens:
     """As ``encode_cached``, with the bytes that each token stands for; ``part`` must be another one."""
-    cache = TokenCache(cache_dir, data_fingerprint, part, tokenizer, ("tokens", "begins", "ends"))
+    cache = TokenCache(cache_dir, data_fingerprint, part, tokenizer.fingerprint, ("tokens", "begins", "ends"))
     chunks = partial(tokenizer._encode_chunks, column, progress, placed=True)
     (values, begins, ends), offsets = cache.get(len(column), chunks, progress)
     return PlacedTokens(values, offsets, begins, ends)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import tensorflow as tf
 import tensorflow_text
@@ -11,9 +10,7 @@ import tf_keras
 
 from bertexp.serving.signatures import labels, question_answering, tagging
 from bertexp.serving.signatures.packing import GraphTokenizer
-
-if TYPE_CHECKING:
-    from bertexp.serving.export import ServingSpec
+from bertexp.serving.spec import ServingSpec
 
 
 def make_signatures(

@@ -9,15 +9,11 @@ ids              input_word_ids, input_mask, input_type_ids <int32>[N, seq] -> l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import tensorflow as tf
 import tf_keras
 
 from bertexp.serving.signatures.packing import IDS, GraphTokenizer, ids_spec, pack_parts, pack_tokens, strings_spec
-
-if TYPE_CHECKING:
-    from bertexp.serving.export import ServingSpec
+from bertexp.serving.spec import ServingSpec
 
 Answer = dict[str, tf.Tensor]
 

@@ -10,7 +10,7 @@ operations; tests hold them together.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 import tf_keras
@@ -24,9 +24,7 @@ from bertexp.serving.signatures.packing import (
     slice_rows,
     strings_spec,
 )
-
-if TYPE_CHECKING:
-    from bertexp.serving.export import ServingSpec
+from bertexp.serving.spec import ServingSpec
 
 QUESTION_PIECES = 64  # as in data/tokens/windows.py
 

@@ -12,15 +12,11 @@ probabilities are 0.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import tensorflow as tf
 import tf_keras
 
 from bertexp.serving.signatures.packing import GraphTokenizer, pack_tokens, strings_spec
-
-if TYPE_CHECKING:
-    from bertexp.serving.export import ServingSpec
+from bertexp.serving.spec import ServingSpec
 
 _OPENING, _CLOSING = r"""(^|\s)([("'\[{«“‘„¿¡]+)""", r"""([.,;:!?)"'\]}»”’…]+)(\s|$)"""
 
