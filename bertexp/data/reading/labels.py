@@ -13,12 +13,17 @@ from bertexp.data.reading.readers import LIST_SEPARATOR, Bad
 from bertexp.errors import DataError, did_you_mean
 
 _NAMES_SHOWN = 12
+_LARGEST = 3.4028234e38  # of <float32>
 
 
 class Labels(Protocol):
-    """How the labels of a file are spelled and what they become; columns come as <string>[rows], trimmed."""
+    """How the labels of a file are spelled and what they become.
+
+    Columns come as <string>[rows], trimmed, with ``LIST_SEPARATOR`` between the labels of a row.
+    """
 
     names: tuple[str, ...]  # of the classes; empty where there are none or none are known yet
+    separator: str | None  # between the labels of one cell; None: a row has one label
 
     def are_clean(self, column: pa.ChunkedArray) -> bool:
         """Whether every cell is a label."""
@@ -43,6 +48,8 @@ def make_labels(task: str, names: Sequence[str] | None = None, separator: str = 
 class ClassLabels:
     """One class a row: <int32>, the index into ``names``, -1 for none."""
 
+    separator: str | None = None
+
     def __init__(self, names: Sequence[str] | None = None):
         self.names = tuple(names or ())
         self._known = spellings(self.names)
@@ -53,6 +60,8 @@ class ClassLabels:
         return not self.names or bool(pc.all(pc.is_in(column, pa.array(list(self._known)))).as_py())
 
     def spell(self, label: object) -> str | Bad:
+        if isinstance(label, list):
+            return Bad("no label", f"the label is a list, {repr(label)[:100]}, which task=multi_label reads")
         spelled = _spelled(label)
         if not spelled:
             return Bad("no label", "the label is missing")
@@ -84,7 +93,7 @@ class ClassSetLabels(ClassLabels):
 
     def __init__(self, names: Sequence[str] | None = None, separator: str = ","):
         super().__init__(names)
-        self._separator = separator
+        self.separator = separator
 
     def are_clean(self, column: pa.ChunkedArray) -> bool:
         every = self._split(column).combine_chunks().flatten()
@@ -93,7 +102,7 @@ class ClassSetLabels(ClassLabels):
     def spell(self, label: object) -> str | Bad:
         if isinstance(label, str):
             label = [
-                part for part in label.replace(self._separator, LIST_SEPARATOR).split(LIST_SEPARATOR) if part.strip()
+                part for part in label.replace(self.separator, LIST_SEPARATOR).split(LIST_SEPARATOR) if part.strip()
             ]
         if not isinstance(label, list):
             return Bad("no label", f"the label is not a list of classes but {label!r}"[:200])
@@ -105,7 +114,7 @@ class ClassSetLabels(ClassLabels):
         if self.names:
             return self
         every = self._split(column).combine_chunks().flatten()
-        return ClassSetLabels(discover_labels(pa.chunked_array([every])), self._separator)
+        return ClassSetLabels(discover_labels(pa.chunked_array([every])), self.separator)
 
     def encode(self, column: pa.ChunkedArray | None, rows: int) -> pa.Array | pa.ChunkedArray:
         if column is None:
@@ -115,8 +124,7 @@ class ClassSetLabels(ClassLabels):
 
     def _split(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
         """<list<string>>[rows]; an empty cell is an empty list."""
-        joined = pc.replace_substring(column, self._separator, LIST_SEPARATOR)
-        lists = pc.split_pattern(joined, LIST_SEPARATOR)
+        lists = pc.split_pattern(column, LIST_SEPARATOR)
         trimmed = [
             pa.ListArray.from_arrays(chunk.offsets, pc.utf8_trim_whitespace(chunk.flatten())) for chunk in lists.chunks
         ]
@@ -129,6 +137,7 @@ class NumberLabels:
     """A number a row: <float32>, NaN for none."""
 
     names: tuple[str, ...] = ()
+    separator: str | None = None
 
     def are_clean(self, column: pa.ChunkedArray) -> bool:
         try:
@@ -138,11 +147,11 @@ class NumberLabels:
 
     def spell(self, label: object) -> str | Bad:
         try:
-            if isinstance(label, (str, int, float)) and not isinstance(label, bool) and math.isfinite(float(label)):
-                return str(label).strip()
-        except ValueError:
+            if isinstance(label, (str, int, float)) and not isinstance(label, bool) and abs(float(label)) <= _LARGEST:
+                return repr(float(label))  # pyarrow does not read all that Python does, such as 1_000
+        except (ValueError, OverflowError):
             pass
-        return Bad("no number", f"the label {label!r} is not a number, as task=regression needs"[:200])
+        return Bad("no number", f"the label {repr(label)[:100]} is not a number, as task=regression needs")
 
     def settle(self, column: pa.ChunkedArray) -> NumberLabels:
         return self

@@ -53,8 +53,8 @@ def read_file(
     read_table, read_rows = READERS[kind]
     labels = labels or ClassLabels()
     try:
-        table = _spell_labels(read_table(path, columns))
-        rows = Rows(table, {}) if _is_clean(table, labels) else None
+        table = _spell_labels(read_table(path, columns), labels.separator)
+        rows = Rows(table, {}) if table is not None and _is_clean(table, labels) else None
     except (pa.ArrowInvalid, UnicodeDecodeError):
         rows = None
     if rows is None:
@@ -94,12 +94,18 @@ def _not_empty(rows: Rows, path: Path) -> Rows:
     return rows
 
 
-def _spell_labels(table: pa.Table) -> pa.Table:
-    """Labels as trimmed strings; a list of several as one string."""
+def _spell_labels(table: pa.Table, separator: str | None) -> pa.Table | None:
+    """Labels as trimmed strings, several of a row as one; None where lists lie there and a row has one label."""
     if "label" not in table.column_names:
         return table
     column = table["label"]
-    joined = pc.binary_join(column, LIST_SEPARATOR) if pa.types.is_list(column.type) else column.cast(pa.string())
+    if pa.types.is_list(column.type):
+        if separator is None:
+            return None
+        joined = pc.binary_join(column, LIST_SEPARATOR)
+    else:
+        joined = column.cast(pa.string())
+        joined = joined if separator is None else pc.replace_substring(joined, separator, LIST_SEPARATOR)
     return table.set_column(table.column_names.index("label"), "label", pc.utf8_trim_whitespace(joined))
 
 
