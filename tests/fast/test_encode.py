@@ -53,6 +53,12 @@ def load(folder: Path, task: str = "classification", **settings) -> EncodedDatas
     return locate_dataset(config, str(folder.parent / "cache"), task).load()
 
 
+def test_the_second_test_set_of_mnli_stays_a_split_of_its_own(folder):
+    write_file(folder / "test_mismatched-00000-of-00001.tfrecord", serialize(rows_of([101, 5, 102], label=[1])))
+    splits = load(folder).splits
+    assert {split: table.num_rows for split, table in splits.items()} == {"train": 10, "test": 4, "test_mismatched": 1}
+
+
 def test_a_folder_of_encoded_rows_is_a_data_set(folder):
     dataset = load(folder)
     assert {split: table.num_rows for split, table in dataset.splits.items()} == {"train": 10, "test": 4}

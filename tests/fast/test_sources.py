@@ -188,7 +188,7 @@ def test_a_class_in_a_list_keeps_the_comma_in_its_name(tmp_path):
 def test_lists_of_labels_are_not_one_label(tmp_path, task):
     content = "".join(json.dumps({"text": "a", "label": label}) + "\n" for label in (["1", "2"], ["1"]))
     path = write(tmp_path / "x.jsonl", content)
-    with pytest.raises(DataError, match="x.jsonl:1: the label .*multi_label|x.jsonl:1: the label .*is not a number"):
+    with pytest.raises(DataError, match=r"x\.jsonl:1: the label .*(multi_label|not a number)"):
         read_file(path, Columns(), labels=make_labels(task))
 
 

@@ -148,7 +148,8 @@ def find_shards(config: DatasetConfig) -> dict[str, list[Path]]:
     """The files of each split, sorted by name.
 
     A split's files are those that dataset.train_file and its like name, else those that have its name as a word of theirs,
-    as in train-00000-of-00016.tfrecord or mrpc_eval.tf_record. A single file is there to train on.
+    as in train-00000-of-00016.tfrecord or mrpc_eval.tf_record; MNLI's test_mismatched is a split of its own. A single
+    file is there to train on.
 
     Raises:
         DataError: there are none to train on, or fewer than a name counts.
@@ -165,7 +166,10 @@ def find_shards(config: DatasetConfig) -> dict[str, list[Path]]:
         if name is not None:
             found[split] = _matching(f"dataset.{split}_file", name, inside if inside.is_dir() else Path())
         elif len(held) > 1:
-            found[split] = [path for path in held if words & {*re.split("[^a-z]+", path.name.lower())}]
+            found[split] = [path for path in held if words & _words(path)]
+    if config.test_file is None and "test" in found:
+        found["test_mismatched"] = [path for path in found["test"] if "mismatched" in _words(path)]
+        found["test"] = [path for path in found["test"] if path not in found["test_mismatched"]]
     found = {"train": held, **found} if len(held) == 1 else found
     if not found.get("train"):
         names = ", ".join(path.name for path in held[:5]) or f"no file {_ENDINGS}"
@@ -173,6 +177,10 @@ def find_shards(config: DatasetConfig) -> dict[str, list[Path]]:
     for files in found.values():
         _require_whole(files)
     return {split: files for split, files in found.items() if files}
+
+
+def _words(path: Path) -> set[str]:
+    return {*re.split("[^a-z]+", path.name.lower())}
 
 
 def _matching(setting: str, value: str, root: Path) -> list[Path]:
