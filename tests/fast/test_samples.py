@@ -18,6 +18,8 @@ from bertexp.data.reading.samples import make_samples
         ("imdb", "classification", False, 2),
         ("banking77", "classification", False, 77),
         *((name, glue.task, glue.columns.text_pair is not None, len(glue.label_names)) for name, glue in GLUE.items()),
+        ("tfrecord", "multi_label", False, 2),
+        ("tfrecord", "regression", False, 0),
         ("xquad", "question_answering", True, 0),
         ("wnut17", "tagging", False, 3),
     ],
@@ -29,6 +31,8 @@ def test_there_are_64_labelled_rows_a_split_with_the_columns_and_classes(name, t
         ("train", "val", "test"), 64
     )
     assert all(is_labelled(table) for table in dataset.splits.values())
+    kinds = {"multi_label": pa.types.is_list, "regression": pa.types.is_floating, "classification": pa.types.is_integer}
+    assert kinds.get(task, pa.types.is_list)(dataset.splits["train"].schema.field("label").type)
     if task == "classification":
         assert len(dataset.splits["train"]["label"].unique()) == min(classes, 64)
     assert make_samples(DatasetConfig(name=name), task).fingerprint == dataset.fingerprint

@@ -35,21 +35,23 @@ def make_samples(config: DatasetConfig, task: str) -> TextDataset:
         asked = {split: _asked(texts, config.name == "squad_v2") for split, texts in reviews.items()}
         return make_dataset(config, asked, (), source, task=task)
     glue = GLUE.get(config.name)
-    names = glue.label_names if glue else _CLASSES.get(config.name, LABEL_NAMES)
+    names = glue.label_names if glue else config.label_names or _CLASSES.get(config.name, LABEL_NAMES)
+    names = () if task == "regression" else names
     has_pair = glue is not None and glue.columns.text_pair is not None
-    judged = {split: _judged(texts, len(names), has_pair) for split, texts in reviews.items()}
+    judged = {split: _judged(texts, task, len(names), has_pair) for split, texts in reviews.items()}
     return make_dataset(config, judged, names, source, task=task)
 
 
-def _judged(texts: Sequence[str], classes: int, has_pair: bool) -> pa.Table:
-    """Each text, or each with the one after it, and a class; a number from 0 to 5 where there are no classes."""
+def _judged(texts: Sequence[str], task: str, classes: int, has_pair: bool) -> pa.Table:
+    """Each text, or each with the one after it, and a class, a set of one class or none, or a number from 0 to 5."""
     rows = range(len(texts))
     columns = {"text": texts} | ({"text_pair": [*texts[1:], texts[0]]} if has_pair else {})
-    label = (
-        pa.array([row % classes for row in rows], pa.int32())
-        if classes
-        else pa.array([row % 6 for row in rows], pa.float32())
-    )
+    if task == "regression":
+        label = pa.array([row % 6 for row in rows], pa.float32())
+    elif task == "multi_label":
+        label = pa.array([[row % classes] if row % 3 else [] for row in rows], pa.list_(pa.int32()))
+    else:
+        label = pa.array([row % classes for row in rows], pa.int32())
     return pa.table(columns | {"label": label})
 
 
