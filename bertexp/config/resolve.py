@@ -108,6 +108,16 @@ def _check(config: Config) -> None:
             f"task=tagging reads sentences from their head, not with dataset.long_text={config.dataset.long_text}; leave "
             "it out, and raise dataset.max_length where sentences are long"
         )
+    if config.task.name == "question_answering" and config.dataset.long_text in ("truncate_tail", "head_tail"):
+        raise ConfigError(
+            f"task=question_answering reads the whole of long contexts in windows, not with dataset.long_text="
+            f"{config.dataset.long_text}; leave it out"
+        )
+    if trainer.jit_compile and config.dataset.long_text == "windows" and config.task.name != "question_answering":
+        raise ConfigError(
+            "trainer.jit_compile compiles for one number of rows, and with dataset.long_text=windows a text has any number; "
+            "drop one of them"
+        )
     if model.source == "random" and trainable.encoder == "frozen" and not config.run.rehearsal:
         raise ConfigError(
             "trainable=frozen keeps the random weights of model.source=random as they are; take a pretrained model "

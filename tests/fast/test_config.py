@@ -42,6 +42,19 @@ def test_a_mistake_is_named_with_its_cure(override, expected):
     assert expected in message_of(override)
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["task=question_answering", "dataset.long_text=truncate_tail"], "leave it out"),
+        (["task=tagging", "dataset.long_text=windows"], "leave it out"),
+        (["trainer.jit_compile=true", "dataset.long_text=windows"], "drop one of them"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(words, expected):
+    with pytest.raises(ConfigError, match=expected):
+        compose_config(words)
+
+
 def test_settings_that_depend_on_others_are_filled():
     random, _ = compose_config(["model.hidden_size=256"])
     assert random.model.num_heads == 4
