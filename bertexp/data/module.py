@@ -88,11 +88,14 @@ class DataModule:
         return EvalLoader(self._drawn(split, limit_rows), self._eval_batch_size)
 
     def samples(self, count: int = 3) -> list[Sample]:
-        """``count`` training rows with their pieces and masks, as the encoder will see them."""
+        """``count`` training rows with their pieces and masks, as the encoder will see them; of windows, the first."""
         examples = self._drawn("train", count)
         rows = examples.source_rows
         table = self.dataset.take("train", rows)
         features, _ = examples.pack(np.arange(len(rows)))
+        if "text_of_window" in features:
+            firsts = np.unique(features["text_of_window"], return_index=True)[1]
+            features = {name: values[firsts] for name, values in features.items()}
         return [
             Sample(
                 text=table["text"][i].as_py(),

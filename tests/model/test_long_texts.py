@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 from tiny_export import VOCAB
 
+from bertexp.config.schema import DatasetConfig
 from bertexp.data.examples.long_texts import LongTextExamples
+from bertexp.data.module import DataModule
+from bertexp.data.reading.splits import make_dataset
 from bertexp.data.tokens.packing import Shape, TokenColumn, pack_batch
 from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.models.architecture import BertArchitecture
@@ -47,6 +51,15 @@ def test_windows_of_texts_equal_a_plain_loop(max_length, overlap):
     for ids, mask, (_, window) in zip(features["input_word_ids"], features["input_mask"], pairs, strict=True):
         assert ids[: len(window)].tolist() == window
         assert mask.sum() == len(window)
+
+
+def test_samples_show_the_first_window_of_each_text():
+    texts = ["good " * 20, "bad " * 20, "film " * 20]
+    table = pa.table({"text": texts, "label": pa.array([0, 1, 0], pa.int32())})
+    config = DatasetConfig(max_length=8, long_text="windows")
+    data = DataModule(make_dataset(config, {"train": table}, ("a", "b"), ""), TOKENIZER, config)
+    shown = {sample.text.split()[0]: set(sample.pieces) - {"[CLS]", "[SEP]"} for sample in data.samples(3)}
+    assert shown == {"good": {"good"}, "bad": {"bad"}, "film": {"film"}}
 
 
 @pytest.fixture(scope="module")
