@@ -309,3 +309,12 @@ def test_a_dataset_of_tagged_words_chooses_the_task_and_a_recipe_keeps_it():
     assert compose_config(["experiment=wnut17_minilm", "dataset=reviews"])[0].task.name == "classification"
     with pytest.raises(ConfigError, match=r"dataset\.long_text=head_tail"):
         compose_config(["dataset=wnut17", "dataset.long_text=head_tail"])
+
+
+def test_a_file_of_which_nothing_is_left_and_a_single_tag_are_refused(tmp_path):
+    broken = write(tmp_path / "broken.conll", "a\tB-X\nb\tI-Y\n\n" * 3)
+    with pytest.raises(DataError, match=r"broken\.conll holds no usable sentence \(3 sentences: broken entity\)"):
+        read(broken, on_bad_row="skip")
+    config = DatasetConfig(name="conll", path=str(write(tmp_path / "same.conll", "a\tO\n\n" * 9)))
+    with pytest.raises(DataError, match=r"only the tag 'O' was found, .* check dataset\.tags_column"):
+        locate_dataset(config, str(tmp_path), "tagging").load()

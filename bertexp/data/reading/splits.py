@@ -143,11 +143,12 @@ def make_dataset(
         splits: with ``label`` in the form of ``task``.
 
     Raises:
-        DataError: there are fewer than two classes to tell apart.
+        DataError: there are fewer than two classes or tags to tell apart.
     """
-    if task in ("classification", "multi_label") and len(label_names) < 2:
-        found = f"only the class {label_names[0]!r}" if label_names else "no class"
-        raise DataError(f"{source}: {found} was found, and a classifier needs two; check dataset.label_column")
+    if task in ("classification", "multi_label", "tagging") and len(label_names) < 2:
+        kind, model, column = ("tag", "tagger", "tags") if task == "tagging" else ("class", "classifier", "label")
+        found = f"only the {kind} {label_names[0]!r}" if label_names else f"no {kind}"
+        raise DataError(f"{source}: {found} was found, and a {model} needs two; check dataset.{column}_column")
     has_pair = "text_pair" in splits["train"].column_names
     if has_pair and config.long_text == "windows" and task != "question_answering":
         raise DataError(

@@ -53,10 +53,17 @@ class Sentences:
         return place_of(self.path, int(self.numbers[row]), int(word - (ends - self.lengths)[row]))
 
     def without(self, words: np.ndarray, reason: str) -> Sentences:
-        """Leaves the sentences of the marked words <bool>[words] out."""
+        """Leaves the sentences of the marked words <bool>[words] out.
+
+        Raises:
+            DataError: none is left.
+        """
         rows = np.repeat(np.arange(len(self.numbers)), self.lengths)
         kept = np.bincount(rows, words, len(self.numbers)) == 0
         left = Counter({reason: int(np.sum(~kept))})
+        if not kept.any():
+            counts = ", ".join(f"{count} sentences: {why}" for why, count in (self.skipped + left).items())
+            raise DataError(f"{self.path} holds no usable sentence ({counts})")
         return Sentences(
             self.path, self.words.filter(pa.array(kept)), self.tags[kept[rows]], self.numbers[kept], self.skipped + left
         )
