@@ -11,6 +11,7 @@ import pytest
 from record_files import rows_of, serialize, write_file
 
 from bertexp.config.schema import DatasetConfig
+from bertexp.data.encoded import records
 from bertexp.data.encoded.dataset import spell
 from bertexp.data.encoded.encoding import cut_into_shards, find_shards
 from bertexp.data.encoded.protobuf import NotAnExample, read_examples, write_examples
@@ -103,6 +104,20 @@ def test_padding_and_special_tokens_go_and_rows_keep_their_order(tmp_path):
         assert (frame.cls_id, frame.sep_id, frame.width, frame.values) == (101, 102, 24, 1)
         for file in files if len(list((tmp_path / "cache").iterdir())) == 1 else ():
             assert file.exists()
+
+
+def test_a_large_file_is_read_a_few_rows_at_a_time(tmp_path, monkeypatch):
+    file = write_file(tmp_path / "train.tfrecord", serialize(rows_of(*[[101, 5, 102]] * 40, label=[0] * 40)))
+    begun = []
+    monkeypatch.setattr(records, "_ROWS_PER_CHUNK", 1)
+    monkeypatch.setattr(records.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(
+        records, "_strip", lambda file, features, strip=records._strip: begun.append(strip(file, features))
+    )
+    read = records._read_files([file])
+    next(read)
+    assert len(begun) <= 5  # two at work, two that wait, and the one that was taken
+    assert len(list(read)) == 39
 
 
 def test_labels_are_numbers_or_sets_of_classes_too(tmp_path):

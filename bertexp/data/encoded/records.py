@@ -10,11 +10,14 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +32,7 @@ FEATURES = ("input_ids", "input_mask", "segment_ids")
 LABEL = "label_ids"
 _ROWS_PER_CHUNK = 8192
 
+T = TypeVar("T")
 Ragged = tuple[
     np.ndarray, np.ndarray
 ]  # values <int or float>[n], row after row, and how many each row has <int64>[rows]
@@ -124,36 +128,57 @@ def _write_atomically(table: pa.Table, path: Path) -> None:
 
 
 def _read_files(files: Sequence[Path]) -> Iterator[Rows]:
-    """The rows of all files in order, a file a thread: NumPy leaves Python free."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for chunks in pool.map(lambda file: [_strip(file, chunk) for chunk in _read_features(file)], files):
-            yield from chunks
+    """The rows of all files in order, a few thousand a thread: NumPy leaves Python free."""
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        calls = _in_order(pool, (partial(_cut_file, file) for file in files), threads)
+        yield from _in_order(pool, chain.from_iterable(calls), 2 * threads)
 
 
-def _read_features(file: Path) -> Iterator[dict[str, Ragged]]:
-    """Yields the features of some thousand rows at a time."""
+def _in_order(pool: ThreadPoolExecutor, calls: Iterator[Callable[[], T]], ahead: int) -> Iterator[T]:
+    """What the calls return, in their order; no more than ``ahead`` of them are begun before the first is taken."""
+    waiting = deque(pool.submit(call) for call in islice(calls, ahead))
+    while waiting:
+        found = waiting.popleft().result()
+        waiting.extend(pool.submit(call) for call in islice(calls, 1))
+        yield found
+
+
+def _cut_file(file: Path) -> list[Callable[[], Rows]]:
+    """Calls that each read some thousand of the file's rows."""
     if file.suffix == ".arrow":
-        yield from _read_arrow(file)
-        return
+        return [partial(_read_batch, file, number) for number in range(_open_arrow(file).num_record_batches)]
     data, begins, ends = map_records(file)
-    for first in range(0, len(begins), _ROWS_PER_CHUNK):
-        some = slice(first, first + _ROWS_PER_CHUNK)
-        try:
-            found = _wanted(file, read_examples(data, begins[some], ends[some]))
-            yield {name: packed.read(data) for name, packed in found.items()}
-        except NotAnExample as error:
-            raise DataError(f"{file} does not hold tf.train.Example records: {error}") from error
+    parts = [slice(first, first + _ROWS_PER_CHUNK) for first in range(0, len(begins), _ROWS_PER_CHUNK)]
+    return [partial(_read_records, file, data, begins[part], ends[part]) for part in parts]
 
 
-def _read_arrow(file: Path) -> Iterator[dict[str, Ragged]]:
+def _read_records(file: Path, data: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> Rows:
     try:
-        reader = pa.ipc.open_file(pa.memory_map(str(file)))
-        for number in range(reader.num_record_batches):
-            batch = reader.get_batch(number)
-            columns = _wanted(file, dict(zip(batch.schema.names, batch.columns, strict=True)))
-            yield {name: _as_ragged(column) for name, column in columns.items()}
+        found = _wanted(file, read_examples(data, begins, ends))
+        return _strip(file, {name: packed.read(data) for name, packed in found.items()})
+    except NotAnExample as error:
+        raise DataError(f"{file} does not hold tf.train.Example records: {error}") from error
+
+
+def _open_arrow(file: Path) -> pa.ipc.RecordBatchFileReader:
+    try:
+        return pa.ipc.open_file(pa.memory_map(str(file)))
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{file} is not a whole Arrow file ({error}); encode the rows again") from error
+        raise _damaged(file, error) from error
+
+
+def _read_batch(file: Path, number: int) -> Rows:
+    try:
+        batch = _open_arrow(file).get_batch(number)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(file, error) from error
+    columns = _wanted(file, dict(zip(batch.schema.names, batch.columns, strict=True)))
+    return _strip(file, {name: _as_ragged(column) for name, column in columns.items()})
+
+
+def _damaged(file: Path, error: Exception) -> DataError:
+    return DataError(f"{file} is not a whole Arrow file ({error}); encode the rows again")
 
 
 def _as_ragged(column: pa.Array) -> Ragged:
