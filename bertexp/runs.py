@@ -119,4 +119,13 @@ def with_former_overrides(overrides: Sequence[str]) -> list[str]:
     run = find_run(reference, given.get("run.outputs_dir", "outputs"))
     former = [word for word in run.info["overrides"] if not word.startswith(("trainer.resume=", "hydra.run.dir="))]
     folder = str(run.path).replace("'", "\\'")
-    return [*former, *overrides, f"hydra.run.dir='{folder}'"]
+    return [*(word for word in former if word not in overrides), *overrides, f"hydra.run.dir='{folder}'"]
+
+
+def with_outputs_dir(words: Sequence[str]) -> list[str]:
+    """With ``run.outputs_dir=DIR``, as a run has it, spelled as the commands' own ``--outputs-dir DIR``."""
+    spelled: list[str] = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        spelled += ["--outputs-dir", value] if key == "run.outputs_dir" and equals else [word]
+    return spelled

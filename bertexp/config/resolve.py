@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from bertexp.config.overrides import check_overrides, expand_home
 from bertexp.config.schema import METRICS, TOKEN_TASKS, Config
 from bertexp.config.store import register, shipped_folder
-from bertexp.errors import ConfigError
+from bertexp.errors import ConfigError, did_you_mean
 from bertexp.runs import with_former_overrides
 
 PRETRAINED_LEARNING_RATE, PRETRAINED_EPOCHS = 3e-5, 5
@@ -140,3 +140,9 @@ def _check(config: Config) -> None:
     monitor = trainer.monitor
     if monitor is not None and not monitor.startswith("val/"):
         raise ConfigError(f"trainer.monitor={monitor} must be a validation metric such as val/accuracy or val/loss")
+    known = [f"val/{name}" for name in METRICS[config.task.name]]
+    if monitor is not None and monitor not in known:
+        raise ConfigError(
+            f"trainer.monitor={monitor} is not measured by task={config.task.name}; there are {', '.join(known)}"
+            f"{did_you_mean(monitor, known)}"
+        )

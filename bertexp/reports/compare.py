@@ -16,7 +16,7 @@ from typing import Any
 from bertexp.errors import ConfigError
 from bertexp.reports.comparison import Compared, different_parameters, find_runs
 from bertexp.reports.paired import ALL_PAIRS_UP_TO, Pair, compare_pairs, group_by_rows
-from bertexp.runs import write_atomically
+from bertexp.runs import with_outputs_dir, write_atomically
 
 COLUMNS_UP_TO = 4  # runs; more of them stand one a line
 VALUE_WIDTH, PIPE_WIDTH = 32, 120  # characters
@@ -34,7 +34,7 @@ def main(words: Sequence[str]) -> int:
     Raises:
         BertexpError: a run is not there, its predictions are damaged, or there is nothing to compare.
     """
-    options = _parser().parse_args(words)
+    options = _parser().parse_intermixed_args(with_outputs_dir(words))
     if options.output and Path(options.output).suffix not in (".csv", ".json"):
         raise ConfigError(f"--output {options.output} must end in .csv or .json")
     folders = find_runs(options.runs, options.outputs_dir)
@@ -66,7 +66,7 @@ def _report(
         yield ""
         yield from _table("metric", cells, runs)
     tested = [run for run in runs if run.predictions]
-    if tested:
+    if any(run.predictions and run.predictions.counts is not None for run in runs):
         yield "[low, high]: 95% bootstrap interval, from the logged predictions"
     yield ""
     notes = _notes(runs)

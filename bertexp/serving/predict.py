@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bertexp.errors import DataError, RunNotFound
-from bertexp.runs import find_run, list_runs, write_atomically
+from bertexp.runs import find_run, list_runs, with_outputs_dir, write_atomically
 
 ROWS_PER_STEP = 1024  # of the progress bar
 
@@ -81,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         BertexpError: the run, the model or the input is not there or not of the right form.
     """
-    options = _parser().parse_intermixed_args(argv)
+    options = _parser().parse_intermixed_args(with_outputs_dir(argv))
     folder, about = find_model(options.run, options.outputs_dir)
     texts = len(about["inputs"])
     if options.file:
@@ -158,6 +158,10 @@ def read_file(path: Path, columns: Sequence[str]) -> list[tuple[str, ...]]:
     """
     if not path.is_file():
         raise DataError(f"--file {path} does not exist")
+    if path.suffix in (".conll", ".json"):
+        raise DataError(
+            f"--file {path} is no list of texts; give a csv, tsv, jsonl or parquet file, or one text a line"
+        )
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
     from pyarrow import json as arrow_json

@@ -71,7 +71,9 @@ class ProgressReport(Callback):
         elif time.monotonic() - self._last_line >= self._every_seconds:
             self._last_line = time.monotonic()
             done = trainer.state.step - self._first_step
-            left = (trainer.length.total_steps - trainer.state.step) * (self._last_line - self._started) / max(done, 1)
+            if not done:  # an accumulated step takes several batches
+                return
+            left = (trainer.length.total_steps - trainer.state.step) * (self._last_line - self._started) / done
             values = "  ".join(f"{name} {value:.4f}" for name, value in self._shown.items())
             self._say(
                 f"{self._begin()}step {trainer.state.step}/{trainer.length.total_steps}  {values}  {left:.0f} s left"

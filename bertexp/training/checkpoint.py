@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import shutil
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ class LoopState:
     batches_seen: int = 0  # batches of all epochs done
     validated_step: int = -1
     best_score: float | None = None
+    best_loss: float = math.inf  # of that validation; of equal scores the lower loss is the better
     best_step: int = -1
     validations_without_improvement: int = 0
     epoch_sums: list[float] = field(default_factory=lambda: [0.0] * 6)  # TrainStep's statistics, of the epoch so far

@@ -274,16 +274,16 @@ class Trainer:
                 f"trainer.monitor={self.monitor} is not measured; there are {', '.join(sorted(metrics))}"
                 f"{did_you_mean(self.monitor, metrics)}"
             )
-        score = metrics[self.monitor]
+        score, loss = metrics[self.monitor], metrics.get("val/loss", 0.0)
         sign = 1.0 if self.monitor_mode == "max" else -1.0
-        if state.best_score is None or sign * score > sign * state.best_score:
-            state.best_score, state.best_step, state.validations_without_improvement = score, state.step, 0
+        better = state.best_score is None or sign * score > sign * state.best_score
+        if better or (score == state.best_score and loss < state.best_loss):
+            state.best_score, state.best_loss, state.best_step = score, loss, state.step
             if self._store is not None:
                 self._store.save_best(self._weights, state.step, score)
-        else:
-            state.validations_without_improvement += 1
-            patience = self.config.early_stopping_patience
-            self.should_stop |= patience is not None and state.validations_without_improvement >= patience
+        state.validations_without_improvement = 0 if better else state.validations_without_improvement + 1
+        patience = self.config.early_stopping_patience
+        self.should_stop |= patience is not None and state.validations_without_improvement >= patience
 
     def _last_validation(self) -> dict[str, float]:
         return next((m for _, m in reversed(self.state.history) if "val/loss" in m), {})

@@ -35,6 +35,7 @@ def message_of(*overrides: str) -> str:
         ("trainable=frozen", "model.source=random"),
         ("trainable.top_layers=2", "choose trainable=top_layers"),
         ("trainer.monitor=train/loss", "must be a validation metric"),
+        ("trainer.monitor=val/acuracy", "did you mean 'val/accuracy'"),
         ("a=[1", "cannot be read"),
     ],
 )

@@ -108,3 +108,8 @@ def test_unfit_files_are_told(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_file(tmp_path / name, ("text",))
+
+
+def test_the_outputs_folder_may_be_named_as_a_run_names_it(outputs):
+    with pytest.raises(RunNotFound, match=r"2_failed \(failed\)"):
+        main(["last", "a text", f"run.outputs_dir={outputs}"])

@@ -187,6 +187,15 @@ def test_early_stopping_counts_validations_without_improvement():
     assert state.validations_without_improvement == 2
 
 
+def test_of_equal_scores_the_lower_loss_is_kept(tmp_path):
+    module = make_module()
+    losses = iter([0.5, 0.3, 0.4])
+    module.task.metrics = lambda truth, logits: {"f1": 0.0, "loss": next(losses)}
+    module.task.main_metric = "f1"
+    state = Trainer(TrainerConfig(max_epochs=3), tmp_path).fit(module, ToyData())
+    assert (state.best_step, state.best_loss) == (16, 0.3)
+
+
 def test_an_unknown_monitor_is_named_with_a_suggestion():
     with pytest.raises(ConfigError, match="did you mean 'val/accuracy'"):
         Trainer(TrainerConfig(max_epochs=1, monitor="val/acuracy")).fit(make_module(), ToyData())

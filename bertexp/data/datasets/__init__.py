@@ -61,7 +61,8 @@ def locate_dataset(
     _refuse_foreign_settings(config, task)
     tasks = _TASKS.get(config.name, ("classification",))
     if task not in tasks:
-        raise DataError(f"dataset={config.name} has labels for task={' or '.join(tasks)}, not for task={task}")
+        squad = "; for answers in files of your own: dataset=squad dataset.path=…" if config.name == "files" else ""
+        raise DataError(f"dataset={config.name} has labels for task={' or '.join(tasks)}, not for task={task}{squad}")
     if rehearsal and config.name not in _OWN:
         return locate_samples(config, task)
     return _LOCATE[config.name](config, task, Path(cache_dir) / "datasets" / config.name)

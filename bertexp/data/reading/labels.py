@@ -105,7 +105,8 @@ class ClassSetLabels(ClassLabels):
                 part for part in label.replace(self.separator, LIST_SEPARATOR).split(LIST_SEPARATOR) if part.strip()
             ]
         if not isinstance(label, list):
-            return Bad("no label", f"the label is not a list of classes but {label!r}"[:200])
+            found = "missing" if label is None else f"not a list of classes but {label!r}"
+            return Bad("no label", f"the label is {found}"[:200])
         spelled = [super(ClassSetLabels, self).spell(one) for one in label]
         bad = next((one for one in spelled if isinstance(one, Bad)), None)
         return bad or LIST_SEPARATOR.join(map(str, spelled))

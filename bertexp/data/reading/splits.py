@@ -43,7 +43,7 @@ def hold_out(
     if sizes and (lonely := np.flatnonzero(counts == 1)).size and config.stratify:
         raise DataError(
             f"class {label_names[lonely[0]]!r} has a single row, which cannot stand on both sides of a stratified "
-            f"split; add rows to it, leave it out, or set dataset.stratify=false"
+            f"split; add rows to it, leave it out, or set dataset.stratify=false{_hint_at_numbers(label_names)}"
         )
     free = np.arange(table.num_rows)
     splits = {}
@@ -52,6 +52,14 @@ def hold_out(
         splits[split] = table.take(free[held])
         free = np.delete(free, held)
     return {"train": table.take(free) if sizes else table, **splits}
+
+
+def _hint_at_numbers(label_names: Sequence[str]) -> str:
+    try:
+        numbers = [float(name) for name in label_names]
+    except ValueError:
+        return ""
+    return "; to learn numbers: task=regression" if any(not number.is_integer() for number in numbers) else ""
 
 
 def strata(table: pa.Table) -> np.ndarray:
