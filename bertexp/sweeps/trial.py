@@ -19,7 +19,7 @@ from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.schema import Config
 from bertexp.console import log_to, quiet
 from bertexp.data.dataset import TextDataset
-from bertexp.errors import RunInterrupted, RunPruned
+from bertexp.errors import DataError, RunInterrupted, RunPruned
 from bertexp.freezing import keep_activations
 from bertexp.plan import make_plan
 from bertexp.record import TRAINED, RunRecord, state_of
@@ -151,6 +151,7 @@ class TrialRunner:
         config, _ = compose_config(overrides)
         plan = make_plan(config)
         dataset = self._warm.load(config, plan)
+        _require_validation(self._study.spec.objectives, config, dataset)
         derived = self._validate_often(config, dataset)
         overrides += derived
         self._study.note(claim, "derived", derived)
@@ -209,9 +210,19 @@ def drop_checkpoints(folder: Path) -> None:
         shutil.rmtree(checkpoints, ignore_errors=True)
 
 
+def _require_validation(objectives: Sequence[str], config: Config, dataset: TextDataset) -> None:
+    """Raises DataError where an objective would be measured on validation rows and there are none."""
+    measured = next((name for name in objectives if name != LATENCY), None)
+    if measured and "val" not in dataset.splits and not config.trainer.overfit_batches:
+        raise DataError(
+            f"{dataset.source} has no validation rows, on which the sweep's objective {measured} is measured; set "
+            "dataset.val_fraction above 0, or name a dataset.val_file"
+        )
+
+
 def _measure_latency(parts: Parts) -> float:
-    """Median milliseconds of a prediction of one row, tokens in, logits out, over the first rows of the split."""
-    seconds, examples = [], parts.data.examples("val")
+    """Median milliseconds of a prediction of one example, tokens in, logits out, over the first that validate (or train)."""
+    seconds, examples = [], parts.data.examples("val" if "val" in parts.dataset.splits else "train")
     predict, rows = parts.module.compiled_predict_step(examples.spec), len(examples.lengths)
     for row in range(LATENCY_WARM_ROWS + LATENCY_ROWS):
         features, _ = examples.pack(np.array([row % rows]))

@@ -9,7 +9,9 @@ import pytest
 
 from bertexp.assembly import build_parts
 from bertexp.config.resolve import compose_config
+from bertexp.errors import DataError
 from bertexp.plan import make_plan
+from bertexp.sweeps import trial
 from bertexp.sweeps.warm import WarmParts
 from bertexp.training.trainer import Trainer
 
@@ -67,3 +69,13 @@ def test_a_model_that_was_trained_can_be_freed(compose):
         fitted_weights(config, build_parts(config, plan, dataset))
         counts.append(graphs())
     assert counts[2] == counts[1]
+
+
+def test_without_validation_rows_latency_alone_can_be_an_objective(compose, tmp_path, monkeypatch):
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(f"film {row},{row % 2}\n" for row in range(20)))
+    config, plan, dataset = compose("dataset=files", f"dataset.path={tmp_path}/rows.csv", "dataset.val_fraction=0")
+    monkeypatch.setattr(trial, "LATENCY_ROWS", 3)
+    trial._require_validation([trial.LATENCY], config, dataset)
+    assert trial._measure_latency(build_parts(config, plan, dataset)) > 0
+    with pytest.raises(DataError, match=r"objective val/f1 is measured; set dataset\.val_fraction above 0"):
+        trial._require_validation([trial.LATENCY, "val/f1"], config, dataset)
