@@ -33,16 +33,16 @@ def ship(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tr
     say("exporting  SavedModel with its tokenizer; a fresh process reloads it")
     dataset, model = parts.dataset, parts.module.model
     spec = ServingSpec(
-        dataset.label_names,
-        config.dataset.max_length,
-        dataset.has_pair,
-        dataset.task,
-        config.task.binary_head,
-        config.task.threshold,
-        config.dataset.long_text,
-        config.dataset.overlap,
-        config.task.max_answer_length,
-        dataset.has_null_answers,
+        label_names=dataset.label_names,
+        max_length=config.dataset.max_length,
+        has_pair=dataset.has_pair,
+        task=dataset.task,
+        binary_head=config.task.binary_head,
+        threshold=config.task.threshold,
+        long_text=config.dataset.long_text,
+        window_overlap=config.dataset.overlap,
+        max_answer_length=config.task.max_answer_length,
+        null_answers=dataset.has_null_answers,
     )
     export_saved_model(model, parts.loaded.vocab, parts.loaded.lowercase, spec, folder.model_folder)
     split = "test" if "test" in dataset.splits else "train"
