@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from bertexp.config.overrides import check_overrides, expand_home
-from bertexp.config.schema import METRICS, TOKEN_TASKS, Config
+from bertexp.config.schema import METRICS, TOKEN_TASKS, Config, TaskConfig
 from bertexp.config.store import register, shipped_folder
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.runs import with_former_overrides
@@ -107,6 +107,10 @@ def _check(config: Config) -> None:
         raise ConfigError(
             f"task=tagging reads sentences from their head, not with dataset.long_text={config.dataset.long_text}; leave "
             "it out, and raise dataset.max_length where sentences are long"
+        )
+    if config.task.threshold != TaskConfig.threshold and config.task.name != "multi_label":
+        raise ConfigError(
+            f"task.threshold={config.task.threshold} is for task=multi_label, and this is task={config.task.name}; leave it out"
         )
     if config.task.name == "question_answering" and config.dataset.long_text in ("truncate_tail", "head_tail"):
         raise ConfigError(

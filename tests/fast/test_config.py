@@ -36,6 +36,7 @@ def message_of(*overrides: str) -> str:
         ("trainable.top_layers=2", "choose trainable=top_layers"),
         ("trainer.monitor=train/loss", "must be a validation metric"),
         ("trainer.monitor=val/acuracy", "did you mean 'val/accuracy'"),
+        ("task.threshold=0.3", "is for task=multi_label"),
         ("a=[1", "cannot be read"),
     ],
 )

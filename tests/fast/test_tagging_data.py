@@ -291,6 +291,7 @@ def test_wnut17_is_fetched_once_and_read_from_a_folder_too(tmp_path, monkeypatch
         ("tagging", {"name": "conll", "text_column": "x"}, r"does not use dataset\.text_column; leave it out"),
         ("tagging", {"name": "wnut17", "tags_column": "1"}, r"does not use dataset\.tags_column; .*dataset=conll"),
         ("classification", {"name": "files", "words_column": "x"}, r"does not use dataset\.words_column"),
+        ("regression", {"name": "files", "label_names": ["a"]}, r"task=regression does not use dataset\.label_names"),
         ("classification", {"name": "wnut17"}, "has labels for task=tagging, not for task=classification"),
         ("tagging", {"name": "conll", "path": "{}", "url": "https://example.org"}, r"does not use dataset\.url"),
     ],

@@ -76,6 +76,8 @@ def _refuse_foreign_settings(config: DatasetConfig, task: str) -> None:
             f"dataset={config.name}"
         )
     foreign = _TEXT_COLUMNS if task == "tagging" else _WORD_COLUMNS
+    if task == "regression":
+        foreign = (*foreign, "label_names")
     if config.name not in _OWN:
         foreign = ("label_names", *_TEXT_COLUMNS, *_WORD_COLUMNS)
     if config.name == "tfrecord":
