@@ -297,7 +297,7 @@ def test_wnut17_is_fetched_once_and_read_from_a_folder_too(tmp_path, monkeypatch
     ],
 )
 def test_settings_that_do_not_belong_to_a_dataset_are_refused(tmp_path, task, settings, message):
-    settings = {key: value.format(tmp_path) for key, value in settings.items()}
+    settings = {key: value.format(tmp_path) if isinstance(value, str) else value for key, value in settings.items()}
     with pytest.raises(DataError, match=message):
         locate_dataset(DatasetConfig(**settings), str(tmp_path), task)
 
