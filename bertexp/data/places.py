@@ -82,10 +82,8 @@ def find_tagged_splits(config: DatasetConfig) -> dict[str, Path]:
     root = existing_path("dataset.path", config.path) if config.path is not None else Path()
     places = {}
     for split, name_form in _TAGGED.items():
-        name = getattr(config, f"{split}_file")
-        if name is not None:
-            inside = root / Path(name).expanduser()
-            places[split] = inside if inside.is_file() else existing_path(f"dataset.{split}_file", name)
+        if (named := named_file(config, split, root)) is not None:
+            places[split] = named
         elif config.path is not None and root.is_dir():
             files = (path for path in sorted(root.iterdir()) if path.is_file() and path.suffix not in _NO_DATA)
             found = [path for path in files if re.search(name_form, path.name.lower())]

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from bertexp.data.examples.activations import Activations
-from bertexp.data.tokens.packing import TokenColumn
+from bertexp.data.tokens.packing import TokenColumn, padded_width
 
 Features = dict[str, np.ndarray]
 Spec = Mapping[str, tf.TensorSpec]
@@ -41,6 +41,9 @@ class Examples(Protocol):
     def pack(self, places: np.ndarray) -> tuple[Features, np.ndarray]:
         """Features and labels of the examples ``places`` <int64>[batch], padded to one width."""
 
+    def labels(self, places: np.ndarray, width: int) -> np.ndarray:
+        """The labels alone, [batch, …]; those of every position as wide as a batch of ``width`` pieces."""
+
     def truth(self, places: np.ndarray) -> np.ndarray:
         """What the task judges their logits by, [batch, …]; the labels unless a task needs more."""
 
@@ -67,6 +70,9 @@ class ChosenExamples:
     def pack(self, places: np.ndarray) -> tuple[Features, np.ndarray]:
         return self._examples.pack(self._places[places])
 
+    def labels(self, places: np.ndarray, width: int) -> np.ndarray:
+        return self._examples.labels(self._places[places], width)
+
     def truth(self, places: np.ndarray) -> np.ndarray:
         return self._examples.truth(self._places[places])
 
@@ -75,9 +81,10 @@ class FrozenExamples(ChosenExamples):
     """All of other examples, with what frozen layers made of their tokens in place of the tokens."""
 
     def __init__(self, examples: Examples, activations: Activations):
-        super().__init__(examples, np.arange(len(examples.lengths)))
+        self._lengths = examples.lengths
+        super().__init__(examples, np.arange(len(self._lengths)))
         self._activations, self.spec = activations, activations.spec
 
     def pack(self, places: np.ndarray) -> tuple[Features, np.ndarray]:
-        tokens, labels = self._examples.pack(places)
-        return self._activations.pack(places, tokens["input_word_ids"].shape[1]), labels
+        width = padded_width(int(self._lengths[places].max()), int(self._lengths.max()))
+        return self._activations.pack(places, width), self.labels(places, width)

@@ -83,6 +83,9 @@ class QuestionExamples:
         texts = (self._questions, self._contexts, self._context_of)
         return pack_windows(self.windows, places, *texts, self._max_length, *special), self._labels[places]
 
+    def labels(self, places: np.ndarray, width: int) -> np.ndarray:
+        return self._labels[places]
+
     def truth(self, places: np.ndarray) -> np.ndarray:
         """<object>[batch] of ``WindowTruth``."""
         return np.fromiter(map(self._truth, places), object, len(places))

@@ -46,6 +46,9 @@ class TextExamples:
         special = (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
         return pack_batch(self.columns, places, self._shape, *special), self._labels[places]
 
+    def labels(self, places: np.ndarray, width: int) -> np.ndarray:
+        return self._labels[places]
+
     def truth(self, places: np.ndarray) -> np.ndarray:
         return self._labels[places]
 
