@@ -61,8 +61,8 @@ class DataModule:
     def read_anew(self, split: str, count: int) -> tuple[pa.Table, Examples]:
         """The first ``count`` rows as people read them, and what the tokenizer makes of exactly these texts."""
         table = self.dataset.take(split, np.arange(min(count, self.dataset.splits[split].num_rows)))
-        alone = DataModule(replace(self.dataset, splits={split: table}), self.tokenizer, self.config)
-        return table, alone.examples(split)
+        alone = replace(self.dataset, splits={split: table})
+        return table, ExampleBuilder(alone, self.tokenizer, self.config).build(split)
 
     def with_activations(self, activations: Mapping[str, Activations]) -> DataModule:
         """The same batches in the same order, but of the named splits with what frozen layers made of the tokens."""
@@ -121,7 +121,9 @@ class DataModule:
     def _drawn(self, split: str, count: int | None) -> Examples:
         """The examples of ``split``, or ``count`` of them, of every class some where possible."""
         examples = self._examples[split]
+        if count is None:
+            return examples
         classes = strata(self.dataset.splits[split])[examples.source_rows]
-        if count is None or count >= len(classes):
+        if count >= len(classes):
             return examples
         return ChosenExamples(examples, draw(classes, count, self.config.split_seed))

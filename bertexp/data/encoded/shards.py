@@ -18,7 +18,7 @@ from bertexp.config.schema import DatasetConfig
 from bertexp.data.dataset import TextDataset, is_labelled
 from bertexp.data.encoded.encoding import Shard
 from bertexp.data.encoded.protobuf import write_examples
-from bertexp.data.module import DataModule
+from bertexp.data.examples.build import ExampleBuilder
 from bertexp.data.tokens.tokenizer import ROWS_PER_CHUNK, Progress, Tokenizer
 
 Features = dict[str, np.ndarray]  # Model Garden's, each <int32>[rows, values] but float labels
@@ -67,9 +67,9 @@ def write_shards(
 
 def _encode(dataset: TextDataset, tokenizer: Tokenizer, config: DatasetConfig) -> Features:
     """All rows of the one split of ``dataset``, padded to the maximum length."""
-    data = DataModule(dataset, tokenizer, config)
     (split,) = dataset.splits
-    packed, labels = data.examples(split).pack(np.arange(dataset.splits[split].num_rows))
+    examples = ExampleBuilder(dataset, tokenizer, config).build(split)
+    packed, labels = examples.pack(np.arange(dataset.splits[split].num_rows))
     margin = config.max_length - packed["input_mask"].shape[1]
     width = [(0, 0), (0, margin)]
     features = {
