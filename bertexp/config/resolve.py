@@ -11,8 +11,9 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from bertexp.config.overrides import check_overrides, expand_home
-from bertexp.config.schema import METRICS, TOKEN_TASKS, Config, TaskConfig
+from bertexp.config.schema import Config
 from bertexp.config.store import register, shipped_folder
+from bertexp.config.task import METRICS, TOKEN_TASKS, TaskConfig
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.runs import with_former_overrides
 

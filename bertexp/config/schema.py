@@ -10,25 +10,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from bertexp.errors import ConfigError, did_you_mean
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise ConfigError(message)
-
-
-def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"{name}={value} is not one of {', '.join(allowed)}{did_you_mean(str(value), allowed)}")
-
-
-def _positive(name: str, value: float | None) -> None:
-    _require(value is None or value > 0, f"{name}={value} must be greater than 0")
-
-
-def _fraction(name: str, value: float | None) -> None:
-    _require(value is None or 0 <= value < 1, f"{name}={value} must be at least 0 and less than 1")
+from bertexp.config.checks import fraction, one_of, positive, require
+from bertexp.config.sweep import SweepConfig
+from bertexp.config.task import TaskConfig
 
 
 @dataclass
@@ -42,7 +26,7 @@ class RunConfig:
     outputs_dir: str = "outputs"  # run folders, the default MLflow store and the caches lie here
 
     def __post_init__(self) -> None:
-        _require(0 <= self.seed < 2**31, f"run.seed={self.seed} must lie in 0 .. 2147483647")
+        require(0 <= self.seed < 2**31, f"run.seed={self.seed} must lie in 0 .. 2147483647")
 
     @property
     def cache_dir(self) -> str:
@@ -84,24 +68,24 @@ class DatasetConfig:
     submission: bool = False  # GLUE: predict its unlabelled test too, and write the file to submit
 
     def __post_init__(self) -> None:
-        _one_of("dataset.on_bad_row", self.on_bad_row, ("error", "skip"))
-        _one_of("dataset.long_text", self.long_text, ("truncate_head", "truncate_tail", "head_tail", "windows"))
-        _require(
+        one_of("dataset.on_bad_row", self.on_bad_row, ("error", "skip"))
+        one_of("dataset.long_text", self.long_text, ("truncate_head", "truncate_tail", "head_tail", "windows"))
+        require(
             self.window_overlap is None or 0 <= self.window_overlap <= self.max_length // 2,
             f"dataset.window_overlap={self.window_overlap} must lie in 0 .. {self.max_length // 2}, half of dataset.max_length",
         )
-        _require(
+        require(
             len(self.label_separator) == 1, f"dataset.label_separator={self.label_separator!r} must be one character"
         )
-        _fraction("dataset.val_fraction", self.val_fraction)
-        _fraction("dataset.test_fraction", self.test_fraction)
-        _require(
+        fraction("dataset.val_fraction", self.val_fraction)
+        fraction("dataset.test_fraction", self.test_fraction)
+        require(
             self.val_fraction + self.test_fraction < 1,
             f"dataset.val_fraction={self.val_fraction} and dataset.test_fraction={self.test_fraction} leave no rows to train on",
         )
         for split in ("train", "val", "test"):
-            _positive(f"dataset.limit_{split}", getattr(self, f"limit_{split}"))
-        _require(
+            positive(f"dataset.limit_{split}", getattr(self, f"limit_{split}"))
+        require(
             8 <= self.max_length <= 512,
             f"dataset.max_length={self.max_length} must lie in 8 .. 512, the positions that BERT knows",
         )
@@ -138,62 +122,22 @@ class ModelConfig:
     encoder_dropout: float | None = None  # hidden and attention dropout; null: as the source says (0.1)
 
     def __post_init__(self) -> None:
-        _one_of("model.source", self.source, ("tfhub", "google", "huggingface", "random"))
+        one_of("model.source", self.source, ("tfhub", "google", "huggingface", "random"))
         if self.pooling is not None:
-            _one_of("model.pooling", self.pooling, ("pooler", "cls", "mean", "max", "none"))
-        _fraction("model.dropout", self.dropout)
-        _fraction("model.encoder_dropout", self.encoder_dropout)
+            one_of("model.pooling", self.pooling, ("pooler", "cls", "mean", "max", "none"))
+        fraction("model.dropout", self.dropout)
+        fraction("model.encoder_dropout", self.encoder_dropout)
         for key in ("num_layers", "hidden_size", "num_heads"):
-            _positive(f"model.{key}", getattr(self, key))
-        _require(
+            positive(f"model.{key}", getattr(self, key))
+        require(
             self.type_vocab_size in (None, 0, 2),
             f"model.type_vocab_size={self.type_vocab_size} must be 0 or 2: a pair has two types",
         )
         if self.hidden_size and self.num_heads:
-            _require(
+            require(
                 self.hidden_size % self.num_heads == 0,
                 f"model.hidden_size={self.hidden_size} cannot be divided into model.num_heads={self.num_heads}",
             )
-
-
-METRICS = {  # of a labelled split, by task; the first is the main one unless task.main_metric names another
-    "classification": ("accuracy", "precision", "recall", "f1", "mcc", "roc_auc", "loss"),
-    "multi_label": ("f1", "f1_macro", "precision", "recall", "exact_match", "roc_auc", "loss"),
-    "regression": ("pearson", "spearman", "rmse", "mae", "loss"),
-    "tagging": ("f1", "precision", "recall", "accuracy", "loss"),
-    "question_answering": ("f1", "exact_match", "loss"),
-}
-TOKEN_TASKS = ("tagging", "question_answering")  # they read the encoder's output at every position
-
-
-def metric_mode(name: str) -> str:
-    """``min`` for losses, errors and durations, ``max`` for everything else."""
-    return "min" if name.endswith(("loss", "rmse", "mae", "_ms")) else "max"
-
-
-@dataclass
-class TaskConfig:
-    """What is predicted from a text."""
-
-    name: str = "classification"  # classification | multi_label | regression | tagging | question_answering
-    binary_head: str = "sigmoid"  # two classes: sigmoid (one logit) | softmax (two logits)
-    threshold: float = 0.5  # multi_label: a class is given from this probability on
-    max_answer_length: int = 30  # question_answering: word pieces
-    main_metric: str | None = None  # null: the task's own; chooses the checkpoint unless trainer.monitor does
-
-    def __post_init__(self) -> None:
-        _one_of("task.name", self.name, tuple(METRICS))
-        _one_of("task.binary_head", self.binary_head, ("sigmoid", "softmax"))
-        _positive("task.max_answer_length", self.max_answer_length)
-        _require(0 < self.threshold < 1, f"task.threshold={self.threshold} must lie between 0 and 1")
-        if self.main_metric is not None:
-            _one_of("task.main_metric", self.main_metric, METRICS[self.name])
-
-    def count_units(self, classes: int) -> int:
-        """How many logits the head gives, for each text or each word of it."""
-        if self.name == "classification" and classes == 2 and self.binary_head == "sigmoid":
-            return 1
-        return {"regression": 1, "question_answering": 2}.get(self.name, classes)
 
 
 @dataclass
@@ -212,19 +156,19 @@ class OptimizerConfig:
     epsilon: float = 1e-6
 
     def __post_init__(self) -> None:
-        _one_of("optimizer.name", self.name, ("adamw", "adam"))
-        _one_of("optimizer.schedule", self.schedule, ("linear", "constant"))
-        _one_of("optimizer.warmup_form", self.warmup_form, ("bert", "continuous"))
-        _require(
+        one_of("optimizer.name", self.name, ("adamw", "adam"))
+        one_of("optimizer.schedule", self.schedule, ("linear", "constant"))
+        one_of("optimizer.warmup_form", self.warmup_form, ("bert", "continuous"))
+        require(
             self.learning_rate is None or 0 < self.learning_rate <= 1,
             f"optimizer.learning_rate={self.learning_rate} must be greater than 0 and at most 1",
         )
-        _fraction("optimizer.warmup_fraction", self.warmup_fraction)
-        _fraction("optimizer.beta_1", self.beta_1)
-        _fraction("optimizer.beta_2", self.beta_2)
-        _positive("optimizer.epsilon", self.epsilon)
-        _require(self.weight_decay >= 0, f"optimizer.weight_decay={self.weight_decay} must not be negative")
-        _require(
+        fraction("optimizer.warmup_fraction", self.warmup_fraction)
+        fraction("optimizer.beta_1", self.beta_1)
+        fraction("optimizer.beta_2", self.beta_2)
+        positive("optimizer.epsilon", self.epsilon)
+        require(self.weight_decay >= 0, f"optimizer.weight_decay={self.weight_decay} must not be negative")
+        require(
             self.warmup_steps is None or self.warmup_steps >= 0,
             f"optimizer.warmup_steps={self.warmup_steps} must not be negative",
         )
@@ -238,8 +182,8 @@ class TrainableConfig:
     top_layers: int | None = None  # top_layers: how many; null: half of them
 
     def __post_init__(self) -> None:
-        _one_of("trainable.encoder", self.encoder, ("full", "frozen", "top_layers"))
-        _positive("trainable.top_layers", self.top_layers)
+        one_of("trainable.encoder", self.encoder, ("full", "frozen", "top_layers"))
+        positive("trainable.top_layers", self.top_layers)
 
 
 @dataclass
@@ -278,14 +222,14 @@ class TrainerConfig:
     overfit_batches: int | None = None  # train and validate on the same few batches
 
     def __post_init__(self) -> None:
-        _one_of("trainer.precision", self.precision, ("float32", "mixed_bfloat16", "mixed_float16"))
-        _one_of("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
-        _require(
+        one_of("trainer.precision", self.precision, ("float32", "mixed_bfloat16", "mixed_float16"))
+        one_of("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+        require(
             self.activation_cache_gb >= 0,
             f"trainer.activation_cache_gb={self.activation_cache_gb} must not be negative",
         )
         if self.monitor_mode is not None:
-            _one_of("trainer.monitor_mode", self.monitor_mode, ("min", "max"))
+            one_of("trainer.monitor_mode", self.monitor_mode, ("min", "max"))
         for key in [
             "max_epochs",
             "max_steps",
@@ -304,7 +248,7 @@ class TrainerConfig:
             "limit_test_batches",
             "overfit_batches",
         ]:
-            _positive(f"trainer.{key}", getattr(self, key))
+            positive(f"trainer.{key}", getattr(self, key))
 
 
 @dataclass
@@ -317,7 +261,7 @@ class TrackingConfig:
     log_model: bool = True
 
     def __post_init__(self) -> None:
-        _one_of("tracking.name", self.name, ("mlflow", "none"))
+        one_of("tracking.name", self.name, ("mlflow", "none"))
 
 
 @dataclass
@@ -329,53 +273,7 @@ class ExportConfig:
     examples: list[list[str]] = field(default_factory=list)  # rows of one or two texts that the reloaded model answers
 
     def __post_init__(self) -> None:
-        _positive("export.tolerance", self.tolerance)
-
-
-@dataclass
-class SweepConfig:
-    """A search over settings, with ``-m``; what is swept may also stand on the command line in Hydra's sweep syntax."""
-
-    name: str | None = None  # of folder and study; null: <model>_<dataset>_<what is swept>_<hash of the fixed settings>
-    space: dict[str, str] = field(default_factory=dict)  # dotted name -> interval, range or choice
-    trials: int | None = None  # in all, also over several starts; null: every point of a grid, else 20
-    timeout_seconds: float | None = None  # no trial starts later than so long after this command's start
-    sampler: str | None = (
-        None  # tpe | random | grid | qmc | cmaes | gp; null: grid where every value is listed, else tpe
-    )
-    pruner: str = "none"  # none | median | successive_halving | hyperband
-    reports: int = 9  # validations of a pruned trial, where trainer.validate_every_steps does not say
-    objective: str | None = None  # a val/ metric; null: trainer.monitor, else the task's main metric
-    objectives: list[str] | None = None  # several at once, such as [val/accuracy,predict/latency_ms]: a Pareto front
-    direction: str | None = None  # maximize | minimize; null: as the metric's name says, printed at the start
-    seeds: int = 1  # runs in a trial, with run.seed, run.seed + 1, …; the objective is their mean
-    start_from: list[str] = field(default_factory=list)  # first trials: recipe, or "key=value key=value"
-    max_failures: int = 3  # the sweep stops with the one after so many
-    export: str = "best"  # best | all | none: which trials are tested, exported and verified
-    storage: str | None = None  # null: a journal file in the sweep's folder; postgresql://… or mysql://… for a cluster
-    workers: int | None = None  # jobs given to Hydra's launcher; null: its n_jobs where it has one, else 1
-    lease_seconds: float = 60.0  # a worker on another machine that was not heard of for so long is taken for dead
-
-    def __post_init__(self) -> None:
-        samplers = ("tpe", "random", "grid", "qmc", "cmaes", "gp")
-        if self.sampler is not None:
-            _one_of("sweep.sampler", self.sampler, samplers)
-        _one_of("sweep.pruner", self.pruner, ("none", "median", "successive_halving", "hyperband"))
-        if self.direction is not None:
-            _one_of("sweep.direction", self.direction, ("maximize", "minimize"))
-        _one_of("sweep.export", self.export, ("best", "all", "none"))
-        for key in ("trials", "timeout_seconds", "reports", "seeds", "workers", "lease_seconds"):
-            _positive(f"sweep.{key}", getattr(self, key))
-        _require(self.max_failures >= 0, f"sweep.max_failures={self.max_failures} must not be negative")
-        _require(
-            not (self.objective and self.objectives),
-            "sweep.objective and sweep.objectives are both given; drop one of them",
-        )
-        _require(
-            not (self.objectives and len(self.objectives) > 1 and self.pruner != "none"),
-            f"sweep.pruner={self.pruner} cannot judge several objectives at once; set sweep.pruner=none or one "
-            "sweep.objective",
-        )
+        positive("export.tolerance", self.tolerance)
 
 
 @dataclass

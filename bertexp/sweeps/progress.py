@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertexp.config.schema import SweepConfig
+from bertexp.config.sweep import SweepConfig
 from bertexp.sweeps.samplers import given_point
 from bertexp.sweeps.spec import SweepSpec, choose_sampler, count_trials
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertexp.config.resolve import compose_config, flat_parameters
-from bertexp.config.schema import METRICS, Config, SweepConfig, metric_mode
+from bertexp.config.schema import Config
 from bertexp.config.store import group_options
+from bertexp.config.sweep import SweepConfig
 from bertexp.config.sweep_syntax import split_overrides
+from bertexp.config.task import METRICS, metric_mode
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.plan import Plan, make_plan
 from bertexp.sweeps.space import Point, Space, as_override, make_space

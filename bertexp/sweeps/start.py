@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bertexp.config.resolve import compose_config
-from bertexp.config.schema import Config, SweepConfig
+from bertexp.config.schema import Config
+from bertexp.config.sweep import SweepConfig
 from bertexp.config.sweep_syntax import split_overrides
 from bertexp.console import say
 from bertexp.errors import ConfigError

@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from bertexp.config.schema import SweepConfig
+from bertexp.config.sweep import SweepConfig
 from bertexp.sweeps.leases import is_free, new_lease, renewed, worker_name
 from bertexp.sweeps.samplers import KEPT, build_pruner
 from bertexp.sweeps.space import Point

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bertexp.config.schema import SweepConfig
+from bertexp.config.sweep import SweepConfig
 from bertexp.sweeps.space import Point
 from bertexp.sweeps.spec import SweepSpec, choose_sampler
 from bertexp.sweeps.study import SweepStudy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bertexp.config.schema import TaskConfig
+from bertexp.config.task import TaskConfig
 from bertexp.tasks.base import Task
 from bertexp.tasks.classification import Classification
 from bertexp.tasks.multi_label import MultiLabel

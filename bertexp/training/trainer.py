@@ -29,7 +29,8 @@ from typing import NamedTuple, Protocol
 import tensorflow as tf
 import tf_keras
 
-from bertexp.config.schema import TrainerConfig, metric_mode
+from bertexp.config.schema import TrainerConfig
+from bertexp.config.task import metric_mode
 from bertexp.errors import ConfigError, TrainingDiverged, did_you_mean
 from bertexp.training.callbacks import Callback, KerasCallbacks
 from bertexp.training.checkpoint import CheckpointStore, LoopState, read_state, restore

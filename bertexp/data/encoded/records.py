@@ -10,21 +10,22 @@ import hashlib
 import json
 import os
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeVar
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bertexp.data.arrow_file import write_arrow
 from bertexp.data.encoded.protobuf import NotAnExample, read_examples
 from bertexp.data.encoded.tfrecord import map_records
+from bertexp.data.threads import in_order
 from bertexp.data.tokens.packing import TokenColumn, expand_runs
 from bertexp.errors import DataError
 
@@ -32,7 +33,6 @@ FEATURES = ("input_ids", "input_mask", "segment_ids")
 LABEL = "label_ids"
 _ROWS_PER_CHUNK = 8192
 
-T = TypeVar("T")
 Ragged = tuple[
     np.ndarray, np.ndarray
 ]  # values <int or float>[n], row after row, and how many each row has <int64>[rows]
@@ -110,38 +110,15 @@ def _write_table(files: Sequence[Path], path: Path) -> None:
             )
         if frame.values:
             columns["label"] = _label_column(np.concatenate(labels))
-        _write_atomically(pa.table(columns).replace_schema_metadata({"frame": json.dumps(asdict(frame))}), path)
-
-
-def _write_atomically(table: pa.Table, path: Path) -> None:
-    handle, temporary = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            with pa.ipc.new_file(file, table.schema) as writer:
-                writer.write_table(table)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        write_arrow(pa.table(columns).replace_schema_metadata({"frame": json.dumps(asdict(frame))}), path)
 
 
 def _read_files(files: Sequence[Path]) -> Iterator[Rows]:
     """The rows of all files in order, a few thousand a thread: NumPy leaves Python free."""
     threads = os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool:
-        calls = _in_order(pool, (partial(_cut_file, file) for file in files), threads)
-        yield from _in_order(pool, chain.from_iterable(calls), 2 * threads)
-
-
-def _in_order(pool: ThreadPoolExecutor, calls: Iterator[Callable[[], T]], ahead: int) -> Iterator[T]:
-    """What the calls return, in their order; no more than ``ahead`` of them are begun before the first is taken."""
-    waiting = deque(pool.submit(call) for call in islice(calls, ahead))
-    while waiting:
-        found = waiting.popleft().result()
-        waiting.extend(pool.submit(call) for call in islice(calls, 1))
-        yield found
+        calls = in_order(pool, (partial(_cut_file, file) for file in files), threads)
+        yield from in_order(pool, chain.from_iterable(calls), 2 * threads)
 
 
 def _cut_file(file: Path) -> list[Callable[[], Rows]]:

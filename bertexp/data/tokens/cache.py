@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
+
+from bertexp.data.arrow_file import write_arrow
 
 Progress = Callable[[int], None]  # told how many texts were just done
 Chunk = tuple[list[np.ndarray], np.ndarray]  # arrays of one value a token, and the tokens in each row
@@ -59,25 +60,14 @@ class TokenCache:
         return fresh
 
     def _write(self, scratch: Sequence[BinaryIO], offsets: np.ndarray) -> None:
-        """Writes the columns (raw <int32> in ``scratch``) as one Arrow file: temporary file, fsync, rename."""
+        """Writes the columns (raw <int32> in ``scratch``) as one Arrow file."""
         for file in scratch:
             file.flush()
         columns = [np.memmap(file, np.int32, mode="r") if offsets[-1] else np.empty(0, np.int32) for file in scratch]
         lists = [pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(values)) for values in columns]
         metadata = {"key": self._key, "checksum": _checksum(columns, offsets)}
-        fields = [pa.field(name, array.type) for name, array in zip(self._columns, lists, strict=True)]
-        schema = pa.schema(fields, metadata)
-        handle, temporary = tempfile.mkstemp(suffix=".tmp", dir=self._path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                with pa.ipc.new_file(file, schema) as writer:
-                    writer.write_batch(pa.record_batch(lists, schema=schema))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self._path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        table = pa.table(lists, names=list(self._columns)).replace_schema_metadata(metadata)
+        write_arrow(table, self._path)
 
     def _read(self, n_rows: int) -> tuple[list[np.ndarray], np.ndarray] | None:
         """Maps the file; None where it is absent, of another key, or damaged."""

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import itertools
 import os
-from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
@@ -20,6 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from bertexp.data.threads import in_order
 from bertexp.data.tokens.cache import Chunk, Progress, TokenCache, row_offsets
 from bertexp.data.tokens.packing import PlacedTokens, TokenColumn
 from bertexp.errors import WeightsError
@@ -117,13 +116,9 @@ class Tokenizer:
             return arrays, np.diff(splits)
 
         threads = os.cpu_count() or 1
-        waiting = deque()
+        calls = (partial(encode, begin) for begin in range(0, len(texts), ROWS_PER_CHUNK))
         with ThreadPoolExecutor(threads) as pool:
-            begins = iter(range(0, len(texts), ROWS_PER_CHUNK))
-            waiting.extend(pool.submit(encode, begin) for begin in itertools.islice(begins, 2 * threads))
-            while waiting:
-                arrays, lengths = waiting.popleft().result()
-                waiting.extend(pool.submit(encode, begin) for begin in itertools.islice(begins, 1))
+            for arrays, lengths in in_order(pool, calls, 2 * threads):
                 yield arrays, lengths
                 if progress:
                     progress(len(lengths))

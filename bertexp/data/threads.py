@@ -1,0 +1,21 @@
+"""Work shared out to threads, its results in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def in_order(pool: ThreadPoolExecutor, calls: Iterable[Callable[[], T]], ahead: int) -> Iterator[T]:
+    """What the calls return, in their order; no more than ``ahead`` of them are begun before the first is taken."""
+    rest = iter(calls)
+    waiting = deque(pool.submit(call) for call in islice(rest, ahead))
+    while waiting:
+        found = waiting.popleft().result()
+        waiting.extend(pool.submit(call) for call in islice(rest, 1))
+        yield found
