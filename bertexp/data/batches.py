@@ -44,10 +44,23 @@ def make_train_order(
     return batches
 
 
-def make_eval_order(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Returns the rows of each batch, longest first, so that the largest memory need shows at once."""
-    rows = np.argsort(-lengths, kind="stable")
-    return [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+def make_eval_order(lengths: np.ndarray, batch_size: int, max_length: int) -> list[np.ndarray]:
+    """Returns the examples of each batch, longest first, so that the largest memory need shows at once.
+
+    Args:
+        lengths: <int32>[examples], word pieces of each; more than ``max_length`` where one is read in several windows.
+        batch_size: examples in a batch, at most; fewer where they have more than ``batch_size * max_length`` pieces.
+        max_length: pieces that enter the encoder in one piece.
+    """
+    places = np.argsort(-lengths, kind="stable")
+    pieces = np.concatenate([[0], np.cumsum(lengths[places], dtype=np.int64)])
+    batches, begin = [], 0
+    while begin < len(places):
+        bounded = int(np.searchsorted(pieces, pieces[begin] + batch_size * max_length, side="right")) - 1
+        end = max(begin + 1, min(begin + batch_size, bounded))
+        batches.append(places[begin:end])
+        begin = end
+    return batches
 
 
 def make_tf_dataset(batches: list[np.ndarray], examples: Examples) -> tf.data.Dataset:
@@ -104,11 +117,14 @@ class TrainLoader:
 
 
 class EvalLoader:
-    """Every example once, sorted by length; ``places`` tells which example each result is of."""
+    """Every example once, sorted by length; ``places`` tells which example each result is of.
 
-    def __init__(self, examples: Examples, batch_size: int):
+    ``batch_size`` and ``max_length`` are those of ``make_eval_order``.
+    """
+
+    def __init__(self, examples: Examples, batch_size: int, max_length: int):
         self._examples, self.spec = examples, examples.spec
-        self._batches = make_eval_order(examples.lengths, batch_size)
+        self._batches = make_eval_order(examples.lengths, batch_size, max_length)
 
     def __len__(self) -> int:
         return len(self._batches)

@@ -84,8 +84,8 @@ class DataModule:
     def eval_loader(self, split: str, limit_rows: int | None = None) -> EvalLoader:
         """Every example of ``split`` once, sorted by length; none where the data set has no such split."""
         if split not in self.dataset.splits:
-            return EvalLoader(ChosenExamples(self._examples["train"], np.zeros(0, np.int64)), 1)
-        return EvalLoader(self._drawn(split, limit_rows), self._eval_batch_size)
+            return EvalLoader(ChosenExamples(self._examples["train"], np.zeros(0, np.int64)), 1, 1)
+        return EvalLoader(self._drawn(split, limit_rows), self._eval_batch_size, self.config.max_length)
 
     def samples(self, count: int = 3) -> list[Sample]:
         """``count`` training rows with their pieces and masks, as the encoder will see them; of windows, the first."""

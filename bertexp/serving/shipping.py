@@ -10,8 +10,8 @@ import numpy as np
 from bertexp.config.schema import Config
 from bertexp.console import say
 from bertexp.serving import pyfunc
+from bertexp.serving.answers import Prediction, as_table
 from bertexp.serving.export import export_saved_model, reference_logits
-from bertexp.serving.predict import Prediction, as_table
 from bertexp.serving.spec import ServingSpec
 from bertexp.serving.verify import Verifier, VerifyReport
 from bertexp.tracking.provenance import read_versions

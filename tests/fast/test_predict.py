@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bertexp.errors import DataError, RunNotFound
-from bertexp.serving.predict import main, read_file
+from bertexp.serving.predict import main
+from bertexp.serving.texts import read_file
 
 
 @pytest.fixture
@@ -84,12 +85,12 @@ def test_missing_input_is_told(outputs, monkeypatch):
 )
 def test_tables_are_read_by_column_name(tmp_path, name, content):
     (tmp_path / name).write_text(content)
-    assert read_file(tmp_path / name, ("text", "text_pair")) == [("one, with\nnewline", "two"), ("7", "")]
+    assert read_file(tmp_path / name, ("text", "text_pair")).rows == [("one, with\nnewline", "two"), ("7", "")]
 
 
 def test_plain_lines_hold_one_text_or_two_parted_by_a_tab(tmp_path):
     (tmp_path / "a.txt").write_text("\ufeffone, two\nthree\n", encoding="utf-8")
-    assert read_file(tmp_path / "a.txt", ("text",)) == [("one, two",), ("three",)]
+    assert read_file(tmp_path / "a.txt", ("text",)).rows == [("one, two",), ("three",)]
     with pytest.raises(DataError, match=r"line 1 of .*a\.txt must hold two texts parted by a tab"):
         read_file(tmp_path / "a.txt", ("text", "text_pair"))
 

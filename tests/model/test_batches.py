@@ -37,8 +37,15 @@ def test_grouping_by_length_leaves_little_padding_and_mixes_lengths_over_time():
 
 
 def test_evaluation_goes_from_long_to_short():
-    widths = [LENGTHS[rows].max() for rows in make_eval_order(LENGTHS, 64)]
+    widths = [LENGTHS[rows].max() for rows in make_eval_order(LENGTHS, 64, 128)]
     assert widths == sorted(widths, reverse=True)
+    assert len(widths) == 16
+
+
+def test_evaluation_batches_of_texts_in_many_windows_are_bounded():
+    lengths = np.array([20, 700, 90, 6000, 30, 260])
+    order = make_eval_order(lengths, 4, 128)
+    assert [batch.tolist() for batch in order] == [[3], [1], [5, 2, 4, 0]]
 
 
 def test_a_loader_continues_inside_an_epoch():

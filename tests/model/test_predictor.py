@@ -58,3 +58,21 @@ def test_table_json_and_csv_agree(pair_folder, tmp_path, capsys):
         assert line.split()[:2] == [record["label"], f"{record['probability']:.4f}"]
         assert (row["text"], row["text_pair"], row["label"]) == (record["text"], record["text_pair"], record["label"])
         assert float(row["p_maybe"]) == record["probabilities"]["maybe"]
+
+
+def test_predictions_keep_the_columns_of_their_file(pair_folder, tmp_path, capsys):
+    (tmp_path / "in.csv").write_text('id,label,first,text_pair\n7,yes,a film,bad\n9,no,"a, film",not bad\n')
+    words = [str(pair_folder), "--file", str(tmp_path / "in.csv"), "--text-column", "first"]
+    main([*words, "--output", str(tmp_path / "out.csv")])
+    with open(tmp_path / "out.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    capsys.readouterr()
+    main([*words, "--json"])
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["id"], row["label_given"], row["first"]) for row in rows] == [
+        ("7", "yes", "a film"),
+        ("9", "no", "a, film"),
+    ]
+    for row, record in zip(rows, records, strict=True):
+        assert record["id"] == int(row["id"])
+        assert record["label"] == row["label"] == max(record["probabilities"], key=record["probabilities"].get)

@@ -69,7 +69,7 @@ class ToyData:
         return TrainLoader(self.chosen(limit_rows), self.batch_size, self.seed)
 
     def eval_loader(self, split, limit_rows=None):
-        return EvalLoader(self.chosen(limit_rows), 16)
+        return EvalLoader(self.chosen(limit_rows), 16, 128)
 
 
 def make_module(learning_rate: float = 0.05, rate: float = 0.2, optimizer=None) -> FineTuningModule:

@@ -1,0 +1,76 @@
+"""What a model says of texts, and how that is written: a table to look at, JSON lines, csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One row and what the model says of it."""
+
+    texts: dict[str, Any]  # by the model's input names: text, perhaps text_pair
+    answer: dict[str, Any]  # as bertexp.serving.pyfunc tells for each task; of a class: label, probability, …
+
+    def among(self, cells: dict[str, Any]) -> Prediction:
+        """With all cells of the row in its file in place of the texts; ``<name>_given`` where an answer has that name."""
+        taken = {*self.answer, *_flatten(self.answer)}
+        kept = {f"{name}_given" if name in taken else name: value for name, value in cells.items()}
+        return replace(self, texts=kept)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Texts and answer, ready for JSON."""
+        return self.texts | self.answer
+
+
+def as_table(predictions: Sequence[Prediction]) -> str:
+    """Answer and text in columns; texts are cut to the width of the terminal, if there is one."""
+    cells = [_shown(prediction.answer) for prediction in predictions]
+    head = list(cells[0])
+    widths = [max(len(name), *(len(row[name]) for row in cells)) for name in head]
+    used = sum(widths) + 2 * len(widths)
+    room = max(20, shutil.get_terminal_size().columns - used - 1) if sys.stdout.isatty() else None
+
+    def line(words: Sequence[str], text: str) -> str:
+        return "  ".join([*(word.ljust(width) for word, width in zip(words, widths, strict=True)), text]).rstrip()
+
+    lines = [line(head, "text")]
+    for prediction, row in zip(predictions, cells, strict=True):
+        text = " | ".join(" ".join(part.split()) for part in prediction.texts.values())
+        lines.append(line(list(row.values()), text if room is None or len(text) <= room else f"{text[: room - 1]}…"))
+    return "\n".join(lines) + "\n"
+
+
+def as_json_lines(predictions: Sequence[Prediction]) -> str:
+    """One object a line; dates and the like that a file may have held as text."""
+    return "".join(json.dumps(one.as_dict(), ensure_ascii=False, default=str) + "\n" for one in predictions)
+
+
+def as_csv(predictions: Sequence[Prediction]) -> str:
+    """One line a row under a header; what is a list or an object in JSON becomes one cell, or one a class."""
+    rows = [_flatten(one.as_dict()) for one in predictions]
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, rows[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _shown(answer: dict[str, Any]) -> dict[str, str]:
+    """The cells of the table: probabilities by class, words and their tags are for JSON and csv."""
+    brief = {name: value for name, value in answer.items() if name not in ("probabilities", "words", "tags")}
+    cells = _flatten(brief).items()
+    return {name: f"{value:.4f}" if isinstance(value, float) else str(value) or "-" for name, value in cells}
+
+
+def _flatten(answer: dict[str, Any]) -> dict[str, Any]:
+    from bertexp.serving.pyfunc import flatten  # it imports TensorFlow
+
+    return flatten(answer)

@@ -1,0 +1,90 @@
+"""The texts that a model is asked about: from the command line, from lines, from files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bertexp.errors import DataError
+
+Row = tuple[str, ...]  # one text, or two
+
+
+class Asked(NamedTuple):
+    """Rows to answer, and the cells of the file's columns that each stands in; None where there are no columns."""
+
+    rows: list[Row]
+    cells: list[dict[str, Any]] | None = None
+
+
+def read_file(path: Path, columns: Sequence[str]) -> Asked:
+    """Reads texts from csv, tsv, jsonl or parquet by column name, from any other file one row a line.
+
+    Raises:
+        DataError: the file cannot be read, lacks a column or holds an empty cell.
+    """
+    if not path.is_file():
+        raise DataError(f"--file {path} does not exist")
+    if path.suffix in (".conll", ".json"):
+        raise DataError(
+            f"--file {path} is no list of texts; give a csv, tsv, jsonl or parquet file, or one text a line"
+        )
+    if path.suffix not in (".csv", ".tsv", ".jsonl", ".parquet"):
+        try:
+            return Asked(from_lines(path.read_text(encoding="utf-8-sig").splitlines(), len(columns), str(path)))
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} cannot be read: {error}") from error
+    cells = _read_table(path, columns)
+    if not cells:
+        raise DataError(f"{path} holds no text to answer")
+    missing = [column for column in columns if column not in cells[0]]
+    if missing:
+        raise DataError(
+            f"{path} has no column {missing[0]!r}, only {', '.join(cells[0])}: "
+            "name the right ones with --text-column and --pair-column"
+        )
+    rows = [tuple(row[column] for column in columns) for row in cells]
+    for number, row in enumerate(rows, start=1):
+        if not all(isinstance(text, str) for text in row):
+            raise DataError(f"{path} holds no text in row {number}: {row}")
+    return Asked(rows, cells)
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    from pyarrow import csv, json, parquet
+
+    try:
+        if path.suffix == ".jsonl":
+            return json.read_json(path).to_pylist()
+        if path.suffix == ".parquet":
+            return parquet.read_table(path).to_pylist()
+        parse = csv.ParseOptions(delimiter="," if path.suffix == ".csv" else "\t", newlines_in_values=True)
+        as_strings = csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()))
+        return csv.read_csv(path, parse_options=parse, convert_options=as_strings).to_pylist()
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def from_words(words: Sequence[str], inputs: Sequence[str]) -> list[Row]:
+    """One row a word of the command line, or a row of two words where the model has two ``inputs``."""
+    if len(inputs) == 1:
+        return [(word,) for word in words]
+    if len(words) % 2:
+        wanted = '" "'.join(inputs)
+        raise DataError(f'this model reads two texts at a time: give "{wanted}", not {len(words)} texts')
+    return list(zip(words[::2], words[1::2], strict=True))
+
+
+def from_lines(lines: Iterable[str], n_texts: int, source: str) -> list[Row]:
+    """One row a line; two texts are parted by a tab."""
+    rows = [tuple(line.split("\t")) if n_texts == 2 else (line,) for line in lines]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != n_texts:
+            raise DataError(
+                f"line {number} of {source} must hold two texts parted by a tab, since the model reads pairs"
+            )
+    if not rows:
+        raise DataError(f"{source} holds no text to answer")
+    return rows
