@@ -37,6 +37,13 @@ class TaskConfig:
         positive("task.max_answer_length", self.max_answer_length)
         require(0 < self.threshold < 1, f"task.threshold={self.threshold} must lie between 0 and 1")
         if self.main_metric is not None:
+            others = [task for task, metrics in METRICS.items() if self.main_metric in metrics and task != self.name]
+            require(
+                not others or self.main_metric in METRICS[self.name],
+                f"task.main_metric={self.main_metric}, which may be the data set's own, is measured by task="
+                f"{' or '.join(others)} and not by task={self.name}: leave task={self.name} out, or give "
+                f"task.main_metric={METRICS[self.name][0]} with it",
+            )
             one_of("task.main_metric", self.main_metric, METRICS[self.name])
 
     def count_units(self, classes: int) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bertexp.console import say
@@ -36,6 +37,8 @@ def report_results(
     for name, (low, high) in intervals.items():
         bounds = {f"{test.split}/{name}_low": low, f"{test.split}/{name}_high": high}
         tracker.log_metrics(bounds, state.step)
+    if hint := find_sameness(report.table(), parts.dataset.task):
+        say(f"hint       {hint}")
     say()
     for line in report.samples():
         say(line)
@@ -47,6 +50,21 @@ def report_results(
         tracker.log_figure(figure)
     keep_predictions(parts, test.split, test.outputs, folder, tracker)
     return {f"{test.split}/{name}": bounds for name, bounds in intervals.items()}
+
+
+def find_sameness(table: pa.Table, task: str) -> str | None:
+    """Says so where rows of several labels all got one answer: the sign of a model that has learned nothing yet."""
+
+    def different(column: str) -> set:
+        found = table[column].drop_null().unique().to_pylist()
+        return {tag for tags in found for tag in tags.split(" ")} if task == "tagging" else set(found)
+
+    predicted = different("predicted")
+    if len(predicted) > 1 or len(different("label")) < 2:
+        return None
+    what = "word was tagged" if task == "tagging" else "row was given"
+    answer = next(iter(predicted)) or "no answer"
+    return f"every {what} {answer}; train longer (trainer.max_epochs) or raise optimizer.learning_rate"
 
 
 def say_further_test(parts: Parts, test: TestResult) -> None:

@@ -50,6 +50,7 @@ def test_a_mistake_is_named_with_its_cure(override, expected):
         (["task=question_answering", "dataset.long_text=truncate_tail"], "leave it out"),
         (["task=tagging", "dataset.long_text=windows"], "leave it out"),
         (["trainer.jit_compile=true", "dataset.long_text=windows"], "drop one of them"),
+        (["dataset=mrpc", "task=regression"], "f1, which may be the data set's own, .*: leave task=regression out"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(words, expected):

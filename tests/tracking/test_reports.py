@@ -1,9 +1,11 @@
 """Intervals and metrics against their definitions, samples, and pictures of every size."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.metrics import f1_score, matthews_corrcoef
 
@@ -23,6 +25,7 @@ from bertexp.reports.figures import (
     draw_model,
 )
 from bertexp.reports.model_rows import make_layer_rows
+from bertexp.reports.results import find_sameness
 
 
 def accuracy_of(counts: np.ndarray) -> np.ndarray:
@@ -120,3 +123,24 @@ def test_the_model_plot_tells_trained_from_frozen_layers_and_counts_every_weight
     assert sum(row.parameters for row in rows if not row.trained) == 8000 + 300
     assert [(row.repeat, row.trained) for row in rows if row.name == "transformer layer"] == [(3, False), (1, True)]
     assert is_picture(draw_model(rows, tmp_path / "model.png"))
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "predicted", "found"),
+    [
+        ("classification", ["pos", "neg", "neg"], ["neg"] * 3, "every row was given neg; train longer"),
+        ("multi_label", ["a, b", "b"], ["(none)"] * 2, r"every row was given \(none\)"),
+        ("tagging", ["O B-x O", "O O"], ["O O O", "O O"], "every word was tagged O"),
+        ("question_answering", ["Paris", "1870"], ["", ""], "every row was given no answer"),
+        ("regression", [1.0, 2.0], [1.5, 1.5], "every row was given 1.5"),
+    ],
+)
+def test_a_model_that_says_the_same_of_everything_is_pointed_out(task, labels, predicted, found):
+    hint = find_sameness(pa.table({"label": labels, "predicted": predicted}), task)
+    assert re.match(found, hint)
+
+
+def test_different_answers_and_equal_labels_are_nothing_to_point_out():
+    for labels, predicted in ((["a", "b"], ["b", "a"]), (["a", "a"], ["a", "a"]), ([None, None], ["a", "a"])):
+        table = pa.table({"label": pa.array(labels, pa.string()), "predicted": predicted})
+        assert find_sameness(table, "classification") is None
