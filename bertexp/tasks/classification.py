@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from sklearn import metrics as sk
 
 from bertexp.tasks.base import TextTask
 
@@ -59,6 +58,8 @@ class Classification(TextTask):
         Two classes: precision, recall and F1 of the second class. More: their unweighted means over the classes, and
         ROC AUC one against the rest (Hand and Till 2001). ROC AUC is left out where a class does not occur.
         """
+        from sklearn import metrics as sk  # here, since a run needs it first after an epoch
+
         probabilities = self.probabilities(logits)
         predicted = probabilities.argmax(axis=1) if not self.one_logit else (logits[:, 0] > 0).astype(np.int32)
         binary = len(self.label_names) == 2

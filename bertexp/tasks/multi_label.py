@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from sklearn import metrics as sk
 
 from bertexp.tasks.base import TextTask
 
@@ -49,6 +48,8 @@ class MultiLabel(TextTask):
         Precision, recall and F1 are over all decisions at once (micro); ``f1_macro`` is the mean over classes;
         ``roc_auc`` is the mean over the classes that have both members and others.
         """
+        from sklearn import metrics as sk  # here, since a run needs it first after an epoch
+
         probabilities, wanted = self.probabilities(logits), truth > 0
         given = probabilities >= self.threshold
         precision, recall, f1, _ = sk.precision_recall_fscore_support(wanted, given, average="micro", zero_division=0.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
-from scipy import stats
 
 from bertexp.tasks.base import TextTask
 
@@ -36,6 +35,8 @@ class Regression(TextTask):
 
         A correlation is 0 where it is not defined: one side never changes.
         """
+        from scipy import stats  # here, since a run needs it first after an epoch
+
         predicted, wanted = logits[:, 0].astype(np.float64), truth.astype(np.float64)
         error = predicted - wanted
         varies = len(wanted) > 1 and np.ptp(predicted) > 0 and np.ptp(wanted) > 0

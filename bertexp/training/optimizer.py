@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -14,6 +15,16 @@ from bertexp.training.length import count_warmup_steps
 from bertexp.training.schedule import Schedule
 
 NO_DECAY = ("LayerNorm", "layer_norm", "bias")
+
+
+@dataclass(frozen=True)
+class _Scalars:
+    """What an update is the same for in all variables, <float32>[] each."""
+
+    rate: tf.Tensor
+    decay: tf.Tensor  # the share of a variable that weight decay takes
+    beta_1_power: tf.Tensor
+    beta_2_power: tf.Tensor
 
 
 class AdamW(tf_keras.optimizers.Optimizer):
@@ -45,6 +56,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
         self._decay_rate = weight_decay
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self._excluded = re.compile("|".join(exclude_from_weight_decay) or "$^")
+        self._scalars: _Scalars | None = None  # of the update that is being made
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
         """Makes the two moments of each variable; safe to call again with the same list."""
@@ -75,25 +87,36 @@ class AdamW(tf_keras.optimizers.Optimizer):
             if variable is not self._learning_rate:
                 variable.assign(tf.zeros_like(variable))
 
+    def apply_gradients(
+        self, grads_and_vars: Iterable[tuple[tf.Tensor | tf.IndexedSlices, tf.Variable]], *args: Any, **kwargs: Any
+    ) -> tf.Variable:
+        """Updates the variables; see ``tf_keras.optimizers.Optimizer.apply_gradients``."""
+        step, rate = tf.cast(self.iterations + 1, tf.float32), self.current_learning_rate()
+        # Once for all variables: each of a hundred would read the counter and work through the schedule anew.
+        self._scalars = _Scalars(rate, rate * self._decay_rate, tf.pow(self.beta_1, step), tf.pow(self.beta_2, step))
+        try:
+            return super().apply_gradients(grads_and_vars, *args, **kwargs)
+        finally:
+            self._scalars = None
+
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
         """Updates one variable in place; called by ``apply_gradients``."""
         index = self._index_dict[self._var_key(variable)]
-        rate = tf.cast(self.current_learning_rate(), variable.dtype)
-        step = tf.cast(self.iterations + 1, variable.dtype)
+        scalars, dtype = self._scalars, variable.dtype
         if self._decay_rate and not self._excluded.search(variable.name):
             # Into a buffer that takes the old one's place: assign_sub would copy what it reads first. The factor 1 - decay
             # would cost one pass less, but float32 has but three or four steps between 1 and 1 - 3e-7.
-            variable.assign(variable - rate * self._decay_rate * variable)
+            variable.assign(variable - tf.cast(scalars.decay, dtype) * variable)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].handle,
             v=self._velocities[index].handle,
-            beta1_power=tf.pow(tf.cast(self.beta_1, variable.dtype), step),
-            beta2_power=tf.pow(tf.cast(self.beta_2, variable.dtype), step),
-            lr=rate,
-            beta1=tf.cast(self.beta_1, variable.dtype),
-            beta2=tf.cast(self.beta_2, variable.dtype),
-            epsilon=tf.cast(self.epsilon, variable.dtype),
+            beta1_power=tf.cast(scalars.beta_1_power, dtype),
+            beta2_power=tf.cast(scalars.beta_2_power, dtype),
+            lr=tf.cast(scalars.rate, dtype),
+            beta1=tf.cast(self.beta_1, dtype),
+            beta2=tf.cast(self.beta_2, dtype),
+            epsilon=tf.cast(self.epsilon, dtype),
             grad=tf.convert_to_tensor(gradient),
         )
 
