@@ -42,7 +42,11 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     say(f"weights    {plan.model.description}")
     dataset = dataset.spelled_by(loaded.vocab, loaded.lowercase)
     task = build_task(config.task, dataset.label_names, dataset.has_null_answers)
-    model = TextClassifier(loaded.encoder, task.units, config.model.pooling, config.model.dropout, config.run.seed)
+    # numbers begin at their mean: a bias learns in steps of the learning rate, and would take thousands to get there
+    first_bias = dataset.mean_label if dataset.task == "regression" else 0.0
+    model = TextClassifier(
+        loaded.encoder, task.units, config.model.pooling, config.model.dropout, config.run.seed, first_bias
+    )
     counts = set_trainable(model, config.trainable)
     say(f"parameters {counts['trained']:,} trained, {counts['frozen']:,} frozen")
     learning_rate = config.optimizer.learning_rate

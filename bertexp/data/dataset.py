@@ -51,6 +51,11 @@ class TextDataset:
         return pc.any(pc.equal(pc.list_value_length(self.splits["train"]["label"]), 0)).as_py()
 
     @property
+    def mean_label(self) -> float:
+        """The mean of the training split's numbers."""
+        return pc.mean(self.splits["train"]["label"]).as_py()
+
+    @property
     def further_tests(self) -> tuple[str, ...]:
         """The labelled splits that are judged beside ``test``."""
         return tuple(split for split in self.splits if split.startswith("test_"))

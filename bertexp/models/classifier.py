@@ -21,12 +21,21 @@ class TextClassifier(tf_keras.Model):
       pooling: pooler, cls, mean or max; none for logits at every position.
       dropout: rate before the head.
       seed: of the head's first weights.
+      first_bias: of every logit.
     """
 
-    def __init__(self, encoder: tf_keras.layers.Layer, units: int, pooling: str, dropout: float, seed: int):
+    def __init__(
+        self,
+        encoder: tf_keras.layers.Layer,
+        units: int,
+        pooling: str,
+        dropout: float,
+        seed: int,
+        first_bias: float = 0.0,
+    ):
         super().__init__(name="text_classifier")
         self.encoder = encoder
-        self.head = ClassificationHead(units, dropout, seed)
+        self.head = ClassificationHead(units, dropout, seed, first_bias)
         self.pooling = pooling
         token = tf.ones([1, 1], tf.int32)
         self({"input_word_ids": token, "input_mask": token, "input_type_ids": token})  # creates the head's weights
