@@ -17,7 +17,8 @@ from bertexp.config.schema import Config
 from bertexp.console import say
 from bertexp.errors import ConfigError, RunInterrupted, RunNotFound, RunPruned
 from bertexp.runs import RunFolder
-from bertexp.tracking.base import NoTracker, Tracker, build_tracker
+from bertexp.tracking.base import NoTracker, Tracker
+from bertexp.tracking.build import build_tracker
 from bertexp.tracking.provenance import collect_provenance, hide_passwords, provenance_tags
 from bertexp.training.signals import StopSignal
 

@@ -27,7 +27,7 @@ from bertexp.runs import RunFolder
 from bertexp.sweeps.spec import LATENCY
 from bertexp.sweeps.study import Claim, Outcome, SweepStudy
 from bertexp.sweeps.warm import WarmParts
-from bertexp.tracking.base import build_tracker
+from bertexp.tracking.build import build_tracker
 from bertexp.training.callbacks import Callback, ProgressReport
 from bertexp.training.checkpoint import CheckpointStore
 from bertexp.training.length import make_run_length

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bertexp.config.schema import TrackingConfig
-
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -100,14 +98,3 @@ class NoTracker:
     def flush(self) -> None: ...
 
     def finish(self, state: str, reason: str = "") -> None: ...
-
-
-def build_tracker(
-    config: TrackingConfig, run_name: str, outputs_dir: str | PathLike[str], resume_run_id: str | None = None
-) -> Tracker:
-    """Makes the tracker that ``tracking.name`` asks for; the store is opened by its ``start``."""
-    if config.name == "none":
-        return NoTracker()
-    from bertexp.tracking.mlflow import MlflowTracker
-
-    return MlflowTracker(config.uri, config.experiment, run_name, outputs_dir, resume_run_id)

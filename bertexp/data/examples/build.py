@@ -21,14 +21,7 @@ from bertexp.data.tokens.words import join_words, tag_array
 
 
 class ExampleBuilder:
-    """Tokenizes what the examples need, through the cache where there is one.
-
-    Args:
-        tokenizer: the encoder's own.
-        config: maximum length, what becomes of longer texts.
-        cache_dir: where token ids are kept between runs; ``None`` keeps them in memory only.
-        progress: called with the number of texts that were just tokenized or found in the cache.
-    """
+    """Tokenizes what the examples need, through the cache where there is one; arguments as of ``DataModule``."""
 
     def __init__(
         self,
