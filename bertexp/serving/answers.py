@@ -63,6 +63,12 @@ def as_csv(predictions: Sequence[Prediction]) -> str:
     return buffer.getvalue()
 
 
+def as_conll(predictions: Sequence[Prediction]) -> str:
+    """A word and its tag a line, sentences parted by a blank one."""
+    sentences = (zip(one.answer["words"], one.answer["tags"], strict=True) for one in predictions)
+    return "\n".join("".join(f"{word}\t{tag}\n" for word, tag in sentence) for sentence in sentences)
+
+
 def _shown(answer: dict[str, Any]) -> dict[str, str]:
     """The cells of the table: probabilities by class, words and their tags are for JSON and csv."""
     brief = {name: value for name, value in answer.items() if name not in ("probabilities", "words", "tags")}

@@ -15,8 +15,8 @@ from typing import Any
 
 from bertexp.errors import DataError, RunNotFound
 from bertexp.runs import find_run, list_runs, with_outputs_dir, write_atomically
-from bertexp.serving.answers import Prediction, as_csv, as_json_lines, as_table
-from bertexp.serving.texts import Asked, from_lines, from_words, read_file
+from bertexp.serving.answers import Prediction, as_conll, as_csv, as_json_lines, as_table
+from bertexp.serving.texts import Asked, from_lines, from_words, read_file, read_words
 
 ROWS_PER_STEP = 1024  # of the progress bar
 
@@ -58,6 +58,11 @@ class Predictor:
             Prediction(dict(zip(inputs, row, strict=True)), answer) for row, answer in zip(rows, answers, strict=True)
         ]
 
+    def tag(self, sentences: Sequence[Sequence[str]], batch_size: int = 64) -> list[Prediction]:
+        """Answers sentences that are already split into words, keeping their order; for taggers."""
+        answers = self._model.answers({"words": sentences}, batch_size)
+        return [Prediction({"text": " ".join(words)}, answer) for words, answer in zip(sentences, answers, strict=True)]
+
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command; returns its exit status.
@@ -67,8 +72,13 @@ def main(argv: Sequence[str]) -> int:
     """
     options = _parser().parse_intermixed_args(with_outputs_dir(argv))
     folder, about = find_model(options.run, options.outputs_dir)
-    texts = len(about["inputs"])
-    if options.file:
+    texts, is_tagger = len(about["inputs"]), about.get("task") == "tagging"
+    in_words = bool(options.file) and is_tagger and (options.words_column or options.file.endswith(".conll"))
+    if options.words_column and not in_words:
+        raise DataError("--words-column names a column of --file for a tagger; this is not one, or there is no file")
+    if in_words:
+        rows, cells = read_words(Path(options.file), options.words_column or "words")
+    elif options.file:
         named = (options.text_column, options.pair_column)[:texts]
         columns = [given or name for given, name in zip(named, about["inputs"], strict=True)]
         rows, cells = read_file(Path(options.file), columns)
@@ -78,8 +88,9 @@ def main(argv: Sequence[str]) -> int:
         rows, cells = Asked(from_lines(sys.stdin.read().splitlines(), texts, "standard input"))
     else:
         raise DataError('no text to answer: give it as "text", with --file, or through a pipe')
-    if options.output and Path(options.output).suffix not in (".csv", ".jsonl"):
-        raise DataError(f"--output {options.output} must end in .csv or .jsonl")
+    writers = {".csv": as_csv, ".jsonl": as_json_lines} | ({".conll": as_conll} if is_tagger else {})
+    if options.output and Path(options.output).suffix not in writers:
+        raise DataError(f"--output {options.output} must end in {' or '.join(writers)}")
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the answer is all that is wanted on the terminal
     predictor = Predictor(folder)
@@ -89,9 +100,12 @@ def main(argv: Sequence[str]) -> int:
     # None: a bar on a terminal only
     with tqdm(total=len(rows), unit=" texts", disable=True if len(rows) <= ROWS_PER_STEP else None) as bar:
         for begin in range(0, len(rows), ROWS_PER_STEP):
-            step = list(zip(*rows[begin : begin + ROWS_PER_STEP], strict=True))
-            predictions += predictor.predict(*step, batch_size=options.batch_size)
-            bar.update(len(step[0]))
+            step = rows[begin : begin + ROWS_PER_STEP]
+            if in_words:
+                predictions += predictor.tag(step, options.batch_size)
+            else:
+                predictions += predictor.predict(*zip(*step, strict=True), batch_size=options.batch_size)
+            bar.update(len(step))
 
     if not options.output and not options.json:
         print(as_table(predictions), end="")
@@ -99,8 +113,7 @@ def main(argv: Sequence[str]) -> int:
     if cells:
         predictions = [one.among(row) for one, row in zip(predictions, cells, strict=True)]
     if options.output:
-        as_text = as_csv if options.output.endswith(".csv") else as_json_lines
-        write_atomically(Path(options.output), as_text(predictions))
+        write_atomically(Path(options.output), writers[Path(options.output).suffix](predictions))
         print(f"{len(predictions)} predictions in {options.output}")
     else:
         print(as_json_lines(predictions), end="")
@@ -145,11 +158,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("run", metavar="RUN", help="last, a run id, a run folder or a SavedModel folder")
     parser.add_argument("text", nargs="*", metavar="TEXT", help='a text; models of two texts: "text" "other text" ...')
-    parser.add_argument("--file", help="csv, tsv, jsonl or parquet with a header; else one text a line (pairs: a tab)")
+    parser.add_argument(
+        "--file", help="csv, tsv, jsonl or parquet with a header; taggers: .conll; else one text a line (pairs: a tab)"
+    )
     parser.add_argument("--text-column", metavar="NAME", help="column of the texts (default: text, or question)")
     parser.add_argument("--pair-column", metavar="NAME", help="of second texts (default: text_pair, or context)")
+    parser.add_argument("--words-column", metavar="NAME", help="taggers: a column of lists of words in place of texts")
     parser.add_argument("--json", action="store_true", help="print JSON lines, of classes with every probability")
-    parser.add_argument("--output", metavar="FILE", help="write to a .csv or .jsonl file, beside the columns of --file")
+    parser.add_argument(
+        "--output", metavar="FILE", help="a .csv or .jsonl file, beside the columns of --file; taggers: .conll"
+    )
     parser.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="texts at a time (default: 64)")
     parser.add_argument("--outputs-dir", default="outputs", metavar="DIR", help="where runs lie (default: outputs)")
     return parser

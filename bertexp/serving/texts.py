@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 from bertexp.errors import DataError
 
 Row = tuple[str, ...]  # one text, or two
+Words = list[str]  # of a sentence
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 class Asked(NamedTuple):
     """Rows to answer, and the cells of the file's columns that each stands in; None where there are no columns."""
 
-    rows: list[Row]
+    rows: list[Row] | list[Words]
     cells: list[dict[str, Any]] | None = None
 
 
@@ -30,20 +32,12 @@ def read_file(path: Path, columns: Sequence[str]) -> Asked:
         raise DataError(
             f"--file {path} is no list of texts; give a csv, tsv, jsonl or parquet file, or one text a line"
         )
-    if path.suffix not in (".csv", ".tsv", ".jsonl", ".parquet"):
+    if path.suffix not in TABLES:
         try:
             return Asked(from_lines(path.read_text(encoding="utf-8-sig").splitlines(), len(columns), str(path)))
         except UnicodeDecodeError as error:
             raise DataError(f"{path} cannot be read: {error}") from error
-    cells = _read_table(path, columns)
-    if not cells:
-        raise DataError(f"{path} holds no text to answer")
-    missing = [column for column in columns if column not in cells[0]]
-    if missing:
-        raise DataError(
-            f"{path} has no column {missing[0]!r}, only {', '.join(cells[0])}: "
-            "name the right ones with --text-column and --pair-column"
-        )
+    cells = _read_table(path, columns, "--text-column and --pair-column")
     rows = [tuple(row[column] for column in columns) for row in cells]
     for number, row in enumerate(rows, start=1):
         if not all(isinstance(text, str) for text in row):
@@ -51,7 +45,54 @@ def read_file(path: Path, columns: Sequence[str]) -> Asked:
     return Asked(rows, cells)
 
 
-def _read_table(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+def read_words(path: Path, column: str) -> Asked:
+    """Reads sentences in words, for a tagger: lists in a column of jsonl or parquet, else CoNLL's first word of each line.
+
+    Raises:
+        DataError: the file cannot be read, lacks the column or holds something else.
+    """
+    if not path.is_file():
+        raise DataError(f"--file {path} does not exist")
+    if path.suffix in (".jsonl", ".parquet"):
+        cells = _read_table(path, (column,), "--words-column")
+        for number, row in enumerate(cells, start=1):
+            words = row[column]
+            if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
+                raise DataError(f"{path} holds no list of words in row {number}: {words!r}")
+        return Asked([row[column] for row in cells], cells)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    sentences: list[Words] = [[]]
+    for number, line in enumerate(lines, start=1):
+        if not line.strip(" \t\r") or line.startswith("-DOCSTART-"):
+            sentences.append([])
+            continue
+        word = line.rstrip("\r").split("\t" if "\t" in line else " ")[0]
+        if not word.strip(" "):
+            raise DataError(f"line {number} of {path} has no word in its first column")
+        sentences[-1].append(word)
+    found = [words for words in sentences if words]
+    if not found:
+        raise DataError(f"{path} holds no text to answer")
+    return Asked(found)
+
+
+def _read_table(path: Path, columns: Sequence[str], settings: str) -> list[dict[str, Any]]:
+    """The rows of a csv, tsv, jsonl or parquet file that has ``columns``; ``settings`` are what names others."""
+    cells = _read_cells(path, columns)
+    if not cells:
+        raise DataError(f"{path} holds no text to answer")
+    missing = [column for column in columns if column not in cells[0]]
+    if missing:
+        raise DataError(
+            f"{path} has no column {missing[0]!r}, only {', '.join(cells[0])}: name the right ones with {settings}"
+        )
+    return cells
+
+
+def _read_cells(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
     import pyarrow as pa
     from pyarrow import csv, json, parquet
 

@@ -11,7 +11,7 @@ import pytest
 
 from bertexp.errors import DataError, RunNotFound
 from bertexp.serving.predict import main
-from bertexp.serving.texts import read_file
+from bertexp.serving.texts import read_file, read_words
 
 
 @pytest.fixture
@@ -27,7 +27,9 @@ def outputs(tmp_path) -> Path:
 def add_model(folder: Path, has_pair: bool) -> Path:
     folder.mkdir()
     (folder / "saved_model.pb").touch()
-    (folder / "bertexp.json").write_text(json.dumps({"inputs": ["text", "text_pair"][: 1 + has_pair]}))
+    (folder / "bertexp.json").write_text(
+        json.dumps({"inputs": ["text", "text_pair"][: 1 + has_pair], "task": "classification"})
+    )
     return folder
 
 
@@ -109,6 +111,17 @@ def test_unfit_files_are_told(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_file(tmp_path / name, ("text",))
+
+
+def test_words_are_for_taggers_and_must_be_there(outputs, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"words": ["a"]}\n{"words": []}\n')
+    with pytest.raises(DataError, match="for a tagger; this is not one"):
+        predict(outputs, "1_done", "--file", str(tmp_path / "a.jsonl"), "--words-column", "words")
+    with pytest.raises(DataError, match=r"no list of words in row 2: \[\]"):
+        read_words(tmp_path / "a.jsonl", "words")
+    (tmp_path / "a.conll").write_text("a\tO\n\tO\n")
+    with pytest.raises(DataError, match=r"line 2 of .*a\.conll has no word"):
+        read_words(tmp_path / "a.conll", "words")
 
 
 def test_the_outputs_folder_may_be_named_as_a_run_names_it(outputs):

@@ -188,6 +188,25 @@ def test_predict_prints_entities_and_json_holds_words_and_tags(exported, tmp_pat
     assert table[1] == f"{shown:{len(table[1]) - len('  ab cd ef, fa')}}  ab cd ef, fa"
 
 
+def test_a_file_of_words_is_tagged_word_by_word(exported, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("bertexp.serving.pyfunc.TextModel", lambda folder: exported)
+    (tmp_path / "saved_model.pb").write_bytes(b"")
+    (tmp_path / "bertexp.json").write_text(json.dumps({"inputs": ["text"], "task": "tagging"}))
+    sentences = [["ab", "cd,", "ef"], ["fa", "\u2028", "xyz"], ["abc"]]
+    text = "-DOCSTART- O\n\n" + "\n".join("".join(f"{word}\tX\n" for word in words) for words in sentences)
+    (tmp_path / "in.conll").write_text(text, encoding="utf-8")
+    main([str(tmp_path), "--file", str(tmp_path / "in.conll"), "--output", str(tmp_path / "out.conll")])
+    blocks = (tmp_path / "out.conll").read_text(encoding="utf-8").rstrip("\n").split("\n\n")
+    tagged = [[line.split("\t") for line in block.split("\n")] for block in blocks]
+    assert [[word for word, _ in sentence] for sentence in tagged] == sentences
+    capsys.readouterr()
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps({"id": 7, "w": words}) + "\n" for words in sentences))
+    main([str(tmp_path), "--file", str(tmp_path / "in.jsonl"), "--words-column", "w", "--json"])
+    records = [json.loads(line) for line in capsys.readouterr().out.rstrip("\n").split("\n")]
+    assert [record["tags"] for record in records] == [[tag for _, tag in sentence] for sentence in tagged]
+    assert all(record["id"] == 7 and record["w"] == record["words"] for record in records)
+
+
 # training
 
 
