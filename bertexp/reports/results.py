@@ -37,7 +37,8 @@ def report_results(
     for name, (low, high) in intervals.items():
         bounds = {f"{test.split}/{name}_low": low, f"{test.split}/{name}_high": high}
         tracker.log_metrics(bounds, state.step)
-    if hint := find_sameness(report.table(), parts.dataset.task):
+    table = report.table()
+    if hint := find_sameness(table, parts.dataset.task):
         say(f"hint       {hint}")
     say()
     for line in report.samples():
@@ -48,7 +49,7 @@ def report_results(
     draw_model(make_layer_rows(parts), folder.figures / "model.png")
     for figure in sorted(folder.figures.glob("*.png")):
         tracker.log_figure(figure)
-    keep_predictions(parts, test.split, test.outputs, folder, tracker)
+    _keep_table(table, parts.dataset.task, folder, tracker)
     return {f"{test.split}/{name}": bounds for name, bounds in intervals.items()}
 
 
@@ -75,7 +76,11 @@ def say_further_test(parts: Parts, test: TestResult) -> None:
 
 def keep_predictions(parts: Parts, split: str, outputs: Outputs, folder: RunFolder, tracker: Tracker) -> None:
     """Writes ``predictions.parquet`` (of an unlabelled split too) and hands it to the tracker, also as a table."""
-    table = make_report(parts, split, outputs).table().replace_schema_metadata({"task": parts.dataset.task})
+    _keep_table(make_report(parts, split, outputs).table(), parts.dataset.task, folder, tracker)
+
+
+def _keep_table(table: pa.Table, task: str, folder: RunFolder, tracker: Tracker) -> None:
+    table = table.replace_schema_metadata({"task": task})
     pq.write_table(table, folder.path / "predictions.parquet")
     tracker.log_file(folder.path / "predictions.parquet")
     tracker.log_table(table, "predictions.json")

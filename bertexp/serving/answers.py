@@ -19,15 +19,19 @@ class Prediction:
     texts: dict[str, Any]  # by the model's input names: text, perhaps text_pair
     answer: dict[str, Any]  # as bertexp.serving.pyfunc tells for each task; of a class: label, probability, …
 
-    def among(self, cells: dict[str, Any]) -> Prediction:
-        """With all cells of the row in its file in place of the texts; ``<name>_given`` where an answer has that name."""
-        taken = {*self.answer, *_flatten(self.answer)}
-        kept = {f"{name}_given" if name in taken else name: value for name, value in cells.items()}
-        return replace(self, texts=kept)
-
     def as_dict(self) -> dict[str, Any]:
         """Texts and answer, ready for JSON."""
         return self.texts | self.answer
+
+
+def put_beside(cells: Sequence[dict[str, Any]], predictions: Sequence[Prediction]) -> list[Prediction]:
+    """With all cells of each row in its file in place of the texts; ``<name>_given`` where an answer has that name."""
+    taken = {*predictions[0].answer, *_flatten(predictions[0].answer)}
+    names = {name: f"{name}_given" if name in taken else name for name in cells[0]}
+    return [
+        replace(one, texts={names[name]: value for name, value in row.items()})
+        for one, row in zip(predictions, cells, strict=True)
+    ]
 
 
 def as_table(predictions: Sequence[Prediction]) -> str:

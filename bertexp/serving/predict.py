@@ -15,7 +15,7 @@ from typing import Any
 
 from bertexp.errors import DataError, RunNotFound
 from bertexp.runs import find_run, list_runs, with_outputs_dir, write_atomically
-from bertexp.serving.answers import Prediction, as_conll, as_csv, as_json_lines, as_table
+from bertexp.serving.answers import Prediction, as_conll, as_csv, as_json_lines, as_table, put_beside
 from bertexp.serving.texts import Asked, from_lines, from_words, read_file, read_words
 
 ROWS_PER_STEP = 1024  # of the progress bar
@@ -77,15 +77,15 @@ def main(argv: Sequence[str]) -> int:
     if options.words_column and not in_words:
         raise DataError("--words-column names a column of --file for a tagger; this is not one, or there is no file")
     if in_words:
-        rows, cells = read_words(Path(options.file), options.words_column or "words")
+        rows, table = read_words(Path(options.file), options.words_column or "words")
     elif options.file:
         named = (options.text_column, options.pair_column)[:texts]
         columns = [given or name for given, name in zip(named, about["inputs"], strict=True)]
-        rows, cells = read_file(Path(options.file), columns)
+        rows, table = read_file(Path(options.file), columns)
     elif options.text:
-        rows, cells = Asked(from_words(options.text, about["inputs"]))
+        rows, table = Asked(from_words(options.text, about["inputs"]))
     elif not sys.stdin.isatty():
-        rows, cells = Asked(from_lines(sys.stdin.read().splitlines(), texts, "standard input"))
+        rows, table = Asked(from_lines(sys.stdin.read().splitlines(), texts, "standard input"))
     else:
         raise DataError('no text to answer: give it as "text", with --file, or through a pipe')
     writers = {".csv": as_csv, ".jsonl": as_json_lines} | ({".conll": as_conll} if is_tagger else {})
@@ -110,8 +110,8 @@ def main(argv: Sequence[str]) -> int:
     if not options.output and not options.json:
         print(as_table(predictions), end="")
         return 0
-    if cells:
-        predictions = [one.among(row) for one, row in zip(predictions, cells, strict=True)]
+    if table is not None:
+        predictions = put_beside(table.to_pylist(), predictions)
     if options.output:
         write_atomically(Path(options.output), writers[Path(options.output).suffix](predictions))
         print(f"{len(predictions)} predictions in {options.output}")

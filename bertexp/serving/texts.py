@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from bertexp.config.schema import DatasetConfig
 from bertexp.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Row = tuple[str, ...]  # one text, or two
 Words = list[str]  # of a sentence
@@ -14,10 +18,10 @@ TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 class Asked(NamedTuple):
-    """Rows to answer, and the cells of the file's columns that each stands in; None where there are no columns."""
+    """Rows to answer, and the table that they stand in, if they do in one."""
 
     rows: list[Row] | list[Words]
-    cells: list[dict[str, Any]] | None = None
+    table: pa.Table | None = None
 
 
 def read_file(path: Path, columns: Sequence[str]) -> Asked:
@@ -37,16 +41,16 @@ def read_file(path: Path, columns: Sequence[str]) -> Asked:
             return Asked(from_lines(path.read_text(encoding="utf-8-sig").splitlines(), len(columns), str(path)))
         except UnicodeDecodeError as error:
             raise DataError(f"{path} cannot be read: {error}") from error
-    cells = _read_table(path, columns, "--text-column and --pair-column")
-    rows = [tuple(row[column] for column in columns) for row in cells]
+    table = _read_table(path, columns, "--text-column and --pair-column")
+    rows = list(zip(*(table[column].to_pylist() for column in columns), strict=True))
     for number, row in enumerate(rows, start=1):
         if not all(isinstance(text, str) for text in row):
             raise DataError(f"{path} holds no text in row {number}: {row}")
-    return Asked(rows, cells)
+    return Asked(rows, table)
 
 
 def read_words(path: Path, column: str) -> Asked:
-    """Reads sentences in words, for a tagger: lists in a column of jsonl or parquet, else CoNLL's first word of each line.
+    """Reads sentences in words, for a tagger: lists in a column of jsonl or parquet, or the first column of a .conll file.
 
     Raises:
         DataError: the file cannot be read, lacks the column or holds something else.
@@ -54,56 +58,50 @@ def read_words(path: Path, column: str) -> Asked:
     if not path.is_file():
         raise DataError(f"--file {path} does not exist")
     if path.suffix in (".jsonl", ".parquet"):
-        cells = _read_table(path, (column,), "--words-column")
-        for number, row in enumerate(cells, start=1):
-            words = row[column]
+        table = _read_table(path, (column,), "--words-column")
+        rows = table[column].to_pylist()
+        for number, words in enumerate(rows, start=1):
             if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
                 raise DataError(f"{path} holds no list of words in row {number}: {words!r}")
-        return Asked([row[column] for row in cells], cells)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    sentences: list[Words] = [[]]
-    for number, line in enumerate(lines, start=1):
-        if not line.strip(" \t\r") or line.startswith("-DOCSTART-"):
-            sentences.append([])
-            continue
-        word = line.rstrip("\r").split("\t" if "\t" in line else " ")[0]
-        if not word.strip(" "):
-            raise DataError(f"line {number} of {path} has no word in its first column")
-        sentences[-1].append(word)
-    found = [words for words in sentences if words]
-    if not found:
-        raise DataError(f"{path} holds no text to answer")
-    return Asked(found)
+        return Asked(rows, table)
+    if path.suffix != ".conll":
+        raise DataError(f"--words-column reads lists of words, and {path} has none; give a jsonl or parquet file")
+    from bertexp.data.reading.conll import place_of, read_sentences
+    from bertexp.data.reading.readers import Bad
+
+    sentences: list[Words] = []
+    for number, found in read_sentences(path, DatasetConfig(), needs_tags=False):
+        if isinstance(found, Bad):
+            raise DataError(f"{place_of(path, number)}: {found.detail}")
+        sentences.append(found.words)
+    return Asked(sentences)
 
 
-def _read_table(path: Path, columns: Sequence[str], settings: str) -> list[dict[str, Any]]:
+def _read_table(path: Path, columns: Sequence[str], settings: str) -> pa.Table:
     """The rows of a csv, tsv, jsonl or parquet file that has ``columns``; ``settings`` are what names others."""
-    cells = _read_cells(path, columns)
-    if not cells:
-        raise DataError(f"{path} holds no text to answer")
-    missing = [column for column in columns if column not in cells[0]]
+    table = _parse_table(path, columns)
+    missing = [column for column in columns if column not in table.column_names]
     if missing:
         raise DataError(
-            f"{path} has no column {missing[0]!r}, only {', '.join(cells[0])}: name the right ones with {settings}"
+            f"{path} has no column {missing[0]!r}, only {', '.join(table.column_names)}: name the right ones with {settings}"
         )
-    return cells
+    if not table.num_rows:
+        raise DataError(f"{path} holds no text to answer")
+    return table
 
 
-def _read_cells(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+def _parse_table(path: Path, columns: Sequence[str]) -> pa.Table:
     import pyarrow as pa
     from pyarrow import csv, json, parquet
 
     try:
         if path.suffix == ".jsonl":
-            return json.read_json(path).to_pylist()
+            return json.read_json(path)
         if path.suffix == ".parquet":
-            return parquet.read_table(path).to_pylist()
+            return parquet.read_table(path)
         parse = csv.ParseOptions(delimiter="," if path.suffix == ".csv" else "\t", newlines_in_values=True)
         as_strings = csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()))
-        return csv.read_csv(path, parse_options=parse, convert_options=as_strings).to_pylist()
+        return csv.read_csv(path, parse_options=parse, convert_options=as_strings)
     except (pa.ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
 

@@ -119,8 +119,11 @@ def test_words_are_for_taggers_and_must_be_there(outputs, tmp_path):
         predict(outputs, "1_done", "--file", str(tmp_path / "a.jsonl"), "--words-column", "words")
     with pytest.raises(DataError, match=r"no list of words in row 2: \[\]"):
         read_words(tmp_path / "a.jsonl", "words")
+    (tmp_path / "a.csv").write_text("words\na b\n")
+    with pytest.raises(DataError, match=r"a\.csv has none; give a jsonl or parquet file"):
+        read_words(tmp_path / "a.csv", "words")
     (tmp_path / "a.conll").write_text("a\tO\n\tO\n")
-    with pytest.raises(DataError, match=r"line 2 of .*a\.conll has no word"):
+    with pytest.raises(DataError, match=r"a\.conll:2: .*no word"):
         read_words(tmp_path / "a.conll", "words")
 
 
