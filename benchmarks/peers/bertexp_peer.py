@@ -114,6 +114,7 @@ def optimizer_step(request: dict) -> dict:
     from gradients import make_gradients
 
     from bertexp.training.optimizer import AdamW
+    from bertexp.training.step import sum_by_row
 
     _, parts = build(request)
     variables = parts.module.model.trainable_variables
@@ -122,8 +123,9 @@ def optimizer_step(request: dict) -> dict:
 
     @tf.function(autograph=False)
     def update(gradients):
-        clipped, _ = tf.clip_by_global_norm([tf.convert_to_tensor(gradient) for gradient in gradients], 1.0)
-        optimizer.apply_gradients(zip(clipped, variables, strict=True), skip_gradients_aggregation=True)
+        summed = [sum_by_row(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
+        scale = 1.0 / tf.maximum(tf.linalg.global_norm(summed), 1.0)
+        optimizer.apply_gradients(zip(summed, variables, strict=True), scale=scale)
 
     gradients = make_gradients(variables)
     return {"rows": 1, "seconds": median_seconds(lambda: update(gradients))}

@@ -167,7 +167,7 @@ class OptimizerConfig:
         fraction("optimizer.beta_1", self.beta_1)
         fraction("optimizer.beta_2", self.beta_2)
         positive("optimizer.epsilon", self.epsilon)
-        require(self.weight_decay >= 0, f"optimizer.weight_decay={self.weight_decay} must not be negative")
+        fraction("optimizer.weight_decay", self.weight_decay)
         require(
             self.warmup_steps is None or self.warmup_steps >= 0,
             f"optimizer.warmup_steps={self.warmup_steps} must not be negative",

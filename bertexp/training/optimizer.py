@@ -1,10 +1,9 @@
-"""AdamW as BERT uses it, one fused dense operation per variable."""
+"""AdamW as BERT uses it, clipping included, in as few passes over memory as TensorFlow's kernels allow."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -15,16 +14,7 @@ from bertexp.training.length import count_warmup_steps
 from bertexp.training.schedule import Schedule
 
 NO_DECAY = ("LayerNorm", "layer_norm", "bias")
-
-
-@dataclass(frozen=True)
-class _Scalars:
-    """What an update is the same for in all variables, <float32>[] each."""
-
-    rate: tf.Tensor
-    decay: tf.Tensor  # the share of a variable that weight decay takes
-    beta_1_power: tf.Tensor
-    beta_2_power: tf.Tensor
+PUT_OFF = 1e-6  # the largest share of a weight that decay may be behind
 
 
 class AdamW(tf_keras.optimizers.Optimizer):
@@ -33,7 +23,15 @@ class AdamW(tf_keras.optimizers.Optimizer):
     The update equals Model Garden's ``AdamWeightDecay`` on the same gradients: with ``rate = learning_rate *
     schedule(iterations)``, first ``w -= rate * weight_decay * w``, then Adam with epsilon outside the bias correction.
     Sparse gradients are summed into dense ones first: that gives the same update, since Adam's moments decay for every
-    row anyway, and lets one fused kernel do the work.
+    row anyway, and lets one fused kernel do the work. It works on one replica.
+
+    Two things cost fewer passes over memory than they are written with:
+
+    - Clipping costs none. Gradients to be scaled by c are left as they are; the kernel gets other betas instead. With the
+      moments kept in units, m = M m', the step m = b m + (1 - b) c g is m' = b' m' + (1 - b') g for M' = b M + (1 - b) c and
+      b' = b M / M'; likewise v with c squared. The units are two numbers, and go into the rate and epsilon.
+    - Decay by less than a millionth of a weight is put off until that much is owed. Such a share is but a few of float32's
+      steps: taken in one it is rounded once, and costs its pass in one step of many.
 
     ``learning_rate`` stays a plain variable, the peak rate, so that Keras callbacks can change it: ReduceLROnPlateau
     scales the whole remaining schedule.
@@ -56,7 +54,6 @@ class AdamW(tf_keras.optimizers.Optimizer):
         self._decay_rate = weight_decay
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self._excluded = re.compile("|".join(exclude_from_weight_decay) or "$^")
-        self._scalars: _Scalars | None = None  # of the update that is being made
 
     def build(self, var_list: Sequence[tf.Variable]) -> None:
         """Makes the two moments of each variable; safe to call again with the same list."""
@@ -65,6 +62,8 @@ class AdamW(tf_keras.optimizers.Optimizer):
             return
         self._momentums = [self.add_variable_from_reference(v, "m") for v in var_list]
         self._velocities = [self.add_variable_from_reference(v, "v") for v in var_list]
+        self._units = self.add_variable([2], tf.float64, name="units")  # of momentums and of velocities
+        self._owed = self.add_variable([], tf.float64, name="owed")  # minus the logarithm of the decay still to be made
         self._built = True
 
     def current_learning_rate(self) -> tf.Tensor:
@@ -88,37 +87,74 @@ class AdamW(tf_keras.optimizers.Optimizer):
                 variable.assign(tf.zeros_like(variable))
 
     def apply_gradients(
-        self, grads_and_vars: Iterable[tuple[tf.Tensor | tf.IndexedSlices, tf.Variable]], *args: Any, **kwargs: Any
+        self,
+        grads_and_vars: Iterable[tuple[tf.Tensor | tf.IndexedSlices, tf.Variable]],
+        *args: Any,
+        scale: tf.Tensor | float = 1.0,
+        **kwargs: Any,
     ) -> tf.Variable:
-        """Updates the variables; see ``tf_keras.optimizers.Optimizer.apply_gradients``."""
-        step, rate = tf.cast(self.iterations + 1, tf.float32), self.current_learning_rate()
-        # Once for all variables: each of a hundred would read the counter and work through the schedule anew.
-        self._scalars = _Scalars(rate, rate * self._decay_rate, tf.pow(self.beta_1, step), tf.pow(self.beta_2, step))
-        try:
-            return super().apply_gradients(grads_and_vars, *args, **kwargs)
-        finally:
-            self._scalars = None
+        """Updates the variables in place with ``scale`` <float32>[] times the gradients; returns the number of updates.
 
-    def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
-        """Updates one variable in place; called by ``apply_gradients``."""
-        index = self._index_dict[self._var_key(variable)]
-        scalars, dtype = self._scalars, variable.dtype
-        if self._decay_rate and not self._excluded.search(variable.name):
-            # Into a buffer that takes the old one's place: assign_sub would copy what it reads first. The factor 1 - decay
-            # would cost one pass less, but float32 has but three or four steps between 1 and 1 - 3e-7.
-            variable.assign(variable - tf.cast(scalars.decay, dtype) * variable)
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=self._momentums[index].handle,
-            v=self._velocities[index].handle,
-            beta1_power=tf.cast(scalars.beta_1_power, dtype),
-            beta2_power=tf.cast(scalars.beta_2_power, dtype),
-            lr=tf.cast(scalars.rate, dtype),
-            beta1=tf.cast(self.beta_1, dtype),
-            beta2=tf.cast(self.beta_2, dtype),
-            epsilon=tf.cast(self.epsilon, dtype),
-            grad=tf.convert_to_tensor(gradient),
-        )
+        Keras's other arguments are taken and mean nothing here.
+        """
+        gradients, variables = zip(*grads_and_vars, strict=True)
+        with tf.init_scope():
+            self.build(variables)
+        self._decay([variable for variable in variables if not self._excluded.search(variable.name)])
+        gradients, scale = self._without_spike([tf.convert_to_tensor(gradient) for gradient in gradients], scale)
+        (beta_1, beta_2), (momentum_unit, velocity_unit) = self._change_units(scale)
+        step = tf.cast(self.iterations + 1, tf.float32)
+        shared = {
+            "beta1_power": tf.pow(self.beta_1, step),
+            "beta2_power": tf.pow(self.beta_2, step),
+            "lr": self.current_learning_rate() * tf.cast(momentum_unit / tf.sqrt(velocity_unit), tf.float32),
+            "beta1": beta_1,
+            "beta2": beta_2,
+            "epsilon": self.epsilon / tf.sqrt(velocity_unit),
+        }
+        for gradient, variable in zip(gradients, variables, strict=True):
+            index = self._index_dict[self._var_key(variable)]
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=self._momentums[index].handle,
+                v=self._velocities[index].handle,
+                grad=gradient,
+                **{name: tf.cast(value, variable.dtype) for name, value in shared.items()},
+            )
+        return self.iterations.assign_add(1)
+
+    def _decay(self, variables: list[tf.Variable]) -> None:
+        """Takes from the variables the weight decay that is due."""
+        if not self._decay_rate:
+            return
+        rate = tf.cast(self.current_learning_rate(), tf.float64)
+        owed = self._owed - tf.math.log1p(-rate * self._decay_rate)
+        share = tf.cast(-tf.math.expm1(-owed), tf.float32)
+
+        def settle() -> tf.Tensor:
+            for variable in variables:  # into a buffer that takes the old one's place: assign_sub would copy it first
+                variable.assign(variable - tf.cast(share, variable.dtype) * variable)
+            return tf.zeros_like(owed)
+
+        self._owed.assign(tf.cond(share < PUT_OFF, lambda: owed, settle))
+
+    def _without_spike(self, gradients: list[tf.Tensor], scale: tf.Tensor | float) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """The gradients and what they are still to be scaled by, <float64>[].
+
+        A scale far below the former ones would give 1 - b' so few of float32's digits that such gradients are scaled here.
+        """
+        scale, usual = tf.cast(scale, tf.float64), tf.sqrt(self._units[1])
+        far = scale < usual / 4.0
+        scaled = tf.cond(far, lambda: [g * tf.cast(scale / usual, g.dtype) for g in gradients], lambda: gradients)
+        return scaled, tf.where(far, usual, scale)
+
+    def _change_units(self, scale: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """Betas and units of an update by gradients times ``scale`` <float64>[]; <float64>[] each, for m and for v."""
+        betas = tf.constant([self.beta_1, self.beta_2], tf.float64)
+        kept = betas * self._units
+        units = kept + (1.0 - betas) * tf.stack([scale, tf.square(scale)])
+        self._units.assign(units)
+        return tf.unstack(kept / units), tf.unstack(units)
 
     def get_config(self) -> dict[str, Any]:
         """Settings as Keras wants them; the schedule is not part of it."""

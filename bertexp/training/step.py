@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 import tf_keras
 
 from bertexp.training.features import BatchSpec
+from bertexp.training.optimizer import AdamW
 
 if TYPE_CHECKING:
     from bertexp.training.module import FineTuningModule
@@ -20,8 +21,8 @@ class TrainStep:
     """Turns batches into updates of a module's trainable variables.
 
     Calling it with a batch computes its gradients; every ``accumulate`` calls, or when ``last`` is set, it updates the
-    weights with the mean gradient over all that was counted since the last update: rows, or words of them. It returns statistics as a tensor and never
-    waits for the device.
+    weights with the mean gradient over all that was counted since the last update: rows, or words of them. It returns
+    statistics as a tensor and never waits for the device.
     """
 
     def __init__(
@@ -85,9 +86,8 @@ class TrainStep:
         if self._scaled:
             gradients = self._optimizer.get_unscaled_gradients(gradients)
         # summing sparse embedding gradients by row here makes the clipping norm that of the true gradient
-        sum_rows = (
-            tf.convert_to_tensor if self._jit_compile else _sum_by_row
-        )  # XLA knows no sizes that depend on values
+        # XLA knows no sizes that depend on values
+        sum_rows = tf.convert_to_tensor if self._jit_compile else sum_by_row
         gradients = [sum_rows(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
         rows = tf.cast(tf.shape(labels)[0], tf.float32)
         return gradients, tf.stack([tf.reduce_sum(losses), tf.reduce_sum(scores), weight, rows, 0.0, 0.0])
@@ -97,12 +97,15 @@ class TrainStep:
         pairs = [(g, v) for g, v in zip(gradients, self._variables, strict=True) if g is not None]
         found, variables = zip(*pairs, strict=True)
         norm = tf.linalg.global_norm(found)
-        if self._clip_norm is not None:
+        # one replica: nothing to sum over, and the summing would keep this graph alive for good (a registered gradient)
+        how: dict[str, Any] = {"skip_gradients_aggregation": True}
+        if self._clip_norm is not None and isinstance(self._optimizer, AdamW):
+            how["scale"] = self._clip_norm / tf.maximum(norm, self._clip_norm)
+        elif self._clip_norm is not None:
             found, _ = tf.clip_by_global_norm(found, self._clip_norm, use_norm=norm)
         found = [tf.convert_to_tensor(gradient) for gradient in found]
         self._module.count_update(self._optimizer)
-        # one replica: nothing to sum over, and the summing would keep this graph alive for good (a registered gradient)
-        self._optimizer.apply_gradients(zip(found, variables, strict=True), skip_gradients_aggregation=True)
+        self._optimizer.apply_gradients(zip(found, variables, strict=True), **how)
         if self._scaled:  # an overflow is the loss scale's to find; that step is skipped
             norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
         return tf.stack([0.0, 0.0, 0.0, 0.0, norm, 1.0])
@@ -132,7 +135,7 @@ class TrainStep:
         return statistics
 
 
-def _sum_by_row(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
+def sum_by_row(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
     """The same gradient with every row once; a table's few thousand rows are cheaper to measure and clip than all of it."""
     rows, places = tf.unique(gradient.indices)
     values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))

@@ -42,6 +42,35 @@ def test_two_hundred_updates_equal_the_reference(name):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize("spread", [1.0, 100.0])
+def test_a_scale_for_the_gradients_equals_scaled_gradients(spread):
+    """Clipping's factor, from nothing to clip to spikes of a hundred times the usual norm."""
+    folded, plain = make_variables(), make_variables()
+    optimizers = [build_optimizer(OptimizerConfig(), 1e-3, total_steps=200) for _ in (folded, plain)]
+    generator = np.random.default_rng(7)
+    for step in range(200):
+        scale = tf.constant(spread ** -(generator.uniform(0, 1) ** 8), tf.float32)
+        gradients = [gradient / scale for gradient in gradients_at(step, folded)]
+        optimizers[0].apply_gradients(zip(gradients, folded, strict=True), scale=scale)
+        optimizers[1].apply_gradients(zip([g * scale for g in gradients], plain, strict=True))
+    for a, b in zip(folded, plain, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)
+
+
+def test_decay_is_never_a_millionth_of_a_weight_behind():
+    """At usual rates an update's decay is but two or three of float32's steps, so it is put off until more is owed."""
+    variable = tf.Variable(tf.constant([0.5, -1.0, 1.9]), name="kernel")
+    optimizer = build_optimizer(OptimizerConfig(warmup_steps=0), 3e-5, total_steps=2000)
+    first, left, changes = variable.numpy().astype("float64"), 1.0, 0
+    for _ in range(400):
+        left *= 1.0 - float(optimizer.decay_of(variable))
+        before = variable.numpy()
+        optimizer.apply_gradients([(tf.zeros([3]), variable)])
+        changes += bool((variable.numpy() != before).any())
+        np.testing.assert_allclose(variable.numpy(), first * left, rtol=1.5e-6)
+    assert 80 < changes < 140
+
+
 def test_sparse_gradients_give_the_dense_update():
     dense, sparse = tf.Variable(tf.ones([6, 2]), name="a"), tf.Variable(tf.ones([6, 2]), name="a")
     rows = tf.IndexedSlices(
