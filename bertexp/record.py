@@ -65,14 +65,14 @@ class RunRecord:
         self.stop.__enter__()
         try:
             provenance = collect_provenance(shlex.split(self.command))
-            self.tracker.start(self.parameters, provenance_tags(provenance) | self._tags)
+            tags = provenance_tags(provenance) | self._tags
+            self.tracker.start(self.parameters, tags, lambda run_id: self.folder.update_info(mlflow_run_id=run_id))
             self.folder.update_info(
                 state="running",
                 overrides=self.overrides,
                 command=self.command,
                 parameters=self.parameters,
                 data_fingerprint=self._fingerprint,
-                mlflow_run_id=self.tracker.run_id,
                 started=_now(),
                 provenance=provenance,
             )
@@ -93,7 +93,9 @@ class RunRecord:
         if self.folder.info:
             self.folder.update_info(state=state, reason=reason, ended=_now())
             if state in ("interrupted", "failed") and any(self.folder.checkpoints.glob("step-*")):
-                say(f"go on with: python -m bertexp trainer.resume={self.tracker.run_id or self.folder.path}")
+                say(
+                    f"go on with: python -m bertexp trainer.resume={self.folder.info.get('mlflow_run_id') or self.folder.path}"
+                )
         self.tracker.finish(state, reason)
 
     def _former_info(self) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from bertexp.record import RunRecord, RunResult
 if TYPE_CHECKING:
     from bertexp.assembly import Parts
     from bertexp.data.dataset import TextDataset
+    from bertexp.training.checkpoint import LoopState
+    from bertexp.training.trainer import Trainer
 
 
 def run(overrides: Sequence[str] = ()) -> RunResult | None:
@@ -53,7 +55,8 @@ def execute(config: Config, folder: Path, overrides: list[str], owns_process: bo
 
         parts = build_parts(config, plan, dataset)
         _look(config, parts, record)
-        return _train_and_ship(config, parts, judged, unlabelled, record)
+        trainer, state = _train(config, parts, record)
+        return _judge_and_ship(trainer, state, parts, judged, unlabelled, record)
 
 
 def _check_examples(config: Config, dataset: TextDataset) -> None:
@@ -84,23 +87,29 @@ def _look(config: Config, parts: Parts, record: RunRecord) -> None:
     record.tracker.log_dataset(dataset.name, dataset.splits, dataset.fingerprint, dataset.source)
 
 
-def _train_and_ship(
-    config: Config, parts: Parts, judged: str, unlabelled: TextDataset | None, record: RunRecord
-) -> RunResult:
-    """Fits, tests the chosen checkpoint, reports, exports, verifies and logs the model; predicts what is to be submitted."""
+def _train(config: Config, parts: Parts, record: RunRecord) -> tuple[Trainer, LoopState]:
     from bertexp.freezing import keep_activations
-    from bertexp.reports.results import keep_predictions, report_results, say_further_test
-    from bertexp.serving.shipping import ship
-    from bertexp.serving.verify import Verifier
-    from bertexp.submission import write_submission
     from bertexp.training.callbacks import ProgressReport
     from bertexp.training.checkpoint import CheckpointStore
     from bertexp.training.trainer import Trainer
 
-    folder, tracker = record.folder, record.tracker
-    trainer = Trainer(config.trainer, folder.checkpoints, [ProgressReport()], tracker, config.run.seed, record.stop)
-    resume_from = CheckpointStore(folder.checkpoints, 1).latest() if record.resumed else None
-    state = trainer.fit(parts.module, keep_activations(config, parts), resume_from)
+    kept = record.folder.checkpoints
+    trainer = Trainer(config.trainer, kept, [ProgressReport()], record.tracker, config.run.seed, record.stop)
+    resume_from = CheckpointStore(kept, 1).latest() if record.resumed else None
+    return trainer, trainer.fit(parts.module, keep_activations(config, parts), resume_from)
+
+
+def _judge_and_ship(
+    trainer: Trainer, state: LoopState, parts: Parts, judged: str, unlabelled: TextDataset | None, record: RunRecord
+) -> RunResult:
+    """Tests the chosen checkpoint, reports, exports, verifies and logs the model; predicts what is to be submitted."""
+    # after the fit, whose first step would wait for them
+    from bertexp.reports.results import keep_predictions, report_results, say_further_test
+    from bertexp.serving.shipping import ship
+    from bertexp.serving.verify import Verifier
+    from bertexp.submission import write_submission
+
+    config, folder, tracker = record.config, record.folder, record.tracker
     exporting = config.export.enabled and not config.trainer.fast_dev_run
     verifier = Verifier() if exporting else None  # it imports TensorFlow beside the test
     try:

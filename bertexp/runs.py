@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bertexp.errors import RunNotFound
 
+_writing = threading.Lock()
 BEST = "best.txt"  # in a sweep's folder: where, below it, the best trial's run lies
 
 
@@ -68,8 +70,9 @@ class RunFolder:
             return {}
 
     def update_info(self, **changes: Any) -> None:
-        """Merges ``changes`` into ``run.json``."""
-        write_atomically(self.path / "run.json", json.dumps(self.info | changes, indent=2, sort_keys=True) + "\n")
+        """Merges ``changes`` into ``run.json``; threads may call it."""
+        with _writing:
+            write_atomically(self.path / "run.json", json.dumps(self.info | changes, indent=2, sort_keys=True) + "\n")
 
 
 def list_runs(outputs_dir: str) -> list[RunFolder]:

@@ -53,7 +53,7 @@ def sparse_first(parts) -> None:
 
     from bertexp.training import step
 
-    step._sum_by_row = tf.convert_to_tensor
+    step.sum_by_row = tf.convert_to_tensor
 
 
 WAYS: dict[str, tuple[str, Callable | list[str] | dict[str, str]]] = {

@@ -1,12 +1,13 @@
 """What a run tells a tracker, and the tracker that listens to nothing.
 
-A tracker never ends a training: a store that cannot be used is one ``TrackingError`` at ``start``; one that stops
-answering later is warned about once, and what it missed is kept and offered again until ``finish``.
+A tracker never ends a training that has come far: a store that cannot be used is one ``TrackingError``, at ``start`` or within
+its first seconds; one that stops answering later is warned about once, and what it missed is kept and offered again until
+``finish``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,19 +15,29 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ParamValue = str | int | float | bool | list | None
+OnOpen = Callable[[str], None]
 STATES = ("completed", "pruned", "interrupted", "failed")
+
+
+def ignore(run_id: str) -> None:
+    """Does nothing with a run's id."""
 
 
 class Tracker(Protocol):
     """The record of one run, from ``start`` to ``finish``."""
 
-    run_id: str | None  # None before `start`, and where nothing is recorded
+    @property
+    def run_id(self) -> str | None:
+        """``None`` before ``start``, and where nothing is recorded; waits for a store that is being opened."""
 
-    def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str]) -> None:
-        """Opens the run with its whole configuration (flat, dotted names) and its tags.
+    def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen = ignore) -> None:
+        """Opens the run with its whole configuration (flat, dotted names) and its tags, now or at its first metrics.
+
+        ``on_open`` is told the run's id, perhaps by another thread.
 
         Raises:
-            TrackingError: the store cannot be used, or the run to resume is not in it.
+            TrackingError: the store cannot be used, or the run to resume is not in it. Where that shows only when the store
+                is opened, later, the next ``log_metrics`` raises it.
         """
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
@@ -71,7 +82,7 @@ class NoTracker:
 
     run_id: str | None = None
 
-    def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str]) -> None: ...
+    def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen = ignore) -> None: ...
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None: ...
 

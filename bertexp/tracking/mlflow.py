@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertexp.console import say
 from bertexp.errors import TrackingError
-from bertexp.tracking.base import STATES, ParamValue
-from bertexp.tracking.mlflow_store import artifacts_folder, first_line, must_answer, open_store, resolve_uri
+from bertexp.tracking.base import STATES, OnOpen, ParamValue, ignore
+from bertexp.tracking.mlflow_run import create_run, log_params, reopen_run, set_tags
+from bertexp.tracking.mlflow_store import first_line, local_path, look_at, must_answer, open_store, resolve_uri
 from bertexp.tracking.outbox import Outbox, Point
 from bertexp.tracking.provenance import hide_passwords
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from mlflow.entities import Run
 
-PARAMS_PER_CALL = 100  # MLflow's limits
-PARAM_LENGTH = 6000
 TABLE_ROWS = 1000  # what a browser shows with ease; the parquet file has them all
 STATUS = {"completed": "FINISHED", "pruned": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows training pages, not chat traces
-SYSTEM_TAGS = {
-    "user": "mlflow.user",
-    "command": "mlflow.source.name",
-    "git.commit": "mlflow.source.git.commit",
-    "description": "mlflow.note.content",
-    "parent_run_id": "mlflow.parentRunId",
-}
 
 
 class MlflowTracker:
@@ -45,63 +36,80 @@ class MlflowTracker:
         resume_run_id: str | None = None,
     ):
         self.uri = resolve_uri(uri, outputs_dir)
-        self.run_id: str | None = None
         self._experiment = experiment
         self._run_name = run_name
         self._outputs_dir = Path(outputs_dir).resolve()
         self._resume_run_id = resume_run_id
+        self._run_id: str | None = None
+        self._opening: threading.Thread | None = None
+        self._is_open = False
+        self._problem: TrackingError | None = None  # what kept the store shut
+        self._told = False  # whether the run knows of it
         self._known: set[tuple[str, int]] = set()  # points that a resumed run brought along
         self._latest: dict[str, Point] = {}
         self._datasets: dict[str, tuple[str, str]] = {}  # by split: name and digest
+        self._outbox = Outbox(self._send, self._warn)
         self._late: list[Callable[[], object]] = []  # what the store did not take yet, in order
+        self._order = threading.RLock()  # held while records go out, so that they keep their order
         self._warned = False
 
-    def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str]) -> None:
-        """See ``Tracker.start``. Takes about 3 seconds for the import of MLflow, and 7 more to create a new store."""
-        self._client = open_store(self.uri)
-        with must_answer(self.uri):
-            run = self._reopen_run() if self._resume_run_id else self._create_run()
-            self.run_id, self._outbox = run.info.run_id, Outbox(self._send, self._warn)
-            self._log_params(params, run)
-            self._set_tags({"mlflow.source.type": "LOCAL", **{SYSTEM_TAGS.get(k, k): v for k, v in tags.items()}})
+    @property
+    def run_id(self) -> str | None:
+        """See ``Tracker.run_id``."""
+        if self._opening:
+            self._wait()
+        return self._run_id
+
+    def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen = ignore) -> None:
+        """See ``Tracker.start``.
+
+        Importing MLflow and opening its database take as long as half of TensorFlow's import, and making one seconds more. Of
+        a new run in a local store only the file is looked at here; a thread opens it at the first metrics, beside the training.
+        """
+        path = None if self._resume_run_id else local_path(self.uri)
+        if path:
+            with must_answer(self.uri):
+                look_at(path)
+        self._opening = threading.Thread(target=self._open, args=(params, tags, on_open), name="store", daemon=True)
+        if not path:
+            self._wait()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """See ``Tracker.log_metrics``; takes microseconds, a thread does the sending."""
+        """See ``Tracker.log_metrics``; takes microseconds, a thread does the sending.
+
+        Raises:
+            TrackingError: the store could not be opened.
+        """
+        self._complain()
+        self._begin()
         for key, value in metrics.items():
             if (key, step) not in self._known:
                 self._latest[key] = self._outbox.put(key, float(value), int(step))
 
     def log_dataset(self, name: str, split_tables: Mapping[str, pa.Table], fingerprint: str, source: str) -> None:
         """See ``Tracker.log_dataset``; shown as the run's "Datasets used", with the fingerprint as digest."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
         kind, place = ("http", {"url": source}) if source.startswith("http") else ("local", {"uri": source})
         self._datasets = {split: (f"{name}-{split}", fingerprint) for split in split_tables}
-        inputs = [
-            DatasetInput(
-                Dataset(
-                    name=f"{name}-{split}",  # MLflow keeps one row count per name and digest
-                    digest=fingerprint,
-                    source_type=kind,
-                    source=json.dumps(place),
-                    schema=json.dumps({"mlflow_colspec": _columns(table)}),
-                    profile=json.dumps(
-                        {"num_rows": table.num_rows, "num_elements": table.num_rows * table.num_columns}
-                    ),
-                ),
-                [InputTag("mlflow.data.context", split)],
-            )
+        found = {
+            split: {
+                "name": f"{name}-{split}",  # MLflow keeps one row count per name and digest
+                "digest": fingerprint,
+                "source_type": kind,
+                "source": json.dumps(place),
+                "schema": json.dumps({"mlflow_colspec": _columns(table)}),
+                "profile": json.dumps({"num_rows": table.num_rows, "num_elements": table.num_rows * table.num_columns}),
+            }
             for split, table in split_tables.items()
-        ]
-        self._deliver(lambda: self._client.log_inputs(self.run_id, inputs))
+        }
+        self._deliver(lambda: self._log_inputs(found))
 
     def log_dict(self, data: Mapping[str, Any] | Sequence[Any], file_name: str) -> None:
         """See ``Tracker.log_dict``."""
-        self._deliver(lambda: self._client.log_dict(self.run_id, data, file_name))
+        self._deliver(lambda: self._client.log_dict(self._run_id, data, file_name))
 
     def log_text(self, text: str, file_name: str) -> None:
         """See ``Tracker.log_text``."""
-        self._deliver(lambda: self._client.log_text(self.run_id, text, file_name))
+        self._deliver(lambda: self._client.log_text(self._run_id, text, file_name))
 
     def log_figure(self, figure_path: str | PathLike[str], folder: str = "figures") -> None:
         """See ``Tracker.log_figure``."""
@@ -111,7 +119,7 @@ class MlflowTracker:
         """See ``Tracker.log_file``."""
         if not Path(path).is_file():
             raise FileNotFoundError(path)
-        self._deliver(lambda: self._client.log_artifact(self.run_id, str(path), folder or None))
+        self._deliver(lambda: self._client.log_artifact(self._run_id, str(path), folder or None))
 
     def log_table(self, table: pa.Table | str | PathLike[str], file_name: str) -> None:
         """See ``Tracker.log_table``; the first 1,000 rows."""
@@ -123,7 +131,7 @@ class MlflowTracker:
         data = {"columns": list(rows), "data": [list(row) for row in zip(*rows.values(), strict=True)]}
         self.log_dict(data, file_name)
         shown = json.dumps([{"path": file_name, "type": "table"}])
-        self._deliver(lambda: self._client.set_tag(self.run_id, "mlflow.loggedArtifacts", shown))
+        self._deliver(lambda: self._client.set_tag(self._run_id, "mlflow.loggedArtifacts", shown))
 
     def log_model(
         self,
@@ -133,107 +141,100 @@ class MlflowTracker:
         pip_requirements: Sequence[str],
     ) -> None:
         """See ``Tracker.log_model``; loads as ``runs:/<run id>/model`` and carries the latest val/ and test/ metrics."""
+        self._wait()
         from bertexp.tracking.mlflow_model import SavedModelFiles, create_model
 
         files = SavedModelFiles(Path(folder), Path(loader_file), tuple(input_columns), tuple(pip_requirements))
         results = [point for key, point in self._latest.items() if key.startswith(("val/", "test/"))]
         self._deliver(
-            lambda: create_model(self._client, self.run_id, files, results, self._datasets, self._outputs_dir)
+            lambda: create_model(self._client, self._run_id, files, results, self._datasets, self._outputs_dir)
         )
 
     def flush(self) -> None:
         """See ``Tracker.flush``."""
+        self._wait()
         self._outbox.flush()
 
     def finish(self, state: str, reason: str = "") -> None:
         """See ``Tracker.finish``; what the store missed is offered to it once more."""
         if state not in STATES:
             raise ValueError(f"state {state!r} is not one of {', '.join(STATES)}")
-        if self.run_id is None:  # never started
+        if self._opening is None or self._told:  # never started, or ended by the store
+            return
+        try:
+            self._wait()
+        except TrackingError as error:
+            say(f"warning    nothing of this run is recorded: {error}")
             return
         lost_points = self._outbox.close()
         lost = self._late
-        if not lost or self._try(lambda: self._client.get_run(self.run_id)):
+        if not lost or self._try(lambda: self._client.get_run(self._run_id)):
             lost = [action for action in lost if not self._try(action)]  # one that fails must not hold up the others
-            self._try(lambda: self._set_tags({"state": state, **({"reason": reason} if reason else {})}))
-            self._try(lambda: self._client.set_terminated(self.run_id, STATUS[state]))
+            ended = {"state": state, **({"reason": reason} if reason else {})}
+            self._try(lambda: set_tags(self._client, self._run_id, ended))
+            self._try(lambda: self._client.set_terminated(self._run_id, STATUS[state]))
         if lost_points or lost:
             say(
                 f"warning    the MLflow store missed {lost_points} metric points and {len(lost)} records of this run; the "
                 f"run folder has them all"
             )
 
-    def _create_run(self) -> Run:
-        from mlflow.exceptions import MlflowException
+    def _begin(self) -> None:
+        """Lets the store be opened."""
+        if self._opening and not self._opening.ident:
+            self._opening.start()
 
-        experiment = self._client.get_experiment_by_name(self._experiment)
-        if experiment is None:
-            # a server knows where its artifacts go; a database or a folder is told
-            place = (
-                None if self.uri.startswith(("http", "databricks")) else artifacts_folder(self._outputs_dir).as_uri()
-            )
-            try:
-                experiment_id = self._client.create_experiment(self._experiment, place, EXPERIMENT_TAGS)
-            except MlflowException:  # another run was first
-                experiment = self._client.get_experiment_by_name(self._experiment)
-                if experiment is None:
-                    raise
-        if experiment is not None:
-            if experiment.lifecycle_stage == "deleted":
-                raise TrackingError(
-                    f"tracking.experiment={self._experiment} was deleted in {hide_passwords(self.uri)}; give another name, or "
-                    f"bring it back with: mlflow experiments restore --experiment-id {experiment.experiment_id}"
-                )
-            experiment_id = experiment.experiment_id
-        return self._client.create_run(experiment_id, run_name=self._run_name)
+    def _wait(self) -> None:
+        """Returns when the store is open; raises what kept it shut."""
+        self._begin()
+        self._opening.join()
+        self._complain()
 
-    def _reopen_run(self) -> Run:
-        from mlflow.exceptions import MlflowException
+    def _complain(self) -> None:
+        if self._problem:
+            self._told = True
+            raise self._problem
 
+    def _open(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen) -> None:
         try:
-            run = self._client.get_run(self._resume_run_id)
-        except MlflowException as error:
-            raise TrackingError(
-                f"the run to resume, {self._resume_run_id}, is not in {hide_passwords(self.uri)}; name the store it lies in "
-                f"with tracking.uri"
-            ) from error
-        if run.info.lifecycle_stage == "deleted":
-            raise TrackingError(
-                f"the run to resume was deleted in {hide_passwords(self.uri)}; bring it back with: "
-                f"mlflow runs restore --run-id {run.info.run_id}"
-            )
-        self._client.update_run(run.info.run_id, status="RUNNING")
-        for key in run.data.metrics:
-            self._known.update((key, point.step) for point in self._client.get_metric_history(run.info.run_id, key))
-        return run
-
-    def _log_params(self, params: Mapping[str, ParamValue], run: Run) -> None:
-        """Parameters cannot be changed in MLflow: what a resumed run does otherwise becomes a tag."""
-        from mlflow.entities import Param
-
-        texts = {key: _as_text(value) for key, value in params.items()}
-        new = [Param(key, text) for key, text in texts.items() if key not in run.data.params]
-        for batch in _batches(new, PARAMS_PER_CALL):
-            self._client.log_batch(run.info.run_id, params=batch)
-        changed = {f"resumed.{k}": v for k, v in texts.items() if run.data.params.get(k, v) != v}
-        self._set_tags(changed)
-
-    def _set_tags(self, tags: Mapping[str, str]) -> None:
-        from mlflow.entities import RunTag
-
-        for batch in _batches([RunTag(key, str(value)) for key, value in tags.items()], PARAMS_PER_CALL):
-            self._client.log_batch(self.run_id, tags=batch)
+            self._client = client = open_store(self.uri)
+            with must_answer(self.uri):
+                if self._resume_run_id:
+                    run, self._known = reopen_run(client, self.uri, self._resume_run_id)
+                else:
+                    run = create_run(client, self.uri, self._experiment, self._run_name, self._outputs_dir)
+                self._run_id = run.info.run_id
+                on_open(self._run_id)
+                log_params(client, run, params)
+                set_tags(client, run.info.run_id, {"mlflow.source.type": "LOCAL", **tags})
+        except TrackingError as error:
+            self._problem = error
+            return
+        with self._order:
+            self._is_open = True
+            self._late = [action for action in self._late if not self._try(action)]
+        self._outbox.begin()
 
     def _send(self, points: Sequence[Point]) -> None:
         from mlflow.entities import Metric
 
         metrics = [Metric(point.key, point.value, point.timestamp_ms, point.step) for point in points]
-        self._client.log_batch(self.run_id, metrics=metrics)
+        self._client.log_batch(self._run_id, metrics=metrics)
+
+    def _log_inputs(self, datasets: Mapping[str, Mapping[str, str]]) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        inputs = [
+            DatasetInput(Dataset(**about), [InputTag("mlflow.data.context", split)])
+            for split, about in datasets.items()
+        ]
+        self._client.log_inputs(self._run_id, inputs)
 
     def _deliver(self, action: Callable[[], object]) -> None:
-        """Runs ``action``, or keeps it for ``finish`` when the store does not answer or did not before."""
-        if self._late or not self._try(action):
-            self._late.append(action)
+        """Runs ``action``, or keeps it for later where the store is not open yet or does not answer or did not before."""
+        with self._order:
+            if not self._is_open or self._late or not self._try(action):
+                self._late.append(action)
 
     def _try(self, action: Callable[[], object]) -> bool:
         try:
@@ -252,16 +253,6 @@ class MlflowTracker:
         self._warned = True
 
 
-def _as_text(value: ParamValue) -> str:
-    """Writes a value the way it is given on the command line, cut where MLflow would refuse it."""
-    if isinstance(value, (list, tuple)):
-        text = f"[{','.join(map(_as_text, value))}]"
-    else:
-        text = json.dumps(value) if value is None or isinstance(value, bool) else str(value)
-    note = f" … [cut at {PARAM_LENGTH} characters]"
-    return text if len(text) <= PARAM_LENGTH else text[: PARAM_LENGTH - len(note)] + note
-
-
 def _columns(table: pa.Table) -> list[dict[str, Any]]:
     """Describes the columns of a table in MLflow's words."""
     words = {"int32": "integer", "int64": "long", "float": "float", "double": "double", "bool": "boolean"}
@@ -269,7 +260,3 @@ def _columns(table: pa.Table) -> list[dict[str, Any]]:
         {"name": field.name, "type": words.get(str(field.type), "string"), "required": not field.nullable}
         for field in table.schema
     ]
-
-
-def _batches(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
-    return (items[i : i + size] for i in range(0, len(items), size))

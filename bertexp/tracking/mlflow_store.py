@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 DATABASE_SERVERS = ("postgresql", "mysql")
 CONNECT_SECONDS = 5
+SQLITE_BEGIN = b"SQLite format 3\0"
 _CHATTERS = ("mlflow", "alembic", "sqlalchemy.engine", "huey")
 ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -87,6 +89,23 @@ def open_store(uri: str) -> MlflowClient:
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     return client
+
+
+def look_at(path: Path) -> None:
+    """Looks whether a local store can be there, without MLflow.
+
+    Raises:
+        OSError: the place cannot be written, or what is there is no database.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file():
+        with path.open("r+b") as file:
+            begin = file.read(len(SQLITE_BEGIN))
+        if begin and begin != SQLITE_BEGIN:
+            raise OSError("file is not a database")
+    else:
+        with tempfile.TemporaryFile(dir=path if path.is_dir() else path.parent):
+            pass
 
 
 @contextmanager

@@ -34,6 +34,9 @@ class Outbox:
         self._full = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._deliver_regularly, name="metrics", daemon=True)
+
+    def begin(self) -> None:
+        """Lets the sending begin; until then points are collected."""
         self._thread.start()
 
     def put(self, key: str, value: float, step: int) -> Point:

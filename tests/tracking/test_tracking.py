@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -208,6 +209,54 @@ def test_a_file_that_is_no_store_is_one_sentence(tmp_path):
     (tmp_path / "mlflow.db").write_text("not a database, " * 100)
     with pytest.raises(TrackingError, match="not a database"):
         MlflowTracker(None, "tests", "a run", tmp_path).start({}, {})
+
+
+def test_a_store_is_opened_at_the_first_metrics_and_gets_what_was_said_before(outputs):
+    tracker, told = MlflowTracker(None, "tests", "late", outputs), []
+    tracker.start({"a": 1}, {"user": "ann"}, told.append)
+    tracker.log_dict({"rows": 3}, "dataset.json")
+    tracker.log_dataset("reviews", {"train": pa.table({"text": ["a", "b"]})}, "0123abcd", "here")
+    assert (told, tracker._is_open) == ([], False)
+    before = time.time()
+    tracker.log_metrics({"train/loss": 0.5}, 1)
+    assert time.time() - before < 0.5
+    tracker.log_text("said while it opened", "note.txt")
+    tracker.finish("completed")
+    run = client_of(outputs).get_run(tracker.run_id)
+    assert told == [tracker.run_id]
+    assert (run.info.status, run.data.params, run.data.metrics) == ("FINISHED", {"a": "1"}, {"train/loss": 0.5})
+    assert [found.dataset.digest for found in run.inputs.dataset_inputs] == ["0123abcd"]
+    kept = outputs / "mlartifacts" / tracker.run_id / "artifacts"
+    assert sorted(path.name for path in kept.iterdir()) == ["dataset.json", "note.txt"]
+    point = client_of(outputs).get_metric_history(tracker.run_id, "train/loss")[0]
+    assert point.timestamp / 1000 - before < 0.5  # when it was said, not when it was taken
+
+
+def spoil(outputs: Path) -> None:
+    """A database by its first bytes, and no store."""
+    outputs.mkdir(exist_ok=True)
+    (outputs / "mlflow.db").write_bytes(b"SQLite format 3\0" + b"x" * 4096)
+
+
+def test_a_store_that_proves_unusable_once_opened_ends_the_run_with_its_sentence(tmp_path, capsys):
+    spoil(tmp_path)
+    tracker = MlflowTracker(None, "tests", "a run", tmp_path)
+    tracker.start({}, {})
+    tracker.log_metrics({"train/loss": 0.5}, 1)
+    tracker._opening.join()
+    with pytest.raises(TrackingError, match="tracking=none"):
+        tracker.log_metrics({"train/loss": 0.5}, 2)
+    tracker.finish("failed")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_short_run_that_ends_before_is_warned(tmp_path, capsys):
+    spoil(tmp_path)
+    tracker = MlflowTracker(None, "tests", "a run", tmp_path)
+    tracker.start({}, {})
+    tracker.log_metrics({"train/loss": 0.5}, 1)
+    tracker.finish("completed")
+    assert "nothing of this run is recorded" in capsys.readouterr().out
 
 
 def test_a_run_to_resume_that_is_not_there_is_one_sentence(outputs):
