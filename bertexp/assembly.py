@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from bertexp import environment
 from bertexp.config.schema import Config
 from bertexp.console import progress, say
@@ -37,6 +39,7 @@ class Parts:
 
 def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     """Makes every part of a run in a fixed order, so that one seed decides all of it."""
+    pa.default_memory_pool().release_unused()  # what reading the data took beyond the data, as much again and more
     say(f"device     {environment.configure(config.trainer, config.run.seed)}")
     loaded = load_encoder(plan.model, config.model, config.run.seed)
     say(f"weights    {plan.model.description}")

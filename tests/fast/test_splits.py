@@ -27,6 +27,13 @@ def test_a_held_out_split_keeps_shares_and_order_and_depends_on_the_seed_only():
     assert hold_out(table, {"test": 0.2, "val": 0.1}, "abc", DatasetConfig(split_seed=1))["val"] != splits["val"]
 
 
+def test_a_table_of_many_chunks_is_cut_at_the_same_rows():
+    table = pa.table({"text": [str(i) for i in range(100)], "label": pa.array([0, 1] * 50, pa.int32())})
+    chunked = pa.concat_tables([table.slice(begin, 7) for begin in range(0, 100, 7)])
+    cut = [hold_out(one, {"test": 0.2}, "ab", DatasetConfig()) for one in (table, chunked)]
+    assert cut[0] == cut[1]
+
+
 def test_the_drawn_rows_stay_the_same_in_every_version():
     assert draw(np.array([0, 1] * 10), 6, seed=42).tolist() == [1, 4, 8, 10, 15, 17]
 

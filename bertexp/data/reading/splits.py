@@ -49,9 +49,9 @@ def hold_out(
     splits = {}
     for number, (split, size) in enumerate(sizes.items()):
         held = draw(classes[free], size, config.split_seed + number, keep_one=config.stratify)
-        splits[split] = table.take(free[held])
+        splits[split] = _pick(table, free[held])
         free = np.delete(free, held)
-    return {"train": table.take(free) if sizes else table, **splits}
+    return {"train": _pick(table, free) if sizes else table, **splits}
 
 
 def _hint_at_numbers(label_names: Sequence[str]) -> str:
@@ -79,9 +79,16 @@ def _hold_groups_out(table: pa.Table, sizes: Mapping[str, int], groups: np.ndarr
     splits = {}
     for number, (split, size) in enumerate(sizes.items()):
         held = draw_groups(groups[free], size, seed + number, keep=len(sizes) - number)
-        splits[split] = table.take(free[held])
+        splits[split] = _pick(table, free[held])
         free = np.delete(free, held)
-    return {"train": table.take(free) if sizes else table, **splits}
+    return {"train": _pick(table, free) if sizes else table, **splits}
+
+
+def _pick(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """The rows of ascending numbers ``rows``; chunk by chunk, where ``take`` would first join each column's chunks."""
+    mask = np.zeros(table.num_rows, bool)
+    mask[rows] = True
+    return table.filter(pa.array(mask))
 
 
 def draw_groups(groups: np.ndarray, size: int, seed: int, keep: int = 1) -> np.ndarray:
