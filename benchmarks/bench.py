@@ -20,6 +20,8 @@ from pathlib import Path
 from report import write_report
 from works import OURS, PADDED_STEPS, WORKS, Rows
 
+from bertexp.data.reviews import VOCAB_FILE
+
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent
 SIZES = {"huggingface": "1.5 GB", "tensorflow": "3 GB"}
@@ -73,7 +75,7 @@ def main() -> None:
     for name in SIZES:
         pythons[name] = getattr(arguments, f"{name}_python") or make_environment(name, work)
     peers = {name: Peer(name, python, work / f"{name}.log") for name, python in pythons.items()}
-    vocab = (arguments.vocab or REPOSITORY / "bertexp/data/reviews/vocab.txt").resolve()
+    vocab = (arguments.vocab or VOCAB_FILE).resolve()
     rows = Rows(work / "rows" / ("real" if arguments.data else "reviews"), arguments.data, vocab)
     chosen = [one for one in WORKS if arguments.only in one.name]
     rounds, found, started = arguments.rounds or (5 if arguments.full else 3), {}, time.monotonic()

@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 from report import describe_machine
 
@@ -99,7 +100,8 @@ def time_step(arguments: argparse.Namespace, jit: bool, batch: int) -> tuple[flo
     if tf_keras.mixed_precision.global_policy().name == "mixed_float16":
         optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
-    step = module.compiled_training_step(optimizer, 1.0, 1, TOKEN_SPEC, jit)
+    batches = SimpleNamespace(spec=TOKEN_SPEC, label_spec=tf.TensorSpec([None], tf.int32))
+    step = module.compiled_training_step(optimizer, 1.0, 1, batches, jit)
     ids = np.random.default_rng(0).integers(1, 30522, (batch, width)).astype(np.int32)
     features = {"input_word_ids": ids, "input_mask": np.ones_like(ids), "input_type_ids": np.zeros_like(ids)}
     features = {name: tf.constant(value) for name, value in features.items()}

@@ -16,6 +16,8 @@ from bench import HERE, REPOSITORY, Peer
 from report import describe_machine
 from works import L4, OURS, Rows
 
+from bertexp.data.reviews import VOCAB_FILE
+
 sys.path.insert(0, str(HERE / "peers"))
 from without import WAYS
 
@@ -23,7 +25,7 @@ from without import WAYS
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--vocab", type=Path, default=REPOSITORY / "bertexp/data/reviews/vocab.txt")
+    parser.add_argument("--vocab", type=Path, default=VOCAB_FILE)
     parser.add_argument("--set", default="mrpc", choices=["mrpc", "imdb", "sst2"])
     parser.add_argument("--rows", type=int, default=384)
     parser.add_argument("--rounds", type=int, default=3)

@@ -88,9 +88,11 @@ def check_packages(versions: Mapping[str, str | None], cure: str) -> Check:
     return Check(OK, "packages", finding)
 
 
-def check_machine(cores: int, memory: int | None) -> Check:
-    """``memory`` in bytes, None where the system does not tell."""
+def check_machine(cores: int, memory: int | None, bfloat16: bool = False) -> Check:
+    """``memory`` in bytes, None where the system does not tell; ``bfloat16``: whether the CPU multiplies such matrices itself."""
     finding = f"{cores} cores" + (f", {memory / GIB:.1f} GiB memory" if memory else "")
+    if bfloat16:
+        finding += ", bfloat16 units (trainer.precision=mixed_bfloat16 takes two thirds of the time)"
     if memory is not None and memory < MIN_MEMORY:
         return Check(WARNING, "machine", finding, "take smaller models or trainer.batch_size=8")
     return Check(OK, "machine", finding)
@@ -239,7 +241,7 @@ def main(argv: Sequence[str]) -> int:
     nearest = next(folder for folder in (outputs, *outputs.parents) if folder.exists())
     checks = [
         check_python(sys.version_info[:2], sys.executable),
-        check_machine(_cores(), _memory()),
+        check_machine(_cores(), _memory(), _has_bfloat16_units()),
         check_packages(installed_versions(STACK), cure_packages()),
         check_outputs(outputs, os.access(nearest, os.W_OK | os.X_OK), shutil.disk_usage(nearest).free),
         check_store(hide_passwords(uri), local_path(uri)),
@@ -260,6 +262,13 @@ def _memory() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
         return None
+
+
+def _has_bfloat16_units() -> bool:
+    try:
+        return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
 
 
 def _size(count: float) -> str:

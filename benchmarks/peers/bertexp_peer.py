@@ -145,7 +145,7 @@ def arithmetic(request: dict) -> dict:
     features = {"input_word_ids": ids, "input_mask": np.ones_like(ids), "input_type_ids": np.zeros_like(ids)}
     features = {name: tf.constant(value) for name, value in features.items()}
     labels, seed = tf.zeros([batch], tf.int32), tf.constant([1, 1])
-    step = module.compiled_training_step(optimizer, 1.0, 1, parts.data.train_loader().spec)
+    step = module.compiled_training_step(optimizer, 1.0, 1, parts.data.train_loader())
     seconds = median_seconds(lambda: step(features, labels, seed)[0].numpy(), 9)
     hidden, inner = architecture.hidden_size, architecture.intermediate_size
     rows, kernel = tf.random.normal([batch * seq, hidden]), tf.random.normal([hidden, inner])

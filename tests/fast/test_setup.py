@@ -218,6 +218,8 @@ def test_doctor_judges_python_disk_and_memory():
     assert doctor.check_outputs(Path("/o"), writable=False, free=10**12).mark == PROBLEM
     assert doctor.check_outputs(Path("/o"), writable=True, free=10**8).mark == PROBLEM
     assert doctor.check_machine(2, 2 * doctor.GIB).mark == WARNING
+    assert "trainer.precision=mixed_bfloat16" in doctor.check_machine(2, None, bfloat16=True).finding
+    assert "bfloat16" not in doctor.check_machine(2, None).finding
 
 
 def test_doctor_counts_the_runs_of_a_store_and_finds_a_broken_one(tmp_path: Path):

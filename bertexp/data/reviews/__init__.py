@@ -12,7 +12,7 @@ from bertexp.data.reviews.grammar import ReviewWriter
 LABEL_NAMES = ("negative", "positive")
 SIZES = {"train": 4000, "val": 500, "test": 1000}
 _SEED = 1
-_VOCAB = Path(__file__).parents[1] / "vocab" / "english_small.txt"
+VOCAB_FILE = Path(__file__).parents[1] / "vocab" / "english_small.txt"
 
 
 def make_reviews(sizes: Mapping[str, int] = SIZES) -> dict[str, pa.Table]:
@@ -39,4 +39,4 @@ def make_reviews(sizes: Mapping[str, int] = SIZES) -> dict[str, pa.Table]:
 
 def load_vocab() -> tuple[str, ...]:
     """The word pieces that random weights start with, in the order of their ids."""
-    return tuple(_VOCAB.read_text(encoding="utf-8").splitlines())
+    return tuple(VOCAB_FILE.read_text(encoding="utf-8").splitlines())
