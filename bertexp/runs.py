@@ -13,6 +13,7 @@ from typing import Any
 from bertexp.errors import RunNotFound
 
 _writing = threading.Lock()
+os.umask(_UMASK := os.umask(0))  # it can only be read by setting it, which other threads would see
 BEST = "best.txt"  # in a sweep's folder: where, below it, the best trial's run lies
 
 
@@ -25,8 +26,7 @@ def write_atomically(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.umask(mask := os.umask(0))
-    os.chmod(partial, 0o666 & ~mask)  # mkstemp lets the owner alone read it
+    os.chmod(partial, 0o666 & ~_UMASK)  # mkstemp lets the owner alone read it
     os.replace(partial, path)
 
 

@@ -1,8 +1,8 @@
 """What a run tells a tracker, and the tracker that listens to nothing.
 
-A tracker never ends a training that has come far: a store that cannot be used is one ``TrackingError``, at ``start`` or within
-its first seconds; one that stops answering later is warned about once, and what it missed is kept and offered again until
-``finish``.
+A tracker does not end a training that has begun to be recorded: a store that cannot be used is one ``TrackingError``, at
+``start`` or, where it is opened later, at the metrics that follow; one that stops answering is warned about once, and what it
+missed is kept and offered again until ``finish``.
 """
 
 from __future__ import annotations
@@ -19,10 +19,6 @@ OnOpen = Callable[[str], None]
 STATES = ("completed", "pruned", "interrupted", "failed")
 
 
-def ignore(run_id: str) -> None:
-    """Does nothing with a run's id."""
-
-
 class Tracker(Protocol):
     """The record of one run, from ``start`` to ``finish``."""
 
@@ -30,14 +26,14 @@ class Tracker(Protocol):
     def run_id(self) -> str | None:
         """``None`` before ``start``, and where nothing is recorded; waits for a store that is being opened."""
 
-    def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen = ignore) -> None:
-        """Opens the run with its whole configuration (flat, dotted names) and its tags, now or at its first metrics.
+    def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None = None) -> None:
+        """Opens the run with its whole configuration (flat, dotted names) and its tags.
 
-        ``on_open`` is told the run's id, perhaps by another thread.
+        Where ``on_open`` is given, which is told the run's id, that may be done by a thread, at the first metrics.
 
         Raises:
-            TrackingError: the store cannot be used, or the run to resume is not in it. Where that shows only when the store
-                is opened, later, the next ``log_metrics`` raises it.
+            TrackingError: the store cannot be used, or the run to resume is not in it. Where that shows only when a thread
+                opens the store, the next ``log_metrics`` raises it.
         """
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
@@ -82,7 +78,9 @@ class NoTracker:
 
     run_id: str | None = None
 
-    def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen = ignore) -> None: ...
+    def start(
+        self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None = None
+    ) -> None: ...
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None: ...
 

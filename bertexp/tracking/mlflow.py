@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from bertexp.console import say
 from bertexp.errors import TrackingError
-from bertexp.tracking.base import STATES, OnOpen, ParamValue, ignore
+from bertexp.tracking.base import STATES, OnOpen, ParamValue
 from bertexp.tracking.mlflow_run import create_run, log_params, reopen_run, set_tags
-from bertexp.tracking.mlflow_store import first_line, local_path, look_at, must_answer, open_store, resolve_uri
+from bertexp.tracking.mlflow_store import (
+    first_line,
+    local_path,
+    look_at,
+    must_answer,
+    open_store,
+    resolve_uri,
+    set_environment,
+)
 from bertexp.tracking.outbox import Outbox, Point
 from bertexp.tracking.provenance import hide_passwords
 
@@ -60,19 +69,22 @@ class MlflowTracker:
             self._wait()
         return self._run_id
 
-    def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen = ignore) -> None:
+    def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None = None) -> None:
         """See ``Tracker.start``.
 
-        Importing MLflow and opening its database take as long as half of TensorFlow's import, and making one seconds more. Of
-        a new run in a local store only the file is looked at here; a thread opens it at the first metrics, beside the training.
+        Importing MLflow and opening its database take as long as half of TensorFlow's import, and making one seconds more. So
+        of a new run in a local store only the file is looked at where ``on_open`` is given; a thread opens it at the first
+        metrics, beside the training.
         """
-        path = None if self._resume_run_id else local_path(self.uri)
+        set_environment()
+        path = None if self._resume_run_id or on_open is None else local_path(self.uri)
         if path:
             with must_answer(self.uri):
                 look_at(path)
         self._opening = threading.Thread(target=self._open, args=(params, tags, on_open), name="store", daemon=True)
         if not path:
             self._wait()
+            self._complain()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """See ``Tracker.log_metrics``; takes microseconds, a thread does the sending.
@@ -141,19 +153,14 @@ class MlflowTracker:
         pip_requirements: Sequence[str],
     ) -> None:
         """See ``Tracker.log_model``; loads as ``runs:/<run id>/model`` and carries the latest val/ and test/ metrics."""
-        self._wait()
-        from bertexp.tracking.mlflow_model import SavedModelFiles, create_model
-
-        files = SavedModelFiles(Path(folder), Path(loader_file), tuple(input_columns), tuple(pip_requirements))
         results = [point for key, point in self._latest.items() if key.startswith(("val/", "test/"))]
-        self._deliver(
-            lambda: create_model(self._client, self._run_id, files, results, self._datasets, self._outputs_dir)
-        )
+        files = (Path(folder), Path(loader_file), tuple(input_columns), tuple(pip_requirements))
+        self._deliver(lambda: self._create_model(files, results))
 
     def flush(self) -> None:
         """See ``Tracker.flush``."""
-        self._wait()
-        self._outbox.flush()
+        if self._wait():
+            self._outbox.flush()
 
     def finish(self, state: str, reason: str = "") -> None:
         """See ``Tracker.finish``; what the store missed is offered to it once more."""
@@ -161,10 +168,8 @@ class MlflowTracker:
             raise ValueError(f"state {state!r} is not one of {', '.join(STATES)}")
         if self._opening is None or self._told:  # never started, or ended by the store
             return
-        try:
-            self._wait()
-        except TrackingError as error:
-            say(f"warning    nothing of this run is recorded: {error}")
+        if not self._wait():
+            say(f"warning    nothing of this run is recorded: {self._problem}")
             return
         lost_points = self._outbox.close()
         lost = self._late
@@ -184,31 +189,35 @@ class MlflowTracker:
         if self._opening and not self._opening.ident:
             self._opening.start()
 
-    def _wait(self) -> None:
-        """Returns when the store is open; raises what kept it shut."""
+    def _wait(self) -> bool:
+        """Returns when the store was opened, and whether it could be."""
         self._begin()
         self._opening.join()
-        self._complain()
+        return self._is_open
 
     def _complain(self) -> None:
         if self._problem:
             self._told = True
             raise self._problem
 
-    def _open(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen) -> None:
+    def _open(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None) -> None:
         try:
-            self._client = client = open_store(self.uri)
             with must_answer(self.uri):
+                self._client = client = open_store(self.uri)
                 if self._resume_run_id:
                     run, self._known = reopen_run(client, self.uri, self._resume_run_id)
                 else:
                     run = create_run(client, self.uri, self._experiment, self._run_name, self._outputs_dir)
                 self._run_id = run.info.run_id
-                on_open(self._run_id)
                 log_params(client, run, params)
-                set_tags(client, run.info.run_id, {"mlflow.source.type": "LOCAL", **tags})
+                set_tags(client, self._run_id, {"mlflow.source.type": "LOCAL", **tags})
+                if on_open:
+                    on_open(self._run_id)
         except TrackingError as error:
             self._problem = error
+            if self._run_id:  # half begun
+                with contextlib.suppress(Exception):
+                    client.set_terminated(self._run_id, STATUS["failed"])
             return
         with self._order:
             self._is_open = True
@@ -229,6 +238,11 @@ class MlflowTracker:
             for split, about in datasets.items()
         ]
         self._client.log_inputs(self._run_id, inputs)
+
+    def _create_model(self, files: tuple, results: Sequence[Point]) -> None:
+        from bertexp.tracking.mlflow_model import SavedModelFiles, create_model
+
+        create_model(self._client, self._run_id, SavedModelFiles(*files), results, self._datasets, self._outputs_dir)
 
     def _deliver(self, action: Callable[[], object]) -> None:
         """Runs ``action``, or keeps it for later where the store is not open yet or does not answer or did not before."""

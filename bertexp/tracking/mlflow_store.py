@@ -73,14 +73,19 @@ def local_path(uri: str) -> Path | None:
     return Path(urlsplit(uri).path) if uri.startswith("file:") else None
 
 
+def set_environment() -> None:
+    """Sets what MLflow reads when it is imported; not to be done first where native threads may read the environment."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
 def open_store(uri: str) -> MlflowClient:
     """Opens (and, where it is new, creates) the store at a resolved address.
 
     Raises:
         TrackingError: it cannot be reached, created, read or written.
     """
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)  # read by MLflow when it is imported
+    set_environment()
     from mlflow import MlflowClient
 
     _send_chatter_to_the_log()

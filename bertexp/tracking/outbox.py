@@ -66,7 +66,8 @@ class Outbox:
         """Ends the thread after a last try; returns the number of points that were never taken."""
         self._closed.set()
         self._full.set()
-        self._thread.join()
+        if self._thread.ident:
+            self._thread.join()
         self.flush()
         return len(self._points)
 

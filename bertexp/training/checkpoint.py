@@ -106,8 +106,17 @@ def read_state(path: Path) -> LoopState:
 
 
 def restore(checkpoint: tf.train.Checkpoint, path: Path) -> None:
-    """Loads the variables of ``path`` into ``checkpoint``'s objects; all of them must match."""
-    checkpoint.read(str(Path(path) / "checkpoint")).assert_existing_objects_matched().expect_partial()
+    """Loads the variables of ``path`` into ``checkpoint``'s objects.
+
+    Raises:
+        RunNotFound: not all of them are there.
+    """
+    try:
+        checkpoint.read(str(Path(path) / "checkpoint")).assert_existing_objects_matched().expect_partial()
+    except AssertionError as error:
+        raise RunNotFound(
+            f"{path} was written by another version of bertexp; start the run anew without trainer.resume"
+        ) from error
 
 
 def _sync(path: Path) -> None:

@@ -72,7 +72,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
         return rate if self._schedule is None else rate * self._schedule(self.iterations)
 
     def decay_of(self, variable: tf.Variable) -> tf.Tensor:
-        """<float64>[]: the share of ``variable`` that weight decay takes in the next update."""
+        """<float64>[]: the share of ``variable`` whose decay falls due with the next update, which may put it off."""
         if not self._decay_rate or self._excluded.search(variable.name):
             return tf.constant(0.0, tf.float64)
         return tf.cast(self.current_learning_rate(), tf.float64) * self._decay_rate
@@ -95,9 +95,10 @@ class AdamW(tf_keras.optimizers.Optimizer):
     ) -> tf.Variable:
         """Updates the variables in place with ``scale`` <float32>[] times the gradients; returns the number of updates.
 
-        Keras's other arguments are taken and mean nothing here.
+        Each call is to bring the same variables, whose moments share their units. Keras's other arguments are taken and mean
+        nothing here.
         """
-        gradients, variables = zip(*grads_and_vars, strict=True)
+        gradients, variables = zip(*(pair for pair in grads_and_vars if pair[0] is not None), strict=True)
         with tf.init_scope():
             self.build(variables)
         self._decay([variable for variable in variables if not self._excluded.search(variable.name)])
@@ -143,6 +144,8 @@ class AdamW(tf_keras.optimizers.Optimizer):
 
         A scale far below the former ones would give 1 - b' so few of float32's digits that such gradients are scaled here.
         """
+        if isinstance(scale, float):  # nothing is clipped
+            return gradients, tf.constant(scale, tf.float64)
         scale, usual = tf.cast(scale, tf.float64), tf.sqrt(self._units[1])
         far = scale < usual / 4.0
         scaled = tf.cond(far, lambda: [g * tf.cast(scale / usual, g.dtype) for g in gradients], lambda: gradients)

@@ -29,5 +29,4 @@ def outputs(tmp_path: Path, empty_store: Path) -> Path:
 def tracker(outputs: Path) -> MlflowTracker:
     tracker = MlflowTracker(None, "tests", "a run", outputs)
     tracker.start({"optimizer.learning_rate": 3e-5, "model.path": None}, {"user": "ann"})
-    tracker.flush()  # opens the store
     return tracker

@@ -241,7 +241,7 @@ def spoil(outputs: Path) -> None:
 def test_a_store_that_proves_unusable_once_opened_ends_the_run_with_its_sentence(tmp_path, capsys):
     spoil(tmp_path)
     tracker = MlflowTracker(None, "tests", "a run", tmp_path)
-    tracker.start({}, {})
+    tracker.start({}, {}, lambda run_id: None)
     tracker.log_metrics({"train/loss": 0.5}, 1)
     tracker._opening.join()
     with pytest.raises(TrackingError, match="tracking=none"):
@@ -250,10 +250,33 @@ def test_a_store_that_proves_unusable_once_opened_ends_the_run_with_its_sentence
     assert capsys.readouterr().out == ""
 
 
+def test_a_library_that_cannot_be_imported_is_said_and_loses_no_checkpoint(outputs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    tracker = MlflowTracker(None, "tests", "a run", outputs)
+    tracker.start({}, {}, lambda run_id: None)
+    tracker.log_metrics({"train/loss": 0.5}, 1)
+    tracker.flush()  # called before a checkpoint is written
+    with pytest.raises(TrackingError, match="ModuleNotFoundError"):
+        tracker.log_metrics({"train/loss": 0.5}, 2)
+
+
+def test_a_run_whose_beginning_fails_does_not_stay_running(outputs):
+    tracker = MlflowTracker(None, "tests", "a run", outputs)
+
+    def fail(run_id: str) -> None:
+        raise OSError("disk full")
+
+    tracker.start({}, {}, fail)
+    run_id = tracker.run_id
+    with pytest.raises(TrackingError, match="disk full"):
+        tracker.log_metrics({"train/loss": 0.5}, 1)
+    assert client_of(outputs).get_run(run_id).info.status == "FAILED"
+
+
 def test_a_short_run_that_ends_before_is_warned(tmp_path, capsys):
     spoil(tmp_path)
     tracker = MlflowTracker(None, "tests", "a run", tmp_path)
-    tracker.start({}, {})
+    tracker.start({}, {}, lambda run_id: None)
     tracker.log_metrics({"train/loss": 0.5}, 1)
     tracker.finish("completed")
     assert "nothing of this run is recorded" in capsys.readouterr().out
