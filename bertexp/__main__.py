@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import select
+import signal
 import sys
 from pathlib import Path
 
@@ -87,6 +89,9 @@ def main() -> None:
         _leave(explain(error), 2)
     except KeyboardInterrupt:
         _leave("stopped", 130)
+    except BrokenPipeError:
+        _leave_unless_heard()
+        raise
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -95,6 +100,15 @@ def _remove_if_empty(folder: Path) -> None:
     with contextlib.suppress(OSError):  # not empty
         for path in made:
             path.rmdir()
+
+
+def _leave_unless_heard() -> None:
+    """Ends the process as SIGPIPE would where nobody reads its output any more, as in ``bertexp --help | head``."""
+    reader = select.poll()
+    reader.register(sys.stdout.fileno(), 0)
+    if any(event & select.POLLERR for _, event in reader.poll(0)):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed once more at exit
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def _leave(sentence: str, status: int) -> None:

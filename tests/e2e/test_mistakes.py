@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 from shell import bertexp
@@ -73,6 +76,14 @@ def test_help_explains_every_group():
     ):
         assert word in ended.out
     assert "layers, 128 wide" in ended.out
+
+
+def test_help_into_a_pager_that_is_left_says_nothing_more():
+    command = [sys.executable, "-m", "bertexp", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 128 + signal.SIGPIPE
 
 
 def test_tab_completion_offers_options_and_settings():
