@@ -40,20 +40,11 @@ def plain_gradients(parts) -> None:
     encoders._normalize = lambda layer, x, seed: layer(x[None])[0]
 
 
-def model_gardens_optimizer(parts) -> None:
-    """Model Garden's AdamWeightDecay in place of the fused AdamW."""
-    from official.nlp import optimization
+def keras_optimizer(parts) -> None:
+    """Keras's AdamW in place of the fused one, its gradients clipped before."""
+    import tf_keras
 
-    parts.module.make_optimizer = lambda steps: optimization.create_optimizer(3e-5, steps, max(1, steps // 10))
-
-
-def sparse_first(parts) -> None:
-    """The word embeddings' gradient is made dense before it is measured and clipped."""
-    import tensorflow as tf
-
-    from bertexp.training import step
-
-    step.sum_by_row = tf.convert_to_tensor
+    parts.module.make_optimizer = lambda steps: tf_keras.optimizers.AdamW(3e-5, weight_decay=0.01, jit_compile=False)
 
 
 WAYS: dict[str, tuple[str, Callable | list[str] | dict[str, str]]] = {
@@ -63,6 +54,5 @@ WAYS: dict[str, tuple[str, Callable | list[str] | dict[str, str]]] = {
     "cls": ("the last layer for [CLS] alone", all_positions),
     "dropout": ("cheap dropout masks", plain_dropout),
     "gradients": ("gradients of our own for GELU, LayerNorm, narrowing products", plain_gradients),
-    "optimizer": ("the fused AdamW", model_gardens_optimizer),
-    "sparse": ("clipping the embeddings' gradient by row", sparse_first),
+    "optimizer": ("the fused AdamW", keras_optimizer),
 }

@@ -13,7 +13,6 @@ from bertexp.training.optimizer import AdamW
 if TYPE_CHECKING:
     from bertexp.training.module import FineTuningModule
 
-Gradient = tf.Tensor | tf.IndexedSlices
 _SEED = tf.TensorSpec([2], tf.int32)
 
 
@@ -35,7 +34,6 @@ class TrainStep:
         jit_compile: bool = False,
     ):
         self._module, self._optimizer, self._clip_norm, self._accumulate = module, optimizer, clip_norm, accumulate
-        self._jit_compile = jit_compile
         self._scaled = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
         self._variables = module.trained_variables
         self._waiting = 0
@@ -75,7 +73,7 @@ class TrainStep:
 
     def _gradients(
         self, features: dict[str, tf.Tensor], labels: tf.Tensor, seed: tf.Tensor, mean: bool
-    ) -> tuple[list[Gradient | None], tf.Tensor]:
+    ) -> tuple[list[tf.Tensor | None], tf.Tensor]:
         with tf.GradientTape() as tape:
             losses, scores, weights = self._module.training_step(features, labels, seed)
             weight = tf.reduce_sum(weights)
@@ -85,14 +83,12 @@ class TrainStep:
         gradients = tape.gradient(loss, self._variables)
         if self._scaled:
             gradients = self._optimizer.get_unscaled_gradients(gradients)
-        # summing sparse embedding gradients by row here makes the clipping norm that of the true gradient
-        # XLA knows no sizes that depend on values
-        sum_rows = tf.convert_to_tensor if self._jit_compile else sum_by_row
-        gradients = [sum_rows(g) if isinstance(g, tf.IndexedSlices) else g for g in gradients]
+        # a sparse gradient may hold a row of the table twice: only its sum has the true norm
+        gradients = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
         rows = tf.cast(tf.shape(labels)[0], tf.float32)
         return gradients, tf.stack([tf.reduce_sum(losses), tf.reduce_sum(scores), weight, rows, 0.0, 0.0])
 
-    def _update(self, gradients: list[Gradient | None]) -> tf.Tensor:
+    def _update(self, gradients: list[tf.Tensor | None]) -> tf.Tensor:
         """Clips and applies the gradients; returns the last two statistics in a <float32>[6]."""
         pairs = [(g, v) for g, v in zip(gradients, self._variables, strict=True) if g is not None]
         found, variables = zip(*pairs, strict=True)
@@ -103,7 +99,6 @@ class TrainStep:
             how["scale"] = self._clip_norm / tf.maximum(norm, self._clip_norm)
         elif self._clip_norm is not None:
             found, _ = tf.clip_by_global_norm(found, self._clip_norm, use_norm=norm)
-        found = [tf.convert_to_tensor(gradient) for gradient in found]
         self._module.count_update(self._optimizer)
         self._optimizer.apply_gradients(zip(found, variables, strict=True), **how)
         if self._scaled:  # an overflow is the loss scale's to find; that step is skipped
@@ -119,7 +114,7 @@ class TrainStep:
         self._used = [gradient is not None for gradient in gradients]  # a pooler that is not read has no gradient
         for total, gradient in zip(self._sums, gradients, strict=True):
             if gradient is not None:
-                total.assign_add(tf.convert_to_tensor(gradient))
+                total.assign_add(gradient)
         self._weight.assign_add(statistics[2])
         return statistics
 
@@ -133,10 +128,3 @@ class TrainStep:
             total.assign(tf.zeros_like(total))
         self._weight.assign(0.0)
         return statistics
-
-
-def sum_by_row(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
-    """The same gradient with every row once; a table's few thousand rows are cheaper to measure and clip than all of it."""
-    rows, places = tf.unique(gradient.indices)
-    values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
-    return tf.IndexedSlices(values, rows, gradient.dense_shape)

@@ -241,7 +241,6 @@ def test_the_optimizer_is_not_saved_with_the_model(tmp_path):
 
 
 def test_a_step_through_xla_and_one_without_make_the_same_updates_and_each_is_traced_once():
-    """The one clips the embeddings' gradient by row, the other after making it dense."""
     weights = []
     for jit_compile in (False, True):
         module = make_module(learning_rate=0.5)
