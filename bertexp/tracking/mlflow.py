@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -77,6 +78,7 @@ class MlflowTracker:
         metrics, beside the training.
         """
         set_environment()
+        self._begun_ms = time.time_ns() // 1_000_000
         path = None if self._resume_run_id or on_open is None else local_path(self.uri)
         if path:
             with must_answer(self.uri):
@@ -207,7 +209,8 @@ class MlflowTracker:
                 if self._resume_run_id:
                     run, self._known = reopen_run(client, self.uri, self._resume_run_id)
                 else:
-                    run = create_run(client, self.uri, self._experiment, self._run_name, self._outputs_dir)
+                    place = (self.uri, self._experiment, self._run_name, self._outputs_dir)
+                    run = create_run(client, *place, self._begun_ms)
                 self._run_id = run.info.run_id
                 log_params(client, run, params)
                 set_tags(client, self._run_id, {"mlflow.source.type": "LOCAL", **tags})

@@ -28,8 +28,10 @@ SYSTEM_TAGS = {
 }
 
 
-def create_run(client: MlflowClient, uri: str, experiment_name: str, run_name: str, outputs_dir: Path) -> Run:
-    """Makes a run, and its experiment where it is the first.
+def create_run(
+    client: MlflowClient, uri: str, experiment_name: str, run_name: str, outputs_dir: Path, begun_ms: int
+) -> Run:
+    """Makes a run that began at ``begun_ms`` (milliseconds since 1970), and its experiment where it is the first.
 
     Raises:
         TrackingError: the experiment was deleted.
@@ -53,7 +55,7 @@ def create_run(client: MlflowClient, uri: str, experiment_name: str, run_name: s
                 f"bring it back with: mlflow experiments restore --experiment-id {experiment.experiment_id}"
             )
         experiment_id = experiment.experiment_id
-    return client.create_run(experiment_id, run_name=run_name)
+    return client.create_run(experiment_id, start_time=begun_ms, run_name=run_name)
 
 
 def reopen_run(client: MlflowClient, uri: str, run_id: str) -> tuple[Run, set[tuple[str, int]]]:
