@@ -73,17 +73,18 @@ class MlflowTracker:
     def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None = None) -> None:
         """See ``Tracker.start``.
 
-        Importing MLflow and opening its database take as long as half of TensorFlow's import, and making one seconds more. So
+        Importing MLflow and opening its database take nearly as long as TensorFlow's import, and making one seconds more. So
         of a new run in a local store only the file is looked at where ``on_open`` is given; a thread opens it at the first
         metrics, beside the training.
         """
         set_environment()
-        self._begun_ms = time.time_ns() // 1_000_000
+        begun_ms = time.time_ns() // 1_000_000
         path = None if self._resume_run_id or on_open is None else local_path(self.uri)
         if path:
             with must_answer(self.uri):
                 look_at(path)
-        self._opening = threading.Thread(target=self._open, args=(params, tags, on_open), name="store", daemon=True)
+        arguments = (params, tags, on_open, begun_ms)
+        self._opening = threading.Thread(target=self._open, args=arguments, name="store", daemon=True)
         if not path:
             self._wait()
             self._complain()
@@ -156,8 +157,14 @@ class MlflowTracker:
     ) -> None:
         """See ``Tracker.log_model``; loads as ``runs:/<run id>/model`` and carries the latest val/ and test/ metrics."""
         results = [point for key, point in self._latest.items() if key.startswith(("val/", "test/"))]
-        files = (Path(folder), Path(loader_file), tuple(input_columns), tuple(pip_requirements))
-        self._deliver(lambda: self._create_model(files, results))
+
+        def create() -> None:
+            from bertexp.tracking.mlflow_model import SavedModelFiles, create_model
+
+            files = SavedModelFiles(Path(folder), Path(loader_file), tuple(input_columns), tuple(pip_requirements))
+            create_model(self._client, self._run_id, files, results, self._datasets, self._outputs_dir)
+
+        self._deliver(create)
 
     def flush(self) -> None:
         """See ``Tracker.flush``."""
@@ -202,7 +209,9 @@ class MlflowTracker:
             self._told = True
             raise self._problem
 
-    def _open(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None) -> None:
+    def _open(
+        self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None, begun_ms: int
+    ) -> None:
         try:
             with must_answer(self.uri):
                 self._client = client = open_store(self.uri)
@@ -210,7 +219,7 @@ class MlflowTracker:
                     run, self._known = reopen_run(client, self.uri, self._resume_run_id)
                 else:
                     place = (self.uri, self._experiment, self._run_name, self._outputs_dir)
-                    run = create_run(client, *place, self._begun_ms)
+                    run = create_run(client, *place, begun_ms)
                 self._run_id = run.info.run_id
                 log_params(client, run, params)
                 set_tags(client, self._run_id, {"mlflow.source.type": "LOCAL", **tags})
@@ -241,11 +250,6 @@ class MlflowTracker:
             for split, about in datasets.items()
         ]
         self._client.log_inputs(self._run_id, inputs)
-
-    def _create_model(self, files: tuple, results: Sequence[Point]) -> None:
-        from bertexp.tracking.mlflow_model import SavedModelFiles, create_model
-
-        create_model(self._client, self._run_id, SavedModelFiles(*files), results, self._datasets, self._outputs_dir)
 
     def _deliver(self, action: Callable[[], object]) -> None:
         """Runs ``action``, or keeps it for later where the store is not open yet or does not answer or did not before."""

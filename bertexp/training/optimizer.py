@@ -101,14 +101,15 @@ class AdamW(tf_keras.optimizers.Optimizer):
         gradients, variables = zip(*(pair for pair in grads_and_vars if pair[0] is not None), strict=True)
         with tf.init_scope():
             self.build(variables)
-        self._decay([variable for variable in variables if not self._excluded.search(variable.name)])
+        rate = self.current_learning_rate()
+        self._decay([variable for variable in variables if not self._excluded.search(variable.name)], rate)
         gradients, scale = self._without_spike([tf.convert_to_tensor(gradient) for gradient in gradients], scale)
         (beta_1, beta_2), (momentum_unit, velocity_unit) = self._change_units(scale)
         step = tf.cast(self.iterations + 1, tf.float32)
         shared = {
             "beta1_power": tf.pow(self.beta_1, step),
             "beta2_power": tf.pow(self.beta_2, step),
-            "lr": self.current_learning_rate() * tf.cast(momentum_unit / tf.sqrt(velocity_unit), tf.float32),
+            "lr": rate * tf.cast(momentum_unit / tf.sqrt(velocity_unit), tf.float32),
             "beta1": beta_1,
             "beta2": beta_2,
             "epsilon": self.epsilon / tf.sqrt(velocity_unit),
@@ -124,12 +125,11 @@ class AdamW(tf_keras.optimizers.Optimizer):
             )
         return self.iterations.assign_add(1)
 
-    def _decay(self, variables: list[tf.Variable]) -> None:
+    def _decay(self, variables: list[tf.Variable], rate: tf.Tensor) -> None:
         """Takes from the variables the weight decay that is due."""
         if not self._decay_rate:
             return
-        rate = tf.cast(self.current_learning_rate(), tf.float64)
-        owed = self._owed - tf.math.log1p(-rate * self._decay_rate)
+        owed = self._owed - tf.math.log1p(-tf.cast(rate, tf.float64) * self._decay_rate)
         share = tf.cast(-tf.math.expm1(-owed), tf.float32)
 
         def settle() -> tf.Tensor:

@@ -27,7 +27,10 @@ def test_our_side_of_each_work_is_timed(kind, tmp_path):
     request = {"rows": str(rows), "outputs": str(tmp_path), "layers": 2, "hidden": 128}
     found = bertexp_peer.WORKS[kind](request)
     assert found["seconds"] > 0
-    assert found["rows"] == {"train": 128, "optimizer": 1}.get(kind, found["rows"]) > 0
+    if kind == "arithmetic":  # the seconds that a step's arithmetic would take at the largest product's speed
+        assert found["rows"] > 0
+    else:
+        assert found["rows"] == {"train": 128, "optimizer": 1}[kind]
 
 
 def test_a_step_of_the_gpu_benchmark_is_timed():
