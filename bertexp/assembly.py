@@ -53,7 +53,8 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     counts = set_trainable(model, config.trainable)
     say(f"parameters {counts['trained']:,} trained, {counts['frozen']:,} frozen")
     learning_rate = config.optimizer.learning_rate
-    module = FineTuningModule(model, task, lambda steps: build_optimizer(config.optimizer, learning_rate, steps))
+    lanes = environment.count_lanes()
+    module = FineTuningModule(model, task, lambda steps: build_optimizer(config.optimizer, learning_rate, steps), lanes)
     data = make_data(config, dataset, loaded)
     return Parts(dataset, loaded, task, module, data, counts["trained"], counts["frozen"])
 

@@ -20,6 +20,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertexp import environment
 from bertexp.config.resolve import compose_config
 from bertexp.tracking.mlflow_store import local_path, resolve_uri
 from bertexp.tracking.provenance import hide_passwords
@@ -241,7 +242,7 @@ def main(argv: Sequence[str]) -> int:
     nearest = next(folder for folder in (outputs, *outputs.parents) if folder.exists())
     checks = [
         check_python(sys.version_info[:2], sys.executable),
-        check_machine(_cores(), _memory(), _has_bfloat16_units()),
+        check_machine(environment.available_cores(), _memory(), _has_bfloat16_units()),
         check_packages(installed_versions(STACK), cure_packages()),
         check_outputs(outputs, os.access(nearest, os.W_OK | os.X_OK), shutil.disk_usage(nearest).free),
         check_store(hide_passwords(uri), local_path(uri)),
@@ -251,10 +252,6 @@ def main(argv: Sequence[str]) -> int:
     checks.append(check_devices(observe_devices(), cure_packages(), cure_cuda()))
     print("\n".join(report(checks)))
     return 2 if any(check.mark == PROBLEM for check in checks) else 0
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _memory() -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import shutil
 from collections.abc import Iterator
@@ -94,7 +95,8 @@ def _keep(
 def _run(parts: Parts, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Row numbers and what the frozen layers make of them, batch by batch."""
     loader = parts.data.eval_loader(split)
-    run = tf.function(parts.module.model.run_frozen, input_signature=[dict(loader.spec)], autograph=False)
+    run_frozen = functools.partial(parts.module.model.run_frozen, lanes=parts.module.lanes)
+    run = tf.function(run_frozen, input_signature=[dict(loader.spec)], autograph=False)
     rows, done = loader.places(), 0
     with progress("frozen", len(rows), f"rows of {split}") as advance:
         for features, labels in loader.batches():

@@ -21,12 +21,12 @@ def plain_dropout(parts) -> None:
     """TensorFlow's own stateless dropout: a uniform float for each element."""
     import tensorflow as tf
 
-    from bertexp.models import encoders
+    from bertexp.models import lanes
 
-    def dropout(x, rate, seed):
-        return x if seed is None else tf.nn.experimental.stateless_dropout(x, rate, seed)
+    def draw_mask(shape, rate, seed, dtype):
+        return tf.nn.experimental.stateless_dropout(tf.ones(shape, dtype), rate, seed)
 
-    encoders.dropout = dropout
+    lanes.draw_mask = draw_mask
 
 
 def plain_gradients(parts) -> None:
@@ -37,7 +37,7 @@ def plain_gradients(parts) -> None:
 
     encoders.dense = lambda x, kernel, bias, training=False: tf.nn.bias_add(tf.matmul(x, kernel), bias)
     encoders.gelu = lambda x, approximate: tf.nn.gelu(x, approximate)
-    encoders._normalize = lambda layer, x, seed: layer(x[None])[0]
+    encoders._normalize = lambda layer, x, lane: layer(x[None])[0]
 
 
 def keras_optimizer(parts) -> None:
@@ -49,6 +49,7 @@ def keras_optimizer(parts) -> None:
 
 WAYS: dict[str, tuple[str, Callable | list[str] | dict[str, str]]] = {
     "onednn": ("oneDNN's kernels", {"TF_ENABLE_ONEDNN_OPTS": "0"}),
+    "lanes": ("a batch in two lanes", {"TF_NUM_INTRAOP_THREADS": "2"}),
     "grouping": ("batches of like length", ["dataset.group_by_length=false"]),
     "width": ("batches as wide as their longest row", full_width),
     "cls": ("the last layer for [CLS] alone", all_positions),

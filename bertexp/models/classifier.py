@@ -15,7 +15,7 @@ class TextClassifier(tf_keras.Model):
     """Maps token ids to logits.
 
     Args:
-      encoder: called as ``encoder(features, training, dropout_seed)``, returns sequence_output and pooled_output. It
+      encoder: called as ``encoder(features, training, dropout_seed, lanes)``, returns sequence_output and pooled_output. It
         is told to compute only what the pooling reads, where it can.
       units: number of logits.
       pooling: pooler, cls, mean or max; none for logits at every position.
@@ -41,7 +41,11 @@ class TextClassifier(tf_keras.Model):
         self({"input_word_ids": token, "input_mask": token, "input_type_ids": token})  # creates the head's weights
 
     def call(
-        self, inputs: Mapping[str, tf.Tensor], training: bool = False, dropout_seed: tf.Tensor | None = None
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        training: bool = False,
+        dropout_seed: tf.Tensor | None = None,
+        lanes: int = 1,
     ) -> tf.Tensor:
         """Returns logits.
 
@@ -50,6 +54,7 @@ class TextClassifier(tf_keras.Model):
             With text_of_window <int32>[windows], ascending, these are windows of texts, whose logits are averaged.
           training: whether dropout is applied.
           dropout_seed: <int32>[2], (run seed, step); None draws one.
+          lanes: number of parts that the batch is encoded in.
 
         Returns:
           <float32>[batch, units], or [batch, seq, units] without pooling.
@@ -58,7 +63,7 @@ class TextClassifier(tf_keras.Model):
             dropout_seed = None
         elif dropout_seed is None:
             dropout_seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
-        logits = self.head(self._pooled(inputs, training, dropout_seed), dropout_seed)
+        logits = self.head(self._pooled(inputs, lanes, training, dropout_seed), dropout_seed)
         return tf.math.segment_mean(logits, inputs["text_of_window"]) if "text_of_window" in inputs else logits
 
     @property
@@ -68,14 +73,14 @@ class TextClassifier(tf_keras.Model):
             return "pooled"
         return "hidden_states" if isinstance(self.encoder, BertEncoder) and self.encoder.frozen_depth else None
 
-    def run_frozen(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def run_frozen(self, inputs: Mapping[str, tf.Tensor], lanes: int = 1) -> tf.Tensor:
         """What the frozen part makes of tokens: <float32>[batch, hidden], or [batch, seq, hidden] of the lower layers."""
-        return self._pooled(inputs) if self.frozen_output == "pooled" else self.encoder.run_frozen(inputs)
+        return self._pooled(inputs, lanes) if self.frozen_output == "pooled" else self.encoder.run_frozen(inputs, lanes)
 
     def _pooled(
-        self, inputs: Mapping[str, tf.Tensor], training: bool = False, dropout_seed: tf.Tensor | None = None
+        self, inputs: Mapping[str, tf.Tensor], lanes: int, training: bool = False, dropout_seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         if "pooled" in inputs:
             return inputs["pooled"]
-        outputs = self.encoder(inputs, training=training, dropout_seed=dropout_seed)
+        outputs = self.encoder(inputs, training=training, dropout_seed=dropout_seed, lanes=lanes)
         return pool(outputs, inputs["input_mask"], self.pooling)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,13 +14,16 @@ from official.modeling import tf_utils
 from official.nlp.modeling.networks.bert_encoder import BertEncoderV2
 
 from bertexp.models.architecture import BertArchitecture
-from bertexp.models.ops import dense, dropout, fold, gelu, layer_norm
+from bertexp.models.lanes import Lane, split_batch
+from bertexp.models.ops import dense, gelu, layer_norm
 from bertexp.models.vocabulary import VocabularyInUse
 
 FEATURE_NAMES = ("input_word_ids", "input_mask", "input_type_ids")
 _LARGEST_SHARE_IN_USE = 0.8  # of the vocabulary, for which a table of its own is worth its copies
 _EPSILON = 1e-12  # what BertEncoderV2 has built in
 _INITIALIZER = tf_keras.initializers.TruncatedNormal(stddev=0.02)  # what BertEncoderV2 has by default
+Attended = tuple[tf.Tensor, tf.Tensor, tf.Tensor | int]  # what attended, its context, positions of a batch's row
+Attend = Callable[[tf.Tensor, Lane, int], Attended]
 _ACTIVATIONS = {"gelu_tanh": tf_utils.get_activation("gelu"), "gelu_erf": "gelu", "relu": "relu"}
 
 
@@ -33,6 +37,7 @@ class BertEncoder(BertEncoderV2):
     - one [batch * seq, hidden] matrix product per kernel;
     - stateless dropout: a step is a pure function of (weights, batch, seed, step);
     - LayerNorm, softmax and GELU in float32 whatever the compute type;
+    - lanes: parts of a batch side by side (bertexp/models/lanes.py);
     - `output_range=1`: where only [CLS] is read, the last layer projects no keys and values at all. With one query
       per head, its score q . (x Wk + bk) is (Wk q) . x + q . bk, and its context sum_s p_s (x_s Wv + bv) is
       (sum_s p_s x_s) Wv + (sum_s p_s) bv.
@@ -68,7 +73,11 @@ class BertEncoder(BertEncoderV2):
         super().build(input_shape)
 
     def call(
-        self, inputs: Mapping[str, tf.Tensor], training: bool = False, dropout_seed: tf.Tensor | None = None
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        training: bool = False,
+        dropout_seed: tf.Tensor | None = None,
+        lanes: int = 1,
     ) -> dict[str, tf.Tensor]:
         """Encodes a batch.
 
@@ -77,6 +86,7 @@ class BertEncoder(BertEncoderV2):
             input_mask and hidden_states <float32>[batch, seq, hidden], which `run_frozen` made.
           training: whether dropout is applied; frozen layers are fixed functions and have none.
           dropout_seed: <int32>[2], (run seed, step); None draws one.
+          lanes: number of parts that the batch is encoded in.
 
         Returns:
           sequence_output <float32>[batch, seq, hidden] (seq is 1 with output_range=1) and
@@ -86,11 +96,13 @@ class BertEncoder(BertEncoderV2):
             dropout_seed = None
         elif dropout_seed is None:
             dropout_seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+        split = split_batch(inputs, lanes, dropout_seed)
         if "hidden_states" in inputs:
-            x, first = tf.reshape(inputs["hidden_states"], [-1, self.hidden_size]), self.frozen_depth - 1
+            rows = [tf.reshape(lane.inputs["hidden_states"], [-1, self.hidden_size]) for lane in split]
+            first = self.frozen_depth - 1
         else:
-            x, first = self._embed(inputs, None if self.frozen_depth else dropout_seed), 0
-        x = self._run_layers(x, inputs["input_mask"], first, self._num_layers, dropout_seed)
+            rows, first = [self._embed(lane, learns=not self.frozen_depth) for lane in split], 0
+        x = tf.concat(self._run_layers(rows, split, first, self._num_layers), 0)
         batch = tf.shape(inputs["input_mask"])[0]
         sequence = tf.reshape(x, tf.stack([batch, -1, self.hidden_size]))
         pooled = tf.tanh(dense(self._cast(sequence[:, 0]), self._pooler_layer.kernel, self._pooler_layer.bias))
@@ -110,9 +122,11 @@ class BertEncoder(BertEncoderV2):
             self._vocabulary_in_use = self._no_dependency(VocabularyInUse(table, ids))
         return self._vocabulary_in_use
 
-    def run_frozen(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def run_frozen(self, inputs: Mapping[str, tf.Tensor], lanes: int = 1) -> tf.Tensor:
         """The hidden states <float32>[batch, seq, hidden] that enter the first layer that learns, from tokens."""
-        x = self._run_layers(self._embed(inputs, None), inputs["input_mask"], 0, self.frozen_depth - 1, None)
+        split = split_batch(inputs, lanes)
+        embedded = [self._embed(lane, learns=False) for lane in split]
+        x = tf.concat(self._run_layers(embedded, split, 0, self.frozen_depth - 1), 0)
         return tf.reshape(x, tf.concat([tf.shape(inputs["input_mask"]), [self.hidden_size]], 0))
 
     @property
@@ -145,77 +159,82 @@ class BertEncoder(BertEncoderV2):
     def _cast(self, x: tf.Tensor) -> tf.Tensor:
         return tf.cast(x, self.compute_dtype)
 
-    def _run_layers(self, x: tf.Tensor, mask: tf.Tensor, first: int, end: int, seed: tf.Tensor | None) -> tf.Tensor:
-        """Layers `first` to `end`: <float32>[batch * seq, hidden] -> the same (or [batch, hidden])."""
-        shape = tf.shape(mask)
-        bias = ((1.0 - tf.cast(mask, tf.float32)) * -1e9)[:, None, None, :]
+    def _run_layers(self, rows: list[tf.Tensor], lanes: list[Lane], first: int, end: int) -> list[tf.Tensor]:
+        """Layers `first` to `end`: each lane's <float32>[rows * seq, hidden] -> the same (or [rows, hidden])."""
         for number in range(first, end):
-            last = number == self._num_layers - 1
-            attend = self._attend_cls if last and self._output_range else self._attend
-            learns = number >= self.frozen_depth - 1
-            layer = self._transformer_layers[number]
-            x = self._transform(layer, attend, x, bias, shape, 3 * number + 1, seed if learns else None)
-        return x
+            layer, site = self._transformer_layers[number], 3 * number + 1
+            attend = self._attention(layer._attention_layer, number == self._num_layers - 1)
+            fixed = number < self.frozen_depth - 1
+            through = [lane._replace(masks=None) if fixed else lane for lane in lanes]
+            rows = [self._transform(layer, attend, x, lane, site) for x, lane in zip(rows, through, strict=True)]
+        return rows
 
-    def _embed(self, inputs: Mapping[str, tf.Tensor], seed: tf.Tensor | None) -> tf.Tensor:
-        """<float32>[batch * seq, hidden]: the sum of the three embeddings, normalized."""
+    def _embed(self, lane: Lane, learns: bool) -> tf.Tensor:
+        """<float32>[rows * seq, hidden]: the sum of the three embeddings, normalized."""
         # Both are read first. A variable that is gathered from itself is copied at each later read; a slice of one ties
         # it to the graph in a cycle that Python cannot free.
-        if seed is not None and self.vocabulary_in_use is not None:
+        inputs, lane = lane.inputs, lane if learns else lane._replace(masks=None)
+        if lane.masks is not None and self.vocabulary_in_use is not None:
             words = tf.cast(self.vocabulary_in_use.gather(inputs["input_word_ids"]), self.compute_dtype)
         else:
             words = tf.gather(tf.convert_to_tensor(self._embedding_layer.embeddings), inputs["input_word_ids"])
-        positions = tf.convert_to_tensor(self._position_embedding_layer._position_embeddings)[: tf.shape(words)[1]]
+        positions = tf.convert_to_tensor(self._position_embedding_layer._position_embeddings)[: lane.shape[1]]
         # A product with one-hot rows, for its gradient is dense and cheap.
         types = tf.one_hot(inputs["input_type_ids"], self._config["type_vocab_size"], dtype=self.compute_dtype)
         types = tf.matmul(types, self._type_embedding_layer.embeddings)
-        x = tf.reshape(words + types + positions, [-1, self.hidden_size])
-        return dropout(_normalize(self._embedding_norm_layer, x, seed), self._config["output_dropout"], _site(seed, 0))
+        x = _normalize(self._embedding_norm_layer, tf.reshape(words + types + positions, [-1, self.hidden_size]), lane)
+        return lane.dropout(x, self._config["output_dropout"], 0, lane.shape[1])
 
-    def _transform(self, layer, attend, x, mask, shape, site, seed) -> tf.Tensor:
-        """One post-norm transformer layer: <float32>[batch * seq, hidden] -> the same (or [batch, hidden])."""
-        rate = self._config["output_dropout"]
-        rows, context = attend(layer._attention_layer, x, mask, shape, _site(seed, site))
+    def _transform(self, layer, attend: Attend, x: tf.Tensor, lane: Lane, site: int) -> tf.Tensor:
+        """One post-norm transformer layer: <float32>[rows * seq, hidden] -> the same (or [rows, hidden])."""
+        rate, training = self._config["output_dropout"], lane.masks is not None
+        kept, context, positions = attend(x, lane, site)
         output = layer._attention_layer._output_dense
         attended = dense(context, tf.reshape(output.kernel, [self.hidden_size, self.hidden_size]), output.bias)
-        attended = dropout(attended, rate, _site(seed, site + 1))
-        x = _normalize(layer._attention_layer_norm, rows + tf.cast(attended, tf.float32), seed)
+        attended = lane.dropout(attended, rate, site + 1, positions)
+        x = _normalize(layer._attention_layer_norm, kept + tf.cast(attended, tf.float32), lane)
         inner = dense(self._cast(x), layer._intermediate_dense.kernel, layer._intermediate_dense.bias)
-        inner = self._cast(_activate(layer._intermediate_activation_layer.activation, tf.cast(inner, tf.float32), seed))
-        inner = dense(inner, layer._output_dense.kernel, layer._output_dense.bias, training=seed is not None)
-        inner = dropout(inner, rate, _site(seed, site + 2))
-        return _normalize(layer._output_layer_norm, x + tf.cast(inner, tf.float32), seed)
+        activation = layer._intermediate_activation_layer.activation
+        inner = self._cast(_activate(activation, tf.cast(inner, tf.float32), training))
+        inner = dense(inner, layer._output_dense.kernel, layer._output_dense.bias, training=training)
+        inner = lane.dropout(inner, rate, site + 2, positions)
+        return _normalize(layer._output_layer_norm, x + tf.cast(inner, tf.float32), lane)
 
-    def _attend(self, attention, x, mask, shape, seed) -> tuple[tf.Tensor, tf.Tensor]:
-        """Every position attends to every position: residual rows and context, both [batch * seq, hidden]."""
-        kernel, bias = _projection(attention)
-        heads = tf.concat([shape, [3, *attention._query_dense.bias.shape]], 0)
+    def _attention(self, attention: tf_keras.layers.MultiHeadAttention, last: bool) -> Attend:
+        """What is attended to, and by whom; its kernels are made here, once for all lanes."""
+        if last and self._output_range:
+            return functools.partial(self._attend_cls, attention)
+        return functools.partial(self._attend, attention, *_projection(attention))
+
+    def _attend(self, attention, kernel, bias, x, lane, site) -> Attended:
+        """Every position attends to every position: residual rows and context, both [rows * seq, hidden]."""
+        heads = tf.concat([lane.shape, [3, *attention._query_dense.bias.shape]], 0)
         projected = tf.reshape(dense(self._cast(x), kernel, bias), heads)
-        query, key, value = tf.unstack(tf.transpose(projected, [2, 0, 3, 1, 4]))  # each [batch, heads, seq, size]
+        query, key, value = tf.unstack(tf.transpose(projected, [2, 0, 3, 1, 4]))  # each [rows, heads, seq, size]
         scores = tf.matmul(query, key, transpose_b=True)
-        weights = self._softmax(scores, mask, seed)
+        weights = self._softmax(scores, _hide_padding(lane)[:, None, None, :], lane, site)
         context = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])
-        return x, tf.reshape(context, tf.shape(x))
+        return x, tf.reshape(context, tf.shape(x)), lane.shape[1]
 
-    def _attend_cls(self, attention, x, mask, shape, seed) -> tuple[tf.Tensor, tf.Tensor]:
-        """Only [CLS] attends: residual rows and context, both [batch, hidden]."""
+    def _attend_cls(self, attention, x, lane, site) -> Attended:
+        """Only [CLS] attends: residual rows and context, both [rows, hidden]."""
         hidden, heads = self.hidden_size, attention._num_heads
-        x = tf.reshape(x, [shape[0], shape[1], hidden])
+        x = tf.reshape(x, tf.concat([lane.shape, [hidden]], 0))
         states, first = self._cast(x), x[:, 0]
         part = attention._query_dense
         query = dense(states[:, 0], tf.reshape(part.kernel, [hidden, hidden]), tf.reshape(part.bias, [hidden]))
         query = tf.reshape(query * _scale(attention), [-1, heads, hidden // heads])
         lifted = tf.einsum("bnd,hnd->bnh", query, attention._key_dense.kernel)
         constant = tf.reduce_sum(query * attention._key_dense.bias, axis=-1, keepdims=True)
-        scores = tf.matmul(lifted, states, transpose_b=True) + constant  # [batch, heads, seq]
-        weights = self._softmax(scores, mask[:, 0], seed)
+        scores = tf.matmul(lifted, states, transpose_b=True) + constant  # [rows, heads, seq]
+        weights = self._softmax(scores, _hide_padding(lane)[:, None, :], lane, site)
         mixed = tf.einsum("bnh,hnd->bnd", tf.matmul(weights, states), attention._value_dense.kernel)
         context = mixed + tf.reduce_sum(weights, axis=-1, keepdims=True) * attention._value_dense.bias
-        return first, tf.reshape(context, [-1, hidden])
+        return first, tf.reshape(context, [-1, hidden]), 1
 
-    def _softmax(self, scores: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
-        weights = tf.nn.softmax(tf.cast(scores, tf.float32) + mask)
-        return self._cast(dropout(weights, self._config["attention_dropout"], seed))
+    def _softmax(self, scores: tf.Tensor, bias: tf.Tensor, lane: Lane, site: int) -> tf.Tensor:
+        weights = tf.nn.softmax(tf.cast(scores, tf.float32) + bias)
+        return self._cast(lane.dropout(weights, self._config["attention_dropout"], site))
 
 
 def make_encoder(architecture: BertArchitecture, seed: int | None, output_range: int | None = None) -> BertEncoder:
@@ -254,8 +273,9 @@ def make_encoder(architecture: BertArchitecture, seed: int | None, output_range:
     return encoder
 
 
-def _site(seed: tf.Tensor | None, number: int) -> tf.Tensor | None:
-    return None if seed is None else fold(seed, number)
+def _hide_padding(lane: Lane) -> tf.Tensor:
+    """<float32>[rows, seq]: added to attention's scores."""
+    return (1.0 - tf.cast(lane.inputs["input_mask"], tf.float32)) * -1e9
 
 
 def _projection(attention: tf_keras.layers.MultiHeadAttention) -> tuple[tf.Tensor, tf.Tensor]:
@@ -269,14 +289,14 @@ def _projection(attention: tf_keras.layers.MultiHeadAttention) -> tuple[tf.Tenso
     return kernel, tf.concat([tf.reshape(bias, [hidden]) for bias in biases], axis=0)
 
 
-def _normalize(layer: tf_keras.layers.LayerNormalization, x: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+def _normalize(layer: tf_keras.layers.LayerNormalization, x: tf.Tensor, lane: Lane) -> tf.Tensor:
     """Keras's operations in inference, for TensorFlow fuses them and an exported graph holds no gradient of ours."""
-    return layer(x[None])[0] if seed is None else layer_norm(x, layer.gamma, layer.beta, layer.epsilon)
+    return layer(x[None])[0] if lane.masks is None else layer_norm(x, layer.gamma, layer.beta, layer.epsilon)
 
 
-def _activate(activation: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, seed: tf.Tensor | None) -> tf.Tensor:
+def _activate(activation: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, training: bool) -> tf.Tensor:
     """GELU with a gradient of ours in training, any other activation as it is."""
-    if seed is not None and activation in (_ACTIVATIONS["gelu_tanh"], tf_keras.activations.gelu):
+    if training and activation in (_ACTIVATIONS["gelu_tanh"], tf_keras.activations.gelu):
         return gelu(x, approximate=activation is _ACTIVATIONS["gelu_tanh"])
     return activation(x)
 

@@ -29,24 +29,33 @@ def fold(seed: tf.Tensor, site: int) -> tf.Tensor:
 def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
     """Dropout (Srivastava et al. 2014) whose mask is a pure function of the seed and the shape.
 
-    An element is kept where 16 random bits, read as a signed number, reach a threshold: a quarter of the random words
-    that a uniform float per element would cost. The rate is thereby rounded to 1/65536, and the scale is that of the
-    rounded rate, so the expectation is exact.
-
     Args:
       x: <float>[...].
       rate: share of elements set to zero.
       seed: <int32>[2], or None to return x as it is.
     """
-    dropped = round(rate * 65536)
-    if seed is None or dropped == 0:
+    if seed is None or not threshold(rate):
         return x
-    shape = tf.shape(x)
-    size = tf.reduce_prod(shape)
+    return x * draw_mask(tf.shape(x), rate, seed, x.dtype)
+
+
+def draw_mask(shape: tf.Tensor, rate: float, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """<dtype>[*shape]: 0 for a share of ``rate``, for the others what keeps the expectation.
+
+    An element is kept where 16 random bits, read as a signed number, reach a threshold: a quarter of the random words
+    that a uniform float per element would cost. The rate is thereby rounded to 1/65536, and the scale is that of the
+    rounded rate, so the expectation is exact.
+    """
+    dropped, size = threshold(rate), tf.reduce_prod(shape)
     words = tf.random.stateless_uniform([(size + 3) // 4], seed, minval=None, maxval=None, dtype=tf.int64)
     bits = tf.reshape(tf.reshape(tf.bitcast(words, tf.int16), [-1])[:size], shape)
-    keep = tf.cast(bits >= tf.constant(dropped - 32768, tf.int16), x.dtype)
-    return x * (keep * tf.constant(65536 / (65536 - dropped), x.dtype))
+    keep = tf.cast(bits >= tf.constant(dropped - 32768, tf.int16), dtype)
+    return keep * tf.constant(65536 / (65536 - dropped), dtype)
+
+
+def threshold(rate: float) -> int:
+    """How many of 65536 equally likely numbers stand for "dropped"."""
+    return round(rate * 65536)
 
 
 def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, training: bool = False) -> tf.Tensor:

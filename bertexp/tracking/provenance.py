@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from bertexp import environment
+
 PACKAGES = (
     "bertexp",
     "tensorflow",
@@ -47,7 +49,7 @@ def collect_provenance(command: Sequence[str], gpu_names: Sequence[str] = ()) ->
         "git": read_commit(Path(__file__).parent),
         "hardware": {
             "cpu": _cpu_model(),
-            "cores": _cores(),
+            "cores": environment.available_cores(),
             "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
             "gpu": list(gpu_names),
         },
@@ -108,11 +110,6 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return str(os.getuid())
-
-
-def _cores() -> int:
-    """Cores this process may use; a container or a batch system may give fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cpu_model() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Protocol
 
@@ -45,12 +46,18 @@ class FineTuningModule:
         model: ``model(features, training, dropout_seed) -> logits <float32>[batch, units]``.
         task: loss, metrics, main metric.
         make_optimizer: from the number of optimizer steps to a tf_keras optimizer.
+        lanes: parts of a batch to work on side by side; above 1 for a model whose call takes ``lanes``.
     """
 
     def __init__(
-        self, model: tf_keras.Model, task: Task, make_optimizer: Callable[[int], tf_keras.optimizers.Optimizer]
+        self,
+        model: tf_keras.Model,
+        task: Task,
+        make_optimizer: Callable[[int], tf_keras.optimizers.Optimizer],
+        lanes: int = 1,
     ):
-        self.model, self.task, self.make_optimizer = model, task, make_optimizer
+        self.model, self.task, self.make_optimizer, self.lanes = model, task, make_optimizer, lanes
+        self._call = functools.partial(model, lanes=lanes) if lanes > 1 else model
         self._steps: dict[tuple, TrainStep] = {}
         self._narrowed: NarrowedTable | None = None
         self._predict_steps: dict[tuple, Callable[[Features], tf.Tensor]] = {}
@@ -94,12 +101,12 @@ class FineTuningModule:
         self, features: Features, labels: tf.Tensor, dropout_seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Loss, score and how much there is of both, <float32>[batch] each, under dropout decided by ``dropout_seed`` <int32>[2]."""
-        logits = self.model(features, training=True, dropout_seed=dropout_seed)
+        logits = self._call(features, training=True, dropout_seed=dropout_seed)
         return self.task.loss(labels, logits), self.task.score(labels, logits), self.task.weights(labels)
 
     def predict_step(self, features: Features) -> tf.Tensor:
         """Logits <float32>[batch, units] without dropout."""
-        return self.model(features, training=False)
+        return self._call(features, training=False)
 
     def compiled_training_step(
         self,

@@ -19,6 +19,7 @@ from bertexp.errors import WeightsError
 from bertexp.models.architecture import BertArchitecture
 from bertexp.models.encoders import BertEncoder, make_encoder
 from bertexp.models.folders import FILES, looks_lowercase, read_vocab, require_files
+from bertexp.models.lanes import split_batch
 from bertexp.models.pretrained.loaded import LoadedEncoder
 from bertexp.models.pretrained.names import assign_weights, flatten, is_harmless
 from bertexp.models.sources import ModelSource, fit_architecture
@@ -59,10 +60,18 @@ class HubEncoder(tf_keras.layers.Layer):
         self._as_dict = as_dict
 
     def call(
-        self, inputs: Mapping[str, tf.Tensor], training: bool = False, dropout_seed: tf.Tensor | None = None
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        training: bool = False,
+        dropout_seed: tf.Tensor | None = None,
+        lanes: int = 1,
     ) -> dict[str, tf.Tensor]:
         """Returns sequence_output <float32>[batch, seq, hidden] and pooled_output <float32>[batch, hidden]."""
-        return _call(lambda given: self.layer(given, training=training), inputs, self._as_dict)
+        parts = [
+            _call(lambda given: self.layer(given, training=training), lane.inputs, self._as_dict)
+            for lane in split_batch({name: inputs[name] for name in _INPUTS}, lanes)
+        ]
+        return {name: tf.concat([part[name] for part in parts], 0) for name in parts[0]}
 
 
 def load(source: ModelSource, config: ModelConfig, output_range: int | None) -> LoadedEncoder:

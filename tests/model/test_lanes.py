@@ -1,0 +1,58 @@
+"""A batch in lanes gives what the whole batch gives: outputs, dropout, gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bertexp.models.architecture import BertArchitecture
+from bertexp.models.classifier import TextClassifier
+from bertexp.models.encoders import make_encoder
+
+ARCHITECTURE = BertArchitecture(60, 32, 3, 4, 64, max_positions=24)
+SEED = tf.constant([5, 6], tf.int32)
+
+
+def make_features(rows: int) -> dict[str, tf.Tensor]:
+    generator = np.random.default_rng(rows)
+    mask = (np.arange(9) < generator.integers(2, 10, (rows, 1))).astype(np.int32)
+    ids, types = generator.integers(1, 60, (rows, 9)) * mask, (np.arange(9) >= 4) * mask
+    values = {"input_word_ids": ids, "input_mask": mask, "input_type_ids": types}
+    return {name: tf.constant(value, tf.int32) for name, value in values.items()}
+
+
+def run(model: TextClassifier, rows: int, training: bool, lanes: int) -> list[np.ndarray]:
+    """Logits, then the gradients of a function of them."""
+
+    @tf.function(autograph=False)
+    def step(features):
+        with tf.GradientTape() as tape:
+            logits = model(features, training=training, dropout_seed=SEED, lanes=lanes)
+            loss = tf.reduce_sum(tf.sin(3.0 * logits))
+        gradients = tape.gradient(loss, model.trainable_variables, unconnected_gradients="zero")
+        return [logits, *(tf.convert_to_tensor(gradient) for gradient in gradients)]
+
+    return [value.numpy() for value in step(make_features(rows))]
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "none"])
+@pytest.mark.parametrize("training", [True, False], ids=["training", "inference"])
+@pytest.mark.parametrize(("rows", "lanes"), [(7, 2), (1, 2), (8, 3)])
+def test_lanes_give_the_whole_batchs_logits_and_gradients(pooling, training, rows, lanes):
+    model = TextClassifier(make_encoder(ARCHITECTURE, seed=1), 3, pooling, 0.1, seed=2)
+    whole, divided = run(model, rows, training, 1), run(model, rows, training, lanes)
+    for expected, found in zip(whole, divided, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 + 1e-6 * np.abs(expected).max())
+    dropped = run(model, rows, not training, 1)[0]
+    assert np.abs(whole[0] - dropped).max() > 1e-3  # training was with dropout, and each lane had its own part of it
+
+
+def test_lanes_of_frozen_layers_give_the_whole_batchs_states():
+    encoder = make_encoder(ARCHITECTURE, seed=1)
+    for layer in [*encoder.embedding_layers, *encoder.transformer_layers[:2]]:
+        layer.trainable = False
+    features = make_features(5)
+    whole, divided = (encoder.run_frozen(features, lanes=lanes).numpy() for lanes in (1, 2))
+    assert whole.shape == (5, 9, 32)
+    np.testing.assert_allclose(divided, whole, rtol=1e-5, atol=1e-6)
