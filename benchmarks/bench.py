@@ -18,14 +18,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from report import write_report
-from works import OURS, PADDED_STEPS, WORKS, Rows
+from works import OURS, OURS_PREDICTING, PADDED_STEPS, WORKS, Rows
 
 from bertexp.data.reviews import VOCAB_FILE
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent
 SIZES = {"huggingface": "1.5 GB", "tensorflow": "3 GB"}
-SCRIPTS = {OURS: "bertexp_peer.py", "huggingface": "huggingface_peer.py", "tensorflow": "tensorflow_peer.py"}
+SCRIPTS = {
+    OURS: "bertexp_peer.py",
+    OURS_PREDICTING: "bertexp_peer.py",
+    "huggingface": "huggingface_peer.py",
+    "tensorflow": "tensorflow_peer.py",
+}
 
 
 class Peer:
@@ -33,7 +38,7 @@ class Peer:
 
     def __init__(self, name: str, python: str, log: Path, environment: Mapping[str, str] | None = None):
         self._name, self._python, self._log = name, python, log
-        ours = {"PYTHONPATH": str(REPOSITORY)} if name == OURS else {}
+        ours = {"PYTHONPATH": str(REPOSITORY)} if name in (OURS, OURS_PREDICTING) else {}
         self._environment = os.environ | ours | (environment or {})
         self._process: subprocess.Popen | None = None
 
@@ -71,7 +76,7 @@ def main() -> None:
     arguments = parser.parse_args()
     work = arguments.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    pythons = {OURS: sys.executable}
+    pythons = dict.fromkeys((OURS, OURS_PREDICTING), sys.executable)
     for name in SIZES:
         pythons[name] = getattr(arguments, f"{name}_python") or make_environment(name, work)
     peers = {name: Peer(name, python, work / f"{name}.log") for name, python in pythons.items()}
@@ -86,7 +91,7 @@ def main() -> None:
                       **one.request}  # fmt: skip
             if common.pop("pretrained", False) and arguments.weights:
                 common["weights"] = arguments.weights
-            columns = {OURS: (OURS, {}), **{name: (peer, more) for name, (peer, more, _) in one.peers.items()}}
+            columns = {OURS: (one.ours, {}), **{name: (peer, more) for name, (peer, more, _) in one.peers.items()}}
             for column, (peer, more) in columns.items():
                 answer = peers[peer].ask(common | more)
                 found.setdefault(one.name, {}).setdefault(column, []).append(answer)
