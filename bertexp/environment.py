@@ -43,8 +43,9 @@ def configure(trainer: TrainerConfig, seed: int) -> str:
         gpus = []
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
-    if not gpus:
-        _set_up_cpu(trainer)
+    if not gpus and not trainer.jit_compile and available_cores() == 2 and not _operation_threads():
+        with contextlib.suppress(RuntimeError):  # a notebook's TensorFlow that runs already keeps its threads
+            tf.config.threading.set_intra_op_parallelism_threads(1)
     tf_keras.mixed_precision.set_global_policy(trainer.precision)
     tf_keras.utils.set_random_seed(seed)
     if trainer.deterministic:
@@ -55,16 +56,6 @@ def configure(trainer: TrainerConfig, seed: int) -> str:
     return f"CPU, {available_cores()} cores" + (
         f", each batch in {lanes} lanes" if (lanes := count_lanes()) > 1 else ""
     )
-
-
-def _set_up_cpu(trainer: TrainerConfig) -> None:
-    import tensorflow as tf
-
-    if available_cores() == 2 and not trainer.jit_compile and not _operation_threads():
-        with contextlib.suppress(RuntimeError):  # a notebook's TensorFlow that runs already keeps its threads
-            tf.config.threading.set_intra_op_parallelism_threads(1)
-    # The rewriting of graphs takes a second or two before the first step, and no step is faster for it.
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def available_cores() -> int:

@@ -128,6 +128,7 @@ def optimizer_step(request: dict) -> dict:
     from gradients import make_gradients
 
     from bertexp.training.optimizer import AdamW
+    from bertexp.training.step import sum_rows
 
     _, parts = build(request)
     variables = parts.module.model.trainable_variables
@@ -136,7 +137,7 @@ def optimizer_step(request: dict) -> dict:
 
     @tf.function(autograph=False)
     def update(gradients):
-        summed = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        summed = [sum_rows(gradient) for gradient in gradients]
         scale = 1.0 / tf.maximum(tf.linalg.global_norm(summed), 1.0)
         optimizer.apply_gradients(zip(summed, variables, strict=True), scale=scale)
 

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bertexp import environment
+from bertexp.assembly import build_parts
+from bertexp.config.resolve import compose_config
 from bertexp.models.architecture import BertArchitecture
 from bertexp.models.classifier import TextClassifier
 from bertexp.models.encoders import make_encoder
+from bertexp.plan import make_plan
+from bertexp.training.trainer import Trainer
 
 ARCHITECTURE = BertArchitecture(60, 32, 3, 4, 64, max_positions=24)
 SEED = tf.constant([5, 6], tf.int32)
@@ -56,3 +61,35 @@ def test_lanes_of_frozen_layers_give_the_whole_batchs_states():
     whole, divided = (encoder.run_frozen(features, lanes=lanes).numpy() for lanes in (1, 2))
     assert whole.shape == (5, 9, 32)
     np.testing.assert_allclose(divided, whole, rtol=1e-5, atol=1e-6)
+
+
+def test_a_fit_in_lanes_makes_the_weights_of_one_without(tmp_path, monkeypatch):
+    small = ["dataset.limit_train=33", "dataset.limit_val=9", "dataset.limit_test=8", "trainer.batch_size=8", "model.num_layers=2",
+             "model.hidden_size=64", "trainer.max_epochs=2", f"run.outputs_dir={tmp_path}"]  # fmt: skip
+    fits = []
+    for lanes in (1, 2):
+        monkeypatch.setattr(environment, "count_lanes", lambda lanes=lanes: lanes)
+        config, _ = compose_config(small)
+        plan = make_plan(config)
+        parts = build_parts(config, plan, plan.dataset.load())
+        assert parts.module.lanes == lanes
+        trainer = Trainer(config.trainer, seed=1)
+        trainer.fit(parts.module, parts.data)  # the last batch of an epoch has one row: one lane has none
+        fits.append((parts.module.model, trainer.predict(parts.module, parts.data).logits))
+    (whole, whole_logits), (divided, logits) = fits
+    for a, b in zip(whole.variables, divided.variables, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5, err_msg=a.name)
+    np.testing.assert_allclose(logits, whole_logits, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "lanes"), [(2, "1", 2), (8, "1", 2), (8, "4", 1), (8, None, 1), (1, "1", 1), (1, None, 1)]
+)
+def test_lanes_are_taken_where_an_operation_has_one_thread_of_several_cores(monkeypatch, cores, threads, lanes):
+    monkeypatch.setattr(environment, "available_cores", lambda: cores)
+    monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 0)
+    if threads is None:
+        monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", threads)
+    assert environment.count_lanes() == lanes
