@@ -93,6 +93,7 @@ def draw(bars: list[tuple[str, float, float]], path: Path) -> None:
     axes.set_yticks(places, [name for name, _, _ in bars], fontsize=7)
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_xscale("log")
+    axes.set_xlim(right=1.4 * max(ratio for _, ratio, _ in bars))  # room for the longest bar's figure
     axes.invert_yaxis()
     axes.set_xlabel("how many times as fast bertexp is as the peer")
     axes.legend(loc="lower right")
