@@ -64,6 +64,7 @@ class TrainStep:
         self._module, self._optimizer, self._clip_norm, self._accumulate = module, optimizer, clip_norm, accumulate
         self._scaled = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
         self._variables = module.trained_variables
+        self._sum_up = tf.convert_to_tensor if jit_compile else sum_rows  # shapes that data decide do not suit XLA
         self._waiting = 0
         if accumulate > 1:
             self._sums = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self._variables]
@@ -112,7 +113,7 @@ class TrainStep:
         gradients = tape.gradient(loss, self._variables)
         if self._scaled:
             gradients = self._optimizer.get_unscaled_gradients(gradients)
-        gradients = [None if gradient is None else sum_rows(gradient) for gradient in gradients]
+        gradients = [None if gradient is None else self._sum_up(gradient) for gradient in gradients]
         rows = tf.cast(tf.shape(labels)[0], tf.float32)
         return gradients, tf.stack([tf.reduce_sum(losses), tf.reduce_sum(scores), weight, rows, 0.0, 0.0])
 

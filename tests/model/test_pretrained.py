@@ -179,6 +179,8 @@ def test_any_other_encoder_stays_an_opaque_layer_that_trains(tmp_path: Path) -> 
     loaded = load("tfhub", tmp_path / "other", tmp_path, vocab_file=str(tmp_path / "vocab.txt"))
     assert (loaded.native, loaded.architecture) == (False, None)
     np.testing.assert_allclose(loaded.encoder(FEATURES)["pooled_output"], other.__call__(FEATURES)["pooled_output"])
+    for name, whole in loaded.encoder(FEATURES).items():
+        np.testing.assert_allclose(loaded.encoder(FEATURES, lanes=2)[name], whole, atol=1e-6)
     model = TextClassifier(loaded.encoder, 2, "mean", 0.1, seed=1)
     assert set_trainable(model, TrainableConfig()) == {"trained": 48 * 8 + 18, "frozen": 0}
     with tf.GradientTape() as tape:
