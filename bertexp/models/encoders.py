@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,16 +13,14 @@ from official.nlp.modeling.networks.bert_encoder import BertEncoderV2
 
 from bertexp.models.architecture import BertArchitecture
 from bertexp.models.lanes import Lane, split_batch
-from bertexp.models.ops import dense, gelu, layer_norm
+from bertexp.models.layers import ACTIVATIONS, LayerKind, Norm, normalize, read_weights, run_layer
+from bertexp.models.ops import apply_mask, dense
 from bertexp.models.vocabulary import VocabularyInUse
 
 FEATURE_NAMES = ("input_word_ids", "input_mask", "input_type_ids")
 _LARGEST_SHARE_IN_USE = 0.8  # of the vocabulary, for which a table of its own is worth its copies
 _EPSILON = 1e-12  # what BertEncoderV2 has built in
 _INITIALIZER = tf_keras.initializers.TruncatedNormal(stddev=0.02)  # what BertEncoderV2 has by default
-Attended = tuple[tf.Tensor, tf.Tensor, tf.Tensor | int]  # what attended, its context, positions of a batch's row
-Attend = Callable[[tf.Tensor, Lane, int], Attended]
-_ACTIVATIONS = {"gelu_tanh": tf_utils.get_activation("gelu"), "gelu_erf": "gelu", "relu": "relu"}
 
 
 @tf_keras.utils.register_keras_serializable(package="bertexp")
@@ -34,13 +30,11 @@ class BertEncoder(BertEncoderV2):
     Variables, their names, the config and the checkpoint structure are BertEncoderV2's, so checkpoints can be
     exchanged both ways. The call computes the same values with
 
-    - one [batch * seq, hidden] matrix product per kernel;
+    - layers that are calls of one graph, with one [batch * seq, hidden] matrix product per kernel (bertexp/models/layers.py);
     - stateless dropout: a step is a pure function of (weights, batch, seed, step);
     - LayerNorm, softmax and GELU in float32 whatever the compute type;
     - lanes: parts of a batch side by side (bertexp/models/lanes.py);
-    - `output_range=1`: where only [CLS] is read, the last layer projects no keys and values at all. With one query
-      per head, its score q . (x Wk + bk) is (Wk q) . x + q . bk, and its context sum_s p_s (x_s Wv + bv) is
-      (sum_s p_s x_s) Wv + (sum_s p_s) bv.
+    - `output_range=1`: where only [CLS] is read, the last layer computes nothing else.
     """
 
     def __init__(self, layer_norm_epsilon: float = _EPSILON, **kwargs: Any):
@@ -63,13 +57,9 @@ class BertEncoder(BertEncoderV2):
 
         The call is traced and never run: TensorFlow copies a variable at each read once a gather has read it directly.
         """
-
-        def trace(features: dict[str, tf.Tensor]) -> None:
-            with tf.name_scope(self.name):
-                BertEncoderV2.call(self, features)
-
-        one_token = dict.fromkeys(FEATURE_NAMES, tf.TensorSpec([1, 1], tf.int32))
-        tf.function(trace, autograph=False).get_concrete_function(one_token)
+        with tf.__internal__.FuncGraph("build").as_default(), tf.name_scope(self.name):
+            trace = tf.autograph.experimental.do_not_convert(BertEncoderV2.call)
+            trace(self, dict.fromkeys(FEATURE_NAMES, tf.zeros([1, 1], tf.int32)))
         super().build(input_shape)
 
     def call(
@@ -161,13 +151,33 @@ class BertEncoder(BertEncoderV2):
 
     def _run_layers(self, rows: list[tf.Tensor], lanes: list[Lane], first: int, end: int) -> list[tf.Tensor]:
         """Layers `first` to `end`: each lane's <float32>[rows * seq, hidden] -> the same (or [rows, hidden])."""
+        fixed = [lane._replace(masks=None) for lane in lanes]
         for number in range(first, end):
-            layer, site = self._transformer_layers[number], 3 * number + 1
-            attend = self._attention(layer._attention_layer, number == self._num_layers - 1)
-            fixed = number < self.frozen_depth - 1
-            through = [lane._replace(masks=None) if fixed else lane for lane in lanes]
-            rows = [self._transform(layer, attend, x, lane, site) for x, lane in zip(rows, through, strict=True)]
+            layer, through = self._transformer_layers[number], fixed if number < self.frozen_depth - 1 else lanes
+            only_cls = self._output_range == 1 and number == self._num_layers - 1
+            kind, weights = self._kind(layer, through[0].masks is not None), read_weights(layer, only_cls)
+            rows = [
+                run_layer(kind, x, lane.inputs["input_mask"], weights, self._draw_masks(lane, number, only_cls))
+                for x, lane in zip(rows, through, strict=True)
+            ]
         return rows
+
+    def _kind(self, layer: tf_keras.layers.Layer, training: bool) -> LayerKind:
+        activation, rates = layer._intermediate_activation_layer.activation, self._rates if training else (0.0, 0.0)
+        return LayerKind(self._config["num_attention_heads"], activation, self._layer_norm_epsilon, training, *rates)
+
+    def _draw_masks(self, lane: Lane, number: int, only_cls: bool) -> tuple[tf.Tensor, ...]:
+        """The dropout masks of a layer: of its attention, of that one's output and of its own."""
+        seq, site, (attention, rate) = lane.shape[1], 3 * number + 1, self._rates
+        positions = 1 if only_cls else seq
+        scores, width = self._config["num_attention_heads"] * positions * seq, positions * self.hidden_size
+        masks = lane.draw(site, scores, attention), lane.draw(site + 1, width, rate), lane.draw(site + 2, width, rate)
+        return tuple(mask for mask in masks if mask is not None)
+
+    @property
+    def _rates(self) -> tuple[float, float]:
+        """Of dropout: of attention's weights, of its output and a layer's."""
+        return self._config["attention_dropout"], self._config["output_dropout"]
 
     def _embed(self, lane: Lane, learns: bool) -> tf.Tensor:
         """<float32>[rows * seq, hidden]: the sum of the three embeddings, normalized."""
@@ -182,59 +192,10 @@ class BertEncoder(BertEncoderV2):
         # A product with one-hot rows, for its gradient is dense and cheap.
         types = tf.one_hot(inputs["input_type_ids"], self._config["type_vocab_size"], dtype=self.compute_dtype)
         types = tf.matmul(types, self._type_embedding_layer.embeddings)
-        x = _normalize(self._embedding_norm_layer, tf.reshape(words + types + positions, [-1, self.hidden_size]), lane)
-        return lane.dropout(x, self._config["output_dropout"], 0, lane.shape[1])
-
-    def _transform(self, layer, attend: Attend, x: tf.Tensor, lane: Lane, site: int) -> tf.Tensor:
-        """One post-norm transformer layer: <float32>[rows * seq, hidden] -> the same (or [rows, hidden])."""
-        rate, training = self._config["output_dropout"], lane.masks is not None
-        kept, context, positions = attend(x, lane, site)
-        output = layer._attention_layer._output_dense
-        attended = dense(context, tf.reshape(output.kernel, [self.hidden_size, self.hidden_size]), output.bias)
-        attended = lane.dropout(attended, rate, site + 1, positions)
-        x = _normalize(layer._attention_layer_norm, kept + tf.cast(attended, tf.float32), lane)
-        inner = dense(self._cast(x), layer._intermediate_dense.kernel, layer._intermediate_dense.bias)
-        activation = layer._intermediate_activation_layer.activation
-        inner = self._cast(_activate(activation, tf.cast(inner, tf.float32), training))
-        inner = dense(inner, layer._output_dense.kernel, layer._output_dense.bias, training=training)
-        inner = lane.dropout(inner, rate, site + 2, positions)
-        return _normalize(layer._output_layer_norm, x + tf.cast(inner, tf.float32), lane)
-
-    def _attention(self, attention: tf_keras.layers.MultiHeadAttention, last: bool) -> Attend:
-        """What is attended to, and by whom; its kernels are made here, once for all lanes."""
-        if last and self._output_range:
-            return functools.partial(self._attend_cls, attention)
-        return functools.partial(self._attend, attention, *_projection(attention))
-
-    def _attend(self, attention, kernel, bias, x, lane, site) -> Attended:
-        """Every position attends to every position: residual rows and context, both [rows * seq, hidden]."""
-        heads = tf.concat([lane.shape, [3, *attention._query_dense.bias.shape]], 0)
-        projected = tf.reshape(dense(self._cast(x), kernel, bias), heads)
-        query, key, value = tf.unstack(tf.transpose(projected, [2, 0, 3, 1, 4]))  # each [rows, heads, seq, size]
-        scores = tf.matmul(query, key, transpose_b=True)
-        weights = self._softmax(scores, _hide_padding(lane)[:, None, None, :], lane, site)
-        context = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])
-        return x, tf.reshape(context, tf.shape(x)), lane.shape[1]
-
-    def _attend_cls(self, attention, x, lane, site) -> Attended:
-        """Only [CLS] attends: residual rows and context, both [rows, hidden]."""
-        hidden, heads = self.hidden_size, attention._num_heads
-        x = tf.reshape(x, tf.concat([lane.shape, [hidden]], 0))
-        states, first = self._cast(x), x[:, 0]
-        part = attention._query_dense
-        query = dense(states[:, 0], tf.reshape(part.kernel, [hidden, hidden]), tf.reshape(part.bias, [hidden]))
-        query = tf.reshape(query * _scale(attention), [-1, heads, hidden // heads])
-        lifted = tf.einsum("bnd,hnd->bnh", query, attention._key_dense.kernel)
-        constant = tf.reduce_sum(query * attention._key_dense.bias, axis=-1, keepdims=True)
-        scores = tf.matmul(lifted, states, transpose_b=True) + constant  # [rows, heads, seq]
-        weights = self._softmax(scores, _hide_padding(lane)[:, None, :], lane, site)
-        mixed = tf.einsum("bnh,hnd->bnd", tf.matmul(weights, states), attention._value_dense.kernel)
-        context = mixed + tf.reduce_sum(weights, axis=-1, keepdims=True) * attention._value_dense.bias
-        return first, tf.reshape(context, [-1, hidden]), 1
-
-    def _softmax(self, scores: tf.Tensor, bias: tf.Tensor, lane: Lane, site: int) -> tf.Tensor:
-        weights = tf.nn.softmax(tf.cast(scores, tf.float32) + bias)
-        return self._cast(lane.dropout(weights, self._config["attention_dropout"], site))
+        norm, x = self._embedding_norm_layer, tf.reshape(words + types + positions, [-1, self.hidden_size])
+        x = normalize(x, Norm(norm.gamma, norm.beta), norm.epsilon, training=lane.masks is not None)
+        _, rate = self._rates
+        return apply_mask(x, lane.draw(0, lane.shape[1] * self.hidden_size, rate), rate)
 
 
 def make_encoder(architecture: BertArchitecture, seed: int | None, output_range: int | None = None) -> BertEncoder:
@@ -253,7 +214,7 @@ def make_encoder(architecture: BertArchitecture, seed: int | None, output_range:
         inner_dim=architecture.intermediate_size,
         max_sequence_length=architecture.max_positions,
         type_vocab_size=architecture.type_vocab_size,
-        inner_activation=_ACTIVATIONS[architecture.activation],
+        inner_activation=ACTIVATIONS[architecture.activation],
         layer_norm_epsilon=architecture.layer_norm_epsilon,
         output_dropout=architecture.hidden_dropout,
         attention_dropout=architecture.attention_dropout,
@@ -262,8 +223,7 @@ def make_encoder(architecture: BertArchitecture, seed: int | None, output_range:
         name="encoder",
     )
     encoder._config["initializer"] = tf_utils.serialize_initializer(_INITIALIZER, use_legacy_format=True)
-    token = tf.zeros([1, 1], tf.int32)
-    encoder({"input_word_ids": token, "input_mask": token, "input_type_ids": token})
+    encoder.build(None)
     if seed is None:
         return encoder
     with tf.device("CPU:0"):
@@ -271,35 +231,3 @@ def make_encoder(architecture: BertArchitecture, seed: int | None, output_range:
             if variable.name.endswith(("kernel:0", "embeddings:0")):
                 variable.assign(tf.random.stateless_truncated_normal(variable.shape, [seed, number], stddev=0.02))
     return encoder
-
-
-def _hide_padding(lane: Lane) -> tf.Tensor:
-    """<float32>[rows, seq]: added to attention's scores."""
-    return (1.0 - tf.cast(lane.inputs["input_mask"], tf.float32)) * -1e9
-
-
-def _projection(attention: tf_keras.layers.MultiHeadAttention) -> tuple[tf.Tensor, tf.Tensor]:
-    """Kernel <float>[hidden, 3 * hidden] and bias of query (scaled), key and value side by side: one product for three."""
-    query, key, value = (attention._query_dense, attention._key_dense, attention._value_dense)
-    hidden = query.kernel.shape[0]
-    scale = _scale(attention)
-    kernels = [query.kernel * scale, tf.convert_to_tensor(key.kernel), tf.convert_to_tensor(value.kernel)]
-    biases = [query.bias * scale, tf.convert_to_tensor(key.bias), tf.convert_to_tensor(value.bias)]
-    kernel = tf.concat([tf.reshape(kernel, [hidden, hidden]) for kernel in kernels], axis=1)
-    return kernel, tf.concat([tf.reshape(bias, [hidden]) for bias in biases], axis=0)
-
-
-def _normalize(layer: tf_keras.layers.LayerNormalization, x: tf.Tensor, lane: Lane) -> tf.Tensor:
-    """Keras's operations in inference, for TensorFlow fuses them and an exported graph holds no gradient of ours."""
-    return layer(x[None])[0] if lane.masks is None else layer_norm(x, layer.gamma, layer.beta, layer.epsilon)
-
-
-def _activate(activation: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor, training: bool) -> tf.Tensor:
-    """GELU with a gradient of ours in training, any other activation as it is."""
-    if training and activation in (_ACTIVATIONS["gelu_tanh"], tf_keras.activations.gelu):
-        return gelu(x, approximate=activation is _ACTIVATIONS["gelu_tanh"])
-    return activation(x)
-
-
-def _scale(attention: tf_keras.layers.MultiHeadAttention) -> float:
-    return 1.0 / math.sqrt(attention._key_dim)

@@ -6,8 +6,9 @@ takes longer than the operation. Lanes need no such meetings: one thread runs al
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -24,16 +25,23 @@ class Masks:
     """
 
     def __init__(self, seed: tf.Tensor, rows: tf.Tensor):
-        self._seed, self._rows = seed, rows
+        self._seed, self._rows, self._batch = seed, rows, tf.reduce_sum(rows)
         self._drawn: dict[int, list[tf.Tensor]] = {}
 
-    def take(self, site: int, lane: int, width: tf.Tensor, rate: float, dtype: tf.DType) -> tf.Tensor:
-        """<dtype>[rows of the lane, width]: the lane's part of what is drawn at a site."""
+    def take(self, site: int, lane: int, width: tf.Tensor | int, rate: float) -> tf.Tensor:
+        """<bool>[rows of the lane, width]: the lane's part of what is drawn at a site."""
         if site not in self._drawn:
-            mask = draw_mask(tf.stack([tf.reduce_sum(self._rows), width]), rate, fold(self._seed, site), dtype)
+            mask = _drawer(rate)(tf.stack([self._batch, width]), fold(self._seed, site))
             lanes = self._rows.shape[0]
             self._drawn[site] = tf.split(mask, self._rows) if lanes > 1 else [mask]
         return self._drawn[site][lane]
+
+
+@functools.cache
+def _drawer(rate: float) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """`draw_mask` as a graph of its own, which is traced once for all sites."""
+    pair = tf.TensorSpec([2], tf.int32)
+    return tf.function(lambda shape, seed: draw_mask(shape, rate, seed), input_signature=[pair, pair], autograph=False)
 
 
 class Lane(NamedTuple):
@@ -48,13 +56,9 @@ class Lane(NamedTuple):
         """<int32>[2]: rows and positions."""
         return tf.shape(self.inputs["input_mask"])
 
-    def dropout(self, x: tf.Tensor, rate: float, site: int, positions: tf.Tensor | int = 1) -> tf.Tensor:
-        """Dropout of x <float>[rows * positions, …], as of the whole batch."""
-        if self.masks is None or not threshold(rate):
-            return x
-        shape = tf.shape(x)
-        width = tf.reduce_prod(shape[1:]) * positions
-        return x * tf.reshape(self.masks.take(site, self.number, width, rate, x.dtype), shape)
+    def draw(self, site: int, width: tf.Tensor | int, rate: float) -> tf.Tensor | None:
+        """The dropout mask <bool>[rows, width] of a site; None where nothing is dropped."""
+        return self.masks.take(site, self.number, width, rate) if self.masks is not None and threshold(rate) else None
 
 
 def split_batch(inputs: Mapping[str, tf.Tensor], lanes: int, seed: tf.Tensor | None = None) -> list[Lane]:

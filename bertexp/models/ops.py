@@ -36,21 +36,30 @@ def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
     """
     if seed is None or not threshold(rate):
         return x
-    return x * draw_mask(tf.shape(x), rate, seed, x.dtype)
+    return apply_mask(x, draw_mask(tf.shape(x), rate, seed), rate)
 
 
-def draw_mask(shape: tf.Tensor, rate: float, seed: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """<dtype>[*shape]: 0 for a share of ``rate``, for the others what keeps the expectation.
+def draw_mask(shape: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
+    """<bool>[*shape]: what dropout keeps, all but a share of ``rate``.
 
     An element is kept where 16 random bits, read as a signed number, reach a threshold: a quarter of the random words
-    that a uniform float per element would cost. The rate is thereby rounded to 1/65536, and the scale is that of the
-    rounded rate, so the expectation is exact.
+    that a uniform float per element would cost. The rate is thereby rounded to 1/65536.
     """
-    dropped, size = threshold(rate), tf.reduce_prod(shape)
+    size = tf.reduce_prod(shape)
     words = tf.random.stateless_uniform([(size + 3) // 4], seed, minval=None, maxval=None, dtype=tf.int64)
     bits = tf.reshape(tf.reshape(tf.bitcast(words, tf.int16), [-1])[:size], shape)
-    keep = tf.cast(bits >= tf.constant(dropped - 32768, tf.int16), dtype)
-    return keep * tf.constant(65536 / (65536 - dropped), dtype)
+    return bits >= tf.constant(threshold(rate) - 32768, tf.int16)
+
+
+def apply_mask(x: tf.Tensor, kept: tf.Tensor | None, rate: float) -> tf.Tensor:
+    """x <float>[...] where ``kept`` <bool>, of as many elements, else 0; scaled so that the expectation stays, exactly.
+
+    None keeps x as it is.
+    """
+    if kept is None:
+        return x
+    scale = tf.constant(65536 / (65536 - threshold(rate)), x.dtype)
+    return x * (tf.cast(tf.reshape(kept, tf.shape(x)), x.dtype) * scale)
 
 
 def threshold(rate: float) -> int:

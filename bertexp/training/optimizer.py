@@ -114,14 +114,12 @@ class AdamW(tf_keras.optimizers.Optimizer):
             "beta2": beta_2,
             "epsilon": self.epsilon / tf.sqrt(velocity_unit),
         }
+        shared = {name: tf.cast(value, tf.float32) for name, value in shared.items()}
         for gradient, variable in zip(gradients, variables, strict=True):
             index = self._index_dict[self._var_key(variable)]
+            momentum, velocity = self._momentums[index], self._velocities[index]
             tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle,
-                m=self._momentums[index].handle,
-                v=self._velocities[index].handle,
-                grad=gradient,
-                **{name: tf.cast(value, variable.dtype) for name, value in shared.items()},
+                var=variable.handle, m=momentum.handle, v=velocity.handle, grad=gradient, **shared
             )
         return self.iterations.assign_add(1)
 
@@ -148,8 +146,16 @@ class AdamW(tf_keras.optimizers.Optimizer):
             return gradients, tf.constant(scale, tf.float64)
         scale, usual = tf.cast(scale, tf.float64), tf.sqrt(self._units[1])
         far = scale < usual / 4.0
-        scaled = tf.cond(far, lambda: [g * tf.cast(scale / usual, g.dtype) for g in gradients], lambda: gradients)
-        return scaled, tf.where(far, usual, scale)
+        factor = tf.where(far, scale / usual, 1.0)
+
+        def scaled(gradient: tf.Tensor) -> tf.Tensor:
+            return gradient * tf.cast(factor, gradient.dtype)
+
+        # vectors always: each tensor that goes through the condition takes milliseconds to trace
+        large = [gradient for gradient in gradients if len(gradient.shape) > 1]
+        chosen = iter(tf.cond(far, lambda: [scaled(gradient) for gradient in large], lambda: large))
+        gradients = [next(chosen) if len(gradient.shape) > 1 else scaled(gradient) for gradient in gradients]
+        return gradients, tf.where(far, usual, scale)
 
     def _change_units(self, scale: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         """Betas and units of an update by gradients times ``scale`` <float64>[]; <float64>[] each, for m and for v."""

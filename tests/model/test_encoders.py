@@ -12,6 +12,7 @@ import tf_keras
 from official.nlp.modeling.networks.bert_encoder import BertEncoderV2
 
 from bertexp.config.schema import TrainableConfig
+from bertexp.models import layers
 from bertexp.models.architecture import BertArchitecture
 from bertexp.models.classifier import TextClassifier
 from bertexp.models.encoders import BertEncoder, make_encoder
@@ -145,6 +146,23 @@ def test_dropout_is_a_function_of_seed_and_step() -> None:
     drawn = [model(make_features(), training=True).numpy() for _ in range(2)]
     assert not np.array_equal(*drawn)
     np.testing.assert_array_equal(model(make_features()), model(make_features(), training=False, dropout_seed=SEED))
+
+
+def test_a_deep_encoders_layers_are_traced_once_for_all(monkeypatch) -> None:
+    """The first step of twelve layers is to come no later than that of two."""
+    traced, transform = [], layers._transform
+    monkeypatch.setattr(layers, "_transform", lambda kind, *rest: traced.append(kind) or transform(kind, *rest))
+    layers._traced.cache_clear()
+    encoder = make_encoder(replace(SMALL, num_layers=6), 1, output_range=1)
+
+    @tf.function(autograph=False)
+    def step(features):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(encoder(features, training=True, dropout_seed=SEED, lanes=2)["pooled_output"])
+        return tape.gradient(loss, encoder.trainable_variables)
+
+    assert all(gradient is not None for gradient in step(make_features()))
+    assert len(traced) == 2  # all positions attend, or [CLS] alone
 
 
 @pytest.mark.parametrize(("rate", "shape"), [(0.1, [301, 333]), (0.5, [100_001]), (0.0, [5])])
