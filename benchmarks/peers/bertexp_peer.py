@@ -123,7 +123,7 @@ def tokenize(request: dict) -> dict:
 
 
 def optimizer_step(request: dict) -> dict:
-    """Seconds of one update, clipping included, from the gradients of a batch."""
+    """Seconds of one update of a fit, clipping included, from the gradients of a batch: the words in use, as the trainer has it."""
     import tensorflow as tf
     from gradients import make_gradients
 
@@ -131,8 +131,10 @@ def optimizer_step(request: dict) -> dict:
     from bertexp.training.step import sum_rows
 
     _, parts = build(request)
-    variables = parts.module.model.trainable_variables
     optimizer = AdamW(3e-5)
+    if not request.get("whole"):
+        parts.module.narrow_vocabulary(parts.data.train_loader().vocabulary(), optimizer)
+    variables = parts.module.trained_variables
     optimizer.build(variables)
 
     @tf.function(autograph=False)

@@ -16,6 +16,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the tokenizer's operations
 
 _TAGGED = ("words", "tags", "probabilities")  # what a tagger gives
+_PIECES = 512  # of a text, up to which a batch is full: longer ones come fewer at a time
 
 
 class TextModel:
@@ -35,6 +36,8 @@ class TextModel:
         self.inputs: list[str] = about["inputs"]
         self.number = {"regression": "score", "question_answering": "score"}.get(self.task, "probabilities")
         self._threshold: float = about["threshold"]
+        cut = about["long_text"] != "windows" and self.task != "question_answering"
+        self._most_pieces: int | None = about["max_length"] if cut else None  # of a text
         self._scheme: str | None = about["scheme"]
         self._saved_model = tf.saved_model.load(str(folder))  # held: the signature owns no variables
         self._serve = self._saved_model.signatures["serving_default"]
@@ -42,7 +45,7 @@ class TextModel:
     def run(
         self, texts: Mapping[str, Sequence[str] | Sequence[Sequence[str]]], batch_size: int = 64
     ) -> dict[str, np.ndarray]:
-        """The outputs of ``serving_default`` for texts of any number, run in batches of like length.
+        """The outputs of ``serving_default`` for texts of any number, run in batches of like length, fewer of long ones.
 
         Args:
             texts: one sequence for each of ``inputs``, all of one length. A tagger takes ``words`` instead, a list of
@@ -63,15 +66,30 @@ class TextModel:
         for name, column in columns.items():
             if len(column) != rows:
                 raise ValueError(f"{rows} {inputs[0]}s do not go with {len(column)} {name}s")
-        order = np.argsort([sum(map(len, row)) for row in zip(*columns.values(), strict=True)], kind="stable")
+        sizes = np.array([sum(map(len, row)) for row in zip(*columns.values(), strict=True)], int)
         found: dict[str, list[np.ndarray]] = {name: [] for name in serve.structured_outputs}
-        for begin in range(0, max(rows, 1), batch_size):
-            batch = order[begin : begin + batch_size]
+        order = np.argsort(sizes, kind="stable")
+        pieces = sizes[order] if in_words else sizes[order] // 4
+        for batch in np.split(order, self._bounds(pieces, batch_size)):
             chosen = {name: _strings([column[row] for row in batch], in_words) for name, column in columns.items()}
             for name, value in serve(**chosen).items():
                 found[name].append(_to_text(value.numpy()) if value.dtype == tf.string else value.numpy())
         back = np.argsort(order, kind="stable")
         return {name: _join(parts)[back] for name, parts in found.items()}
+
+    def _bounds(self, pieces: np.ndarray, batch_size: int) -> list[int]:
+        """Where the batches after the first begin, in texts of about so many pieces <int>[N], ascending.
+
+        A batch's memory goes by its rows times its longest text, and a text that is read whole has no bound: 64 long ones
+        can be a thousand windows.
+        """
+        pieces = np.minimum(pieces, self._most_pieces or np.inf)
+        bounds, begin = [], 0
+        for row, size in enumerate(pieces):
+            if row > begin and (row - begin == batch_size or (row - begin + 1) * size > batch_size * _PIECES):
+                bounds.append(row)
+                begin = row
+        return bounds
 
     def answers(self, texts: Mapping[str, Sequence[str]], batch_size: int = 64) -> list[dict[str, Any]]:
         """What the model says of each row, ready for JSON.

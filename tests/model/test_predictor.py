@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny_export import PAIRS, TEXTS, VOCAB, make_model
 
+from bertexp.serving import pyfunc
 from bertexp.serving.export import export_saved_model
 from bertexp.serving.predict import Predictor, main
 from bertexp.serving.spec import ServingSpec
@@ -35,6 +36,20 @@ def test_predictions_do_not_depend_on_batches_or_order(pair_folder):
             answer["probability"] == max(answer["probabilities"].values()) == answer["probabilities"][answer["label"]]
         )
     assert predictor.predict([], []) == []
+
+
+def test_long_texts_come_fewer_at_a_time(pair_folder, monkeypatch):
+    """Up to what is cut off: a batch of 8 may here hold 8 times 4 pieces."""
+    monkeypatch.setattr(pyfunc, "_PIECES", 4)
+    model = pyfunc.TextModel(pair_folder)
+    sizes, serve = [], model._serve
+    monkeypatch.setattr(model, "_serve", lambda **texts: sizes.append(len(texts["text"])) or serve(**texts))
+    model._serve.structured_outputs = serve.structured_outputs
+    texts = ["good " * 40, "bad", *["good film " * 4] * 3, *["good"] * 17]
+    found = model.run({"text": texts, "text_pair": ["bad"] * len(texts)}, batch_size=8)
+    assert sizes == [8, 8, 3, 2, 1]  # 18 short ones and one of 10 pieces, two of 10, and the one that is cut at 12
+    np.testing.assert_allclose(found["probabilities"][2:5].std(axis=0), 0, atol=1e-6)
+    assert len(found["label"]) == len(texts)
 
 
 def test_wrong_number_of_columns_is_refused(pair_folder):
