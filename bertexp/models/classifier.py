@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 import tf_keras
 
-from bertexp.models.encoders import BertEncoder
+from bertexp.models.encoders import BertEncoder, trace_once
 from bertexp.models.heads import ClassificationHead, pool
 
 
@@ -37,8 +37,7 @@ class TextClassifier(tf_keras.Model):
         self.encoder = encoder
         self.head = ClassificationHead(units, dropout, seed, first_bias)
         self.pooling = pooling
-        token = tf.ones([1, 1], tf.int32)
-        self({"input_word_ids": token, "input_mask": token, "input_type_ids": token})  # creates the head's weights
+        trace_once(self)  # makes the head's weights
 
     def call(
         self,

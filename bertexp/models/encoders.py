@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -55,11 +55,14 @@ class BertEncoder(BertEncoderV2):
     def build(self, input_shape: Any) -> None:
         """Creates all variables, through BertEncoderV2's own call.
 
-        The call is traced and never run: TensorFlow copies a variable at each read once a gather has read it directly.
+        It is never run: TensorFlow copies a variable at each read once a gather has read it directly.
         """
-        with tf.__internal__.FuncGraph("build").as_default(), tf.name_scope(self.name):
-            trace = tf.autograph.experimental.do_not_convert(BertEncoderV2.call)
-            trace(self, dict.fromkeys(FEATURE_NAMES, tf.zeros([1, 1], tf.int32)))
+
+        def call(features: Mapping[str, tf.Tensor]) -> None:
+            with tf.name_scope(self.name):
+                BertEncoderV2.call(self, features)
+
+        trace_once(call)
         super().build(input_shape)
 
     def call(
@@ -196,6 +199,13 @@ class BertEncoder(BertEncoderV2):
         x = normalize(x, Norm(norm.gamma, norm.beta), norm.epsilon, training=lane.masks is not None)
         _, rate = self._rates
         return apply_mask(x, lane.draw(0, lane.shape[1] * self.hidden_size, rate), rate)
+
+
+def trace_once(call: Callable[[Mapping[str, tf.Tensor]], Any]) -> None:
+    """Calls a model on one token for the variables that it makes, in a graph that is not run."""
+    with tf.__internal__.FuncGraph("build").as_default():
+        features = dict.fromkeys(FEATURE_NAMES, tf.ones([1, 1], tf.int32))
+        tf.autograph.experimental.do_not_convert(lambda: call(features))()
 
 
 def make_encoder(architecture: BertArchitecture, seed: int | None, output_range: int | None = None) -> BertEncoder:
