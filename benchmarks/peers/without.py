@@ -7,8 +7,12 @@ from collections.abc import Callable
 
 def replace(module, name: str, other: Callable) -> None:
     """Puts another function in the place of a module's own, which must be there: a way that moved is to be noticed."""
+    from bertexp.models import lanes, layers
+
     getattr(module, name)
     setattr(module, name, other)
+    for graphs in (layers._traced, lanes._drawer):  # which hold what was traced before
+        graphs.cache_clear()
 
 
 def all_positions(parts) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 import tf_keras
 
-from bertexp.models.encoders import BertEncoder, trace_once
+from bertexp.models.encoders import BertEncoder
 from bertexp.models.heads import ClassificationHead, pool
 
 
@@ -33,11 +33,12 @@ class TextClassifier(tf_keras.Model):
         seed: int,
         first_bias: float = 0.0,
     ):
-        super().__init__(name="text_classifier")
+        super().__init__(name="text_classifier", autocast=False)
         self.encoder = encoder
         self.head = ClassificationHead(units, dropout, seed, first_bias)
         self.pooling = pooling
-        trace_once(self)  # makes the head's weights
+        token = tf.ones([1, 1], tf.int32)
+        self({"input_word_ids": token, "input_mask": token, "input_type_ids": token})  # makes the head's weights
 
     def call(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ class BertEncoder(BertEncoderV2):
     def __init__(self, layer_norm_epsilon: float = _EPSILON, **kwargs: Any):
         if kwargs.get("output_range") not in (None, 1):
             raise ValueError("output_range is None (all positions) or 1 (only [CLS])")
-        super().__init__(**kwargs)
+        super().__init__(**kwargs, autocast=False)  # the call casts for itself; frozen layers' states come in float32
         self._layer_norm_epsilon = layer_norm_epsilon
         self._vocabulary_in_use: VocabularyInUse | None = None
         self._embedding_norm_layer.epsilon = layer_norm_epsilon
@@ -55,14 +55,11 @@ class BertEncoder(BertEncoderV2):
     def build(self, input_shape: Any) -> None:
         """Creates all variables, through BertEncoderV2's own call.
 
-        It is never run: TensorFlow copies a variable at each read once a gather has read it directly.
+        The call is traced and never run: TensorFlow copies a variable at each read once a gather has read it directly.
         """
-
-        def call(features: Mapping[str, tf.Tensor]) -> None:
-            with tf.name_scope(self.name):
-                BertEncoderV2.call(self, features)
-
-        trace_once(call)
+        with tf.__internal__.FuncGraph("build").as_default(), tf.name_scope(self.name):
+            trace = tf.autograph.experimental.do_not_convert(BertEncoderV2.call)
+            trace(self, dict.fromkeys(FEATURE_NAMES, tf.ones([1, 1], tf.int32)))
         super().build(input_shape)
 
     def call(
@@ -158,7 +155,10 @@ class BertEncoder(BertEncoderV2):
         for number in range(first, end):
             layer, through = self._transformer_layers[number], fixed if number < self.frozen_depth - 1 else lanes
             only_cls = self._output_range == 1 and number == self._num_layers - 1
-            kind, weights = self._kind(layer, through[0].masks is not None), read_weights(layer, only_cls)
+            kind, weights = (
+                self._kind(layer, through[0].masks is not None),
+                read_weights(layer, only_cls, self.compute_dtype),
+            )
             rows = [
                 run_layer(kind, x, lane.inputs["input_mask"], weights, self._draw_masks(lane, number, only_cls))
                 for x, lane in zip(rows, through, strict=True)
@@ -188,24 +188,18 @@ class BertEncoder(BertEncoderV2):
         # it to the graph in a cycle that Python cannot free.
         inputs, lane = lane.inputs, lane if learns else lane._replace(masks=None)
         if lane.masks is not None and self.vocabulary_in_use is not None:
-            words = tf.cast(self.vocabulary_in_use.gather(inputs["input_word_ids"]), self.compute_dtype)
+            words = self.vocabulary_in_use.gather(inputs["input_word_ids"])
         else:
             words = tf.gather(tf.convert_to_tensor(self._embedding_layer.embeddings), inputs["input_word_ids"])
         positions = tf.convert_to_tensor(self._position_embedding_layer._position_embeddings)[: lane.shape[1]]
         # A product with one-hot rows, for its gradient is dense and cheap.
         types = tf.one_hot(inputs["input_type_ids"], self._config["type_vocab_size"], dtype=self.compute_dtype)
-        types = tf.matmul(types, self._type_embedding_layer.embeddings)
-        norm, x = self._embedding_norm_layer, tf.reshape(words + types + positions, [-1, self.hidden_size])
+        types = tf.matmul(types, self._cast(self._type_embedding_layer.embeddings))
+        embedded, norm = self._cast(words) + types + self._cast(positions), self._embedding_norm_layer
+        x = tf.reshape(embedded, [-1, self.hidden_size])
         x = normalize(x, Norm(norm.gamma, norm.beta), norm.epsilon, training=lane.masks is not None)
         _, rate = self._rates
         return apply_mask(x, lane.draw(0, lane.shape[1] * self.hidden_size, rate), rate)
-
-
-def trace_once(call: Callable[[Mapping[str, tf.Tensor]], Any]) -> None:
-    """Calls a model on one token for the variables that it makes, in a graph that is not run."""
-    with tf.__internal__.FuncGraph("build").as_default():
-        features = dict.fromkeys(FEATURE_NAMES, tf.ones([1, 1], tf.int32))
-        tf.autograph.experimental.do_not_convert(lambda: call(features))()
 
 
 def make_encoder(architecture: BertArchitecture, seed: int | None, output_range: int | None = None) -> BertEncoder:

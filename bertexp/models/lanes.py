@@ -37,11 +37,12 @@ class Masks:
         return self._drawn[site][lane]
 
 
-@functools.cache
+@functools.lru_cache(maxsize=32)  # a sweep may go through many rates
 def _drawer(rate: float) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """`draw_mask` as a graph of its own, which is traced once for all sites."""
     pair = tf.TensorSpec([2], tf.int32)
-    return tf.function(lambda shape, seed: draw_mask(shape, rate, seed), input_signature=[pair, pair], autograph=False)
+    draw = tf.function(lambda shape, seed: draw_mask(shape, rate, seed), input_signature=[pair, pair], autograph=False)
+    return draw.get_concrete_function()
 
 
 class Lane(NamedTuple):

@@ -1,7 +1,7 @@
 """A transformer layer as a function of its weights.
 
 All layers of an encoder, and all lanes of a batch, are calls of one graph, which is traced once: a deep encoder's first step
-comes no later than a shallow one's.
+hardly comes later than a shallow one's.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class LayerWeights(NamedTuple):
 
 
 class LayerKind(NamedTuple):
-    """What a layer's graph depends on, sizes of weights aside; the dropout rates are 0 where nothing is dropped."""
+    """What a layer's graph depends on, beside the weights' sizes; the dropout rates are 0 where nothing is dropped."""
 
     heads: int
     activation: Callable[[tf.Tensor], tf.Tensor]
@@ -63,18 +63,18 @@ class LayerKind(NamedTuple):
     dropout: float
 
 
-def read_weights(layer: tf_keras.layers.Layer, only_cls: bool) -> LayerWeights:
-    """The weights of Model Garden's TransformerEncoderBlock."""
+def read_weights(layer: tf_keras.layers.Layer, only_cls: bool, dtype: tf.DType | str) -> LayerWeights:
+    """The weights of Model Garden's TransformerEncoderBlock, for products of that type."""
     attention = layer._attention_layer
-    parts = Heads(*(_dense(part) for part in (attention._query_dense, attention._key_dense, attention._value_dense)))
-    output = _dense(attention._output_dense)
+    named = (attention._query_dense, attention._key_dense, attention._value_dense)
+    parts, output = Heads(*(_dense(part, dtype) for part in named)), _dense(attention._output_dense, dtype)
     hidden = output.bias.shape[0]
     return LayerWeights(
         parts if only_cls else _side_by_side(parts),
         Dense(tf.reshape(output.kernel, [hidden, hidden]), output.bias),
         _norm(layer._attention_layer_norm),
-        _dense(layer._intermediate_dense),
-        _dense(layer._output_dense),
+        _dense(layer._intermediate_dense, dtype),
+        _dense(layer._output_dense, dtype),
         _norm(layer._output_layer_norm),
     )
 
@@ -85,19 +85,21 @@ def run_layer(
     """One post-norm transformer layer.
 
     Args:
+      kind: which layer; the calls of one kind and of weights of like sizes are calls of one graph.
       rows: <float32>[batch * seq, hidden].
-      tokens: <int32>[batch, seq], 1 for tokens, 0 for padding.
-      masks: of dropout, one for each rate above 0, in the order attention, attention's output, layer's output:
-        <bool>[batch, elements of a row].
+      tokens: <int>[batch, seq], 1 for tokens, 0 for padding.
+      weights: of this layer.
+      masks: of dropout, one for each rate that drops anything, in the order attention, attention's output, layer's
+        output: <bool>[batch, elements of a row].
 
     Returns:
       <float32>[batch * seq, hidden], or [batch, hidden] where [CLS] alone attends.
     """
     specs = tf.nest.map_structure(lambda weight: tf.TensorSpec(weight.shape, weight.dtype), weights)
-    return _traced(kind, specs)(rows, tokens, weights, masks)
+    return _traced(kind, specs)(rows, tf.cast(tokens, tf.int32), weights, masks)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=32)  # a sweep may go through many rates
 def _traced(kind: LayerKind, weights: LayerWeights) -> Callable[..., tf.Tensor]:
     """The graph for weights of these specs."""
     rates = [kind.attention_dropout, kind.dropout, kind.dropout]
@@ -111,7 +113,7 @@ def _traced(kind: LayerKind, weights: LayerWeights) -> Callable[..., tf.Tensor]:
     def transformer_layer(rows, tokens, weights, masks):
         return _transform(kind, rows, tokens, weights, list(masks))
 
-    return tf.function(transformer_layer, input_signature=signature, autograph=False)
+    return tf.function(transformer_layer, input_signature=signature, autograph=False).get_concrete_function()
 
 
 def _transform(kind: LayerKind, rows, tokens, weights: LayerWeights, masks: list[tf.Tensor]) -> tf.Tensor:
@@ -181,8 +183,8 @@ def _activate(kind: LayerKind, x: tf.Tensor) -> tf.Tensor:
     return kind.activation(x)
 
 
-def _dense(layer: tf_keras.layers.Layer) -> Dense:
-    return Dense(tf.convert_to_tensor(layer.kernel), tf.convert_to_tensor(layer.bias))
+def _dense(layer: tf_keras.layers.Layer, dtype: tf.DType | str) -> Dense:
+    return Dense(tf.cast(layer.kernel, dtype), tf.cast(layer.bias, dtype))
 
 
 def _norm(layer: tf_keras.layers.LayerNormalization) -> Norm:

@@ -52,7 +52,7 @@ def draw_mask(shape: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
 
 
 def apply_mask(x: tf.Tensor, kept: tf.Tensor | None, rate: float) -> tf.Tensor:
-    """x <float>[...] where ``kept`` <bool>, of as many elements, else 0; scaled so that the expectation stays, exactly.
+    """x <float>[...] where ``kept`` <bool>, of as many elements, else 0; scaled by what the rounded rate asks for.
 
     None keeps x as it is.
     """

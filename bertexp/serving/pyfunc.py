@@ -16,7 +16,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the tokenizer's operations
 
 _TAGGED = ("words", "tags", "probabilities")  # what a tagger gives
-_PIECES = 512  # of a text, up to which a batch is full: longer ones come fewer at a time
+_PIECES = 512  # that a text of a full batch may have; longer ones come fewer at a time
 
 
 class TextModel:
@@ -66,11 +66,11 @@ class TextModel:
         for name, column in columns.items():
             if len(column) != rows:
                 raise ValueError(f"{rows} {inputs[0]}s do not go with {len(column)} {name}s")
-        sizes = np.array([sum(map(len, row)) for row in zip(*columns.values(), strict=True)], int)
+        size = len if in_words else lambda text: len(text.encode()) / 4  # in pieces, about
+        sizes = np.array([sum(map(size, row)) for row in zip(*columns.values(), strict=True)], float)
         found: dict[str, list[np.ndarray]] = {name: [] for name in serve.structured_outputs}
         order = np.argsort(sizes, kind="stable")
-        pieces = sizes[order] if in_words else sizes[order] // 4
-        for batch in np.split(order, self._bounds(pieces, batch_size)):
+        for batch in np.split(order, self._bounds(sizes[order], batch_size)):
             chosen = {name: _strings([column[row] for row in batch], in_words) for name, column in columns.items()}
             for name, value in serve(**chosen).items():
                 found[name].append(_to_text(value.numpy()) if value.dtype == tf.string else value.numpy())
@@ -78,7 +78,7 @@ class TextModel:
         return {name: _join(parts)[back] for name, parts in found.items()}
 
     def _bounds(self, pieces: np.ndarray, batch_size: int) -> list[int]:
-        """Where the batches after the first begin, in texts of about so many pieces <int>[N], ascending.
+        """Where the batches after the first begin, in texts of about so many pieces <float>[N], ascending.
 
         A batch's memory goes by its rows times its longest text, and a text that is read whole has no bound: 64 long ones
         can be a thousand windows.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -103,7 +104,7 @@ class AdamW(tf_keras.optimizers.Optimizer):
             self.build(variables)
         rate = self.current_learning_rate()
         self._decay([variable for variable in variables if not self._excluded.search(variable.name)], rate)
-        gradients, scale = self._without_spike([tf.convert_to_tensor(gradient) for gradient in gradients], scale)
+        gradients, scale = self._without_spike(gradients, variables, scale)
         (beta_1, beta_2), (momentum_unit, velocity_unit) = self._change_units(scale)
         step = tf.cast(self.iterations + 1, tf.float32)
         shared = {
@@ -114,12 +115,13 @@ class AdamW(tf_keras.optimizers.Optimizer):
             "beta2": beta_2,
             "epsilon": self.epsilon / tf.sqrt(velocity_unit),
         }
-        shared = {name: tf.cast(value, tf.float32) for name, value in shared.items()}
+        dtypes = {variable.dtype for variable in variables}
+        cast = {dtype: {name: tf.cast(value, dtype) for name, value in shared.items()} for dtype in dtypes}
         for gradient, variable in zip(gradients, variables, strict=True):
             index = self._index_dict[self._var_key(variable)]
             momentum, velocity = self._momentums[index], self._velocities[index]
             tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle, m=momentum.handle, v=velocity.handle, grad=gradient, **shared
+                var=variable.handle, m=momentum.handle, v=velocity.handle, grad=gradient, **cast[variable.dtype]
             )
         return self.iterations.assign_add(1)
 
@@ -137,11 +139,14 @@ class AdamW(tf_keras.optimizers.Optimizer):
 
         self._owed.assign(tf.cond(share < PUT_OFF, lambda: owed, settle))
 
-    def _without_spike(self, gradients: list[tf.Tensor], scale: tf.Tensor | float) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """The gradients and what they are still to be scaled by, <float64>[].
+    def _without_spike(
+        self, sparse: Sequence[tf.Tensor | tf.IndexedSlices], variables: Sequence[tf.Variable], scale: tf.Tensor | float
+    ) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """The gradients, dense, and what they are still to be scaled by, <float64>[].
 
         A scale far below the former ones would give 1 - b' so few of float32's digits that such gradients are scaled here.
         """
+        gradients = [tf.convert_to_tensor(gradient) for gradient in sparse]
         if isinstance(scale, float):  # nothing is clipped
             return gradients, tf.constant(scale, tf.float64)
         scale, usual = tf.cast(scale, tf.float64), tf.sqrt(self._units[1])
@@ -152,9 +157,10 @@ class AdamW(tf_keras.optimizers.Optimizer):
             return gradient * tf.cast(factor, gradient.dtype)
 
         # vectors always: each tensor that goes through the condition takes milliseconds to trace
-        large = [gradient for gradient in gradients if len(gradient.shape) > 1]
+        is_large = [len(variable.shape) > 1 for variable in variables]
+        large = list(itertools.compress(gradients, is_large))
         chosen = iter(tf.cond(far, lambda: [scaled(gradient) for gradient in large], lambda: large))
-        gradients = [next(chosen) if len(gradient.shape) > 1 else scaled(gradient) for gradient in gradients]
+        gradients = [next(chosen) if is_ else scaled(one) for one, is_ in zip(gradients, is_large, strict=True)]
         return gradients, tf.where(far, usual, scale)
 
     def _change_units(self, scale: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:

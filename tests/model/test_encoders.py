@@ -149,7 +149,7 @@ def test_dropout_is_a_function_of_seed_and_step() -> None:
 
 
 def test_a_deep_encoders_layers_are_traced_once_for_all(monkeypatch) -> None:
-    """The first step of twelve layers is to come no later than that of two."""
+    """What takes a second in twelve layers: the first step is not to come so much later."""
     traced, transform = [], layers._transform
     monkeypatch.setattr(layers, "_transform", lambda kind, *rest: traced.append(kind) or transform(kind, *rest))
     layers._traced.cache_clear()
@@ -202,6 +202,20 @@ def test_mixed_precision_stays_near_float32(policy: str) -> None:
             assert all(gradient.dtype == tf.float32 for gradient in gradients)
             pooled = mixed(make_features())["pooled_output"]
             np.testing.assert_allclose(pooled, exact(make_features())["pooled_output"], atol=0.06)
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_frozen_layers_run_apart_give_what_they_give_in_the_model(policy: str) -> None:
+    tf_keras.mixed_precision.set_global_policy(policy)
+    try:
+        model = TextClassifier(make_encoder(SMALL, 1, output_range=1), 2, "pooler", 0.1, seed=1)
+        set_trainable(model, TrainableConfig(encoder="top_layers", top_layers=1))
+        states = model.run_frozen(make_features())
+        assert states.dtype == tf.float32
+        apart = model({"hidden_states": states, "input_mask": make_features()["input_mask"]})
+        np.testing.assert_allclose(apart, model(make_features()), atol=1e-6)
     finally:
         tf_keras.mixed_precision.set_global_policy("float32")
 

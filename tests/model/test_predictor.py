@@ -47,7 +47,7 @@ def test_long_texts_come_fewer_at_a_time(pair_folder, monkeypatch):
     model._serve.structured_outputs = serve.structured_outputs
     texts = ["good " * 40, "bad", *["good film " * 4] * 3, *["good"] * 17]
     found = model.run({"text": texts, "text_pair": ["bad"] * len(texts)}, batch_size=8)
-    assert sizes == [8, 8, 3, 2, 1]  # 18 short ones and one of 10 pieces, two of 10, and the one that is cut at 12
+    assert sizes == [8, 8, 2, 2, 2]  # 18 short ones, two of 11 pieces, and the third with the one that is cut at 12
     np.testing.assert_allclose(found["probabilities"][2:5].std(axis=0), 0, atol=1e-6)
     assert len(found["label"]) == len(texts)
 
