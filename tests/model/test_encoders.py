@@ -269,6 +269,23 @@ def test_an_exported_encoder_answers_the_same(tmp_path) -> None:
     np.testing.assert_allclose(logits, model(make_features()), atol=1e-6)
 
 
+def test_an_opaque_encoder_need_not_tell_its_width() -> None:
+    unknown = tf.function(lambda x: x, input_signature=[tf.TensorSpec(None, tf.float32)])
+
+    class Opaque(tf_keras.layers.Layer):
+        def build(self, _) -> None:
+            self.table = self.add_weight("table", [100, 8])
+
+        def call(self, inputs, training=False, dropout_seed=None, lanes=1):
+            states = unknown(tf.gather(self.table, inputs["input_word_ids"]))
+            return {"sequence_output": states, "pooled_output": states[:, 0]}
+
+    model = TextClassifier(Opaque(), 3, "pooler", 0.1, seed=1)
+    assert model.head.dense.kernel.shape == [8, 3]
+    logits = tf.function(model, autograph=False)(make_features())
+    np.testing.assert_allclose(logits, model(make_features()), atol=1e-6)
+
+
 def test_a_head_begins_with_glorots_spread():
     """With BERT's own 0.02 a tagger of small data stays nearly ten points behind (docs/parity.md)."""
     kernel = TextClassifier(make_encoder(SMALL, 1), 13, "none", 0.1, seed=1).head.dense.kernel.numpy()

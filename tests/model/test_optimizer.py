@@ -57,6 +57,24 @@ def test_a_scale_for_the_gradients_equals_scaled_gradients(spread):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)
 
 
+@pytest.mark.parametrize(("dtype", "rank"), [(tf.float64, 2), (tf.float32, None)])
+def test_weights_of_any_type_and_gradients_of_unknown_rank_are_updated(dtype, rank):
+    """Such come out of opaque encoders."""
+    variable, plain = (tf.Variable(tf.ones([3, 2], kind), name="a") for kind in (dtype, tf.float32))
+
+    def update(variable, shape):
+        optimizer = AdamW(0.1)
+        optimizer.build([variable])
+        spec = [tf.TensorSpec(shape, variable.dtype), tf.TensorSpec([], tf.float32)]
+        return tf.function(lambda g, s: optimizer.apply_gradients([(g, variable)], scale=s), input_signature=spec)
+
+    for step in (update(variable, [3, 2] if rank else None), update(plain, [3, 2])):
+        for scale in (0.5, 0.01):
+            step(tf.fill([3, 2], tf.cast(0.5, step.input_signature[0].dtype)), scale)
+    np.testing.assert_allclose(variable, plain, rtol=1e-5)
+    assert np.abs(plain.numpy() - 1).min() > 0.05
+
+
 def test_decay_is_never_a_millionth_of_a_weight_behind():
     """At usual rates an update's decay is but two or three of float32's steps, so it is put off until more is owed."""
     variable = tf.Variable(tf.constant([0.5, -1.0, 1.9]), name="kernel")
