@@ -86,10 +86,9 @@ def draw(bars: list[tuple[str, float, float]], path: Path) -> None:
     places = range(len(bars))
     axes.barh(places, [ratio for _, ratio, _ in bars], color="#4477aa")
     axes.scatter([floor for _, _, floor in bars], places, marker="|", s=250, color="#cc3311", label="floor", zorder=3)
-    for place, (_, ratio, _) in zip(places, bars, strict=True):
-        axes.annotate(
-            f"{ratio:.2f}", (ratio, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
-        )
+    for place, (_, ratio, floor) in zip(places, bars, strict=True):
+        beside = (max(ratio, floor), place)
+        axes.annotate(f"{ratio:.2f}", beside, xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_yticks(places, [name for name, _, _ in bars], fontsize=7)
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_xscale("log")
