@@ -155,10 +155,8 @@ class BertEncoder(BertEncoderV2):
         for number in range(first, end):
             layer, through = self._transformer_layers[number], fixed if number < self.frozen_depth - 1 else lanes
             only_cls = self._output_range == 1 and number == self._num_layers - 1
-            kind, weights = (
-                self._kind(layer, through[0].masks is not None),
-                read_weights(layer, only_cls, self.compute_dtype),
-            )
+            kind = self._kind(layer, training=through[0].masks is not None)
+            weights = read_weights(layer, only_cls, self.compute_dtype)
             rows = [
                 run_layer(kind, x, lane.inputs["input_mask"], weights, self._draw_masks(lane, number, only_cls))
                 for x, lane in zip(rows, through, strict=True)
@@ -171,6 +169,8 @@ class BertEncoder(BertEncoderV2):
 
     def _draw_masks(self, lane: Lane, number: int, only_cls: bool) -> tuple[tf.Tensor, ...]:
         """The dropout masks of a layer: of its attention, of that one's output and of its own."""
+        if lane.masks is None:
+            return ()
         seq, site, (attention, rate) = lane.shape[1], 3 * number + 1, self._rates
         positions = 1 if only_cls else seq
         scores, width = self._config["num_attention_heads"] * positions * seq, positions * self.hidden_size

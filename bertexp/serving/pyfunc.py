@@ -37,7 +37,7 @@ class TextModel:
         self.number = {"regression": "score", "question_answering": "score"}.get(self.task, "probabilities")
         self._threshold: float = about["threshold"]
         cut = about["long_text"] != "windows" and self.task != "question_answering"
-        self._most_pieces: int | None = about["max_length"] if cut else None  # of a text
+        self._most_pieces: float = about["max_length"] if cut else np.inf  # of a text
         self._scheme: str | None = about["scheme"]
         self._saved_model = tf.saved_model.load(str(folder))  # held: the signature owns no variables
         self._serve = self._saved_model.signatures["serving_default"]
@@ -83,9 +83,8 @@ class TextModel:
         A batch's memory goes by its rows times its longest text, and a text that is read whole has no bound: 64 long ones
         can be a thousand windows.
         """
-        pieces = np.minimum(pieces, self._most_pieces or np.inf)
         bounds, begin = [], 0
-        for row, size in enumerate(pieces):
+        for row, size in enumerate(np.minimum(pieces, self._most_pieces)):
             if row > begin and (row - begin == batch_size or (row - begin + 1) * size > batch_size * _PIECES):
                 bounds.append(row)
                 begin = row
