@@ -20,7 +20,7 @@ from pathlib import Path
 from report import write_report
 from works import OURS, OURS_PREDICTING, PADDED_STEPS, WORKS, Rows
 
-from bertexp.data.reviews import VOCAB_FILE
+from bertexp.data.sets.reviews import VOCAB_FILE
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent

@@ -20,21 +20,21 @@ from pathlib import Path
 import numpy as np
 from report import describe_machine
 
-from bertexp import environment
 from bertexp.config.resolve import compose_config
-from bertexp.data.dataset import TextDataset
 from bertexp.data.encoded.encoding import cut_into_shards
-from bertexp.models.sources import read_vocabulary
-from bertexp.plan import make_plan
+from bertexp.data.table import TextDataset
+from bertexp.models.source.locate import read_vocabulary
+from bertexp.runs.plan import make_plan
+from bertexp.system import devices
 
-environment.prepare()
+devices.prepare()
 
 import tensorflow as tf  # noqa: E402
 
-from bertexp.data.encoded import shards as writing  # noqa: E402
 from bertexp.data.encoded.encoding import Shard  # noqa: E402
 from bertexp.data.encoded.protobuf import write_examples  # noqa: E402
 from bertexp.data.encoded.records import read_split  # noqa: E402
+from bertexp.data.examples import shards as writing  # noqa: E402
 from bertexp.data.tokens.tokenizer import Tokenizer  # noqa: E402
 
 SHARDS = 16

@@ -18,9 +18,9 @@ from types import SimpleNamespace
 
 from report import describe_machine
 
-from bertexp import environment
 from bertexp.config.schema import TrainerConfig
 from bertexp.errors import BertexpError
+from bertexp.system import devices
 
 HERE = Path(__file__).resolve().parent
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -35,11 +35,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--cpu", action="store_true", help="to try this script where there is no GPU")
     arguments = parser.parse_args()
-    environment.prepare()
+    devices.prepare()
     lines = ["| precision | XLA | batch | tokens a second | share of the arithmetic |", "|---|---|---|---|---|"]
     for precision in PRECISIONS[: 2 if arguments.cpu else 3]:
         try:
-            device = environment.configure(
+            device = devices.configure(
                 TrainerConfig(precision=precision, accelerator="cpu" if arguments.cpu else "gpu"), seed=1
             )
         except BertexpError as error:
@@ -84,10 +84,10 @@ def time_step(arguments: argparse.Namespace, jit: bool, batch: int) -> tuple[flo
     from bertexp_peer import count_operations
 
     from bertexp.data.examples import TOKEN_SPEC
-    from bertexp.models.architecture import BertArchitecture
-    from bertexp.models.classifier import TextClassifier
-    from bertexp.models.encoders import make_encoder
-    from bertexp.tasks.classification import Classification
+    from bertexp.models.bert.encoder import make_encoder
+    from bertexp.models.source.architecture import BertArchitecture
+    from bertexp.models.text_model import TextClassifier
+    from bertexp.tasks.classification.task import Classification
     from bertexp.training.module import FineTuningModule
     from bertexp.training.optimizer import AdamW
 

@@ -25,16 +25,16 @@ import pyarrow.parquet as pq
 from bench import make_environment
 from scipy import stats
 
-from bertexp import environment
 from bertexp.config.resolve import compose_config
-from bertexp.plan import make_plan
+from bertexp.runs.plan import make_plan
+from bertexp.system import devices
 
-environment.prepare()
+devices.prepare()
 
-from bertexp.reports.evaluation import f1_of_sums, matthews_of  # noqa: E402
-from bertexp.reports.figures import count_confusions  # noqa: E402
-from bertexp.tasks.answers import f1_score  # noqa: E402
-from bertexp.tasks.entities import count_entities  # noqa: E402
+from bertexp.reports.pictures.figures import count_confusions  # noqa: E402
+from bertexp.reports.statistics import f1_of_sums, matthews_of  # noqa: E402
+from bertexp.tasks.question_answering.answers import f1_score  # noqa: E402
+from bertexp.tasks.tagging.entities import count_entities  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 RULES = ["model=minilm_l6", "model.pooling=pooler", "task.binary_head=softmax", "optimizer.epsilon=1e-8",

@@ -63,7 +63,7 @@ def main() -> None:
 
 def write_rows(work: Path, size: int) -> Path:
     """A parquet file of ``size`` reviews, no two alike."""
-    from bertexp.data.reviews import LABEL_NAMES, make_reviews
+    from bertexp.data.sets.reviews import LABEL_NAMES, make_reviews
 
     path = work / f"{size}.parquet"
     if not path.exists():
@@ -86,7 +86,7 @@ def write_rows(work: Path, size: int) -> Path:
 def train(path: Path, steps: int) -> dict:
     """Times one process: data ready twice (without and with the token cache), then some steps."""
     from bertexp.config.resolve import compose_config
-    from bertexp.plan import make_plan
+    from bertexp.runs.plan import make_plan
 
     work = path.parent / path.stem
     config, _ = compose_config(
@@ -94,7 +94,7 @@ def train(path: Path, steps: int) -> dict:
          f"run.outputs_dir={work}", f"trainer.max_steps={steps}", "trainer.validate_every_steps=1000000"]
     )  # fmt: skip
     plan = make_plan(config)
-    from bertexp.assembly import build_parts  # TensorFlow's import is not what is timed
+    from bertexp.runs.parts import build_parts  # TensorFlow's import is not what is timed
     from bertexp.training.callbacks import Callback
     from bertexp.training.trainer import Trainer
 

@@ -16,7 +16,7 @@ from bench import HERE, REPOSITORY, Peer
 from report import describe_machine
 from works import L4, OURS, Rows
 
-from bertexp.data.reviews import VOCAB_FILE
+from bertexp.data.sets.reviews import VOCAB_FILE
 
 sys.path.insert(0, str(HERE / "peers"))
 from without import WAYS

@@ -109,7 +109,7 @@ class Rows:
     def _read(self, name: str) -> pa.Table:
         """Training rows of a real data set under the data folder, else of the embedded reviews."""
         from bertexp.config.resolve import compose_config
-        from bertexp.plan import make_plan
+        from bertexp.runs.plan import make_plan
 
         places = {"imdb": "imdb/aclImdb_v1.tar.gz", "mrpc": "glue/MRPC", "sst2": "glue/SST-2"}
         where = [f"dataset.path={self._data / places[name]}"] if self._data else []
@@ -119,10 +119,10 @@ class Rows:
 
     def _pack(self, table: pa.Table) -> pa.Table:
         """bertexp's own batches of 32 rows up to 128 tokens, for Model Garden to train on the same."""
-        from bertexp import environment
+        from bertexp.system import devices
 
-        environment.prepare()
-        from bertexp.data.batches import make_train_order
+        devices.prepare()
+        from bertexp.data.examples.loaders import make_train_order
         from bertexp.data.tokens.packing import Shape, TokenColumn, pack_batch, packed_lengths
         from bertexp.data.tokens.tokenizer import Tokenizer
 

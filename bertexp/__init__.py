@@ -11,26 +11,26 @@ from typing import Any
 __version__ = "0.1.0"
 
 _LIGHT = {
-    "run": "bertexp.runner",
+    "run": "bertexp.runs.runner",
     "BertexpError": "bertexp.errors",
     "DatasetConfig": "bertexp.config.schema",
     "ModelConfig": "bertexp.config.schema",
     "TrainerConfig": "bertexp.config.schema",
-    "locate_dataset": "bertexp.data.datasets",
-    "locate_model": "bertexp.models.sources",
+    "locate_dataset": "bertexp.data.find.locate",
+    "locate_model": "bertexp.models.source.locate",
 }
 _HEAVY = {
     "AdamW": "bertexp.training.optimizer",
     "Callback": "bertexp.training.callbacks",
-    "Classification": "bertexp.tasks.classification",
-    "DataModule": "bertexp.data.module",
+    "Classification": "bertexp.tasks.classification.task",
+    "DataModule": "bertexp.data.examples.module",
     "FineTuningModule": "bertexp.training.module",
-    "TextClassifier": "bertexp.models.classifier",
+    "TextClassifier": "bertexp.models.text_model",
     "Tokenizer": "bertexp.data.tokens.tokenizer",
     "Trainer": "bertexp.training.trainer",
     "load_encoder": "bertexp.models.pretrained",
-    "MultiLabel": "bertexp.tasks.multi_label",
-    "Regression": "bertexp.tasks.regression",
+    "MultiLabel": "bertexp.tasks.multi_label.task",
+    "Regression": "bertexp.tasks.regression.task",
     "Schedule": "bertexp.training.schedule",
 }
 __all__ = ["__version__", *_LIGHT, *_HEAVY]
@@ -39,9 +39,9 @@ __all__ = ["__version__", *_LIGHT, *_HEAVY]
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first asked for (PEP 562)."""
     if name in _HEAVY:
-        from bertexp import environment
+        from bertexp.system import devices
 
-        environment.prepare()
+        devices.prepare()
     elif name not in _LIGHT:
         raise AttributeError(f"module 'bertexp' has no attribute {name!r}")
     value = getattr(importlib.import_module((_LIGHT | _HEAVY)[name]), name)

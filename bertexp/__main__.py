@@ -22,14 +22,14 @@ from bertexp.config.overrides import check_overrides, expand_home, explain
 from bertexp.config.resolve import resolve
 from bertexp.config.store import register, shipped_folder
 from bertexp.errors import BertexpError, ConfigError
-from bertexp.runs import with_former_overrides
+from bertexp.runs.folder import with_former_overrides
 
 COMMANDS = {
-    "encode": "bertexp.encode",
-    "compare": "bertexp.reports.compare",
-    "predict": "bertexp.serving.predict",
-    "ui": "bertexp.tracking.ui",
-    "doctor": "bertexp.doctor",
+    "encode": "bertexp.commands.encode",
+    "compare": "bertexp.commands.compare",
+    "predict": "bertexp.commands.predict",
+    "ui": "bertexp.commands.ui",
+    "doctor": "bertexp.commands.doctor",
 }
 
 
@@ -49,7 +49,7 @@ def train(composed: DictConfig) -> BaseException | None:
             work(config, words, folder)
         else:
             _refuse_sweep(words)
-            from bertexp.runner import execute
+            from bertexp.runs.runner import execute
 
             execute(config, folder, words)
     except BaseException as error:

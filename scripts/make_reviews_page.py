@@ -17,8 +17,8 @@ from sklearn.linear_model import LogisticRegression
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bertexp.data.reviews import LABEL_NAMES, make_reviews  # noqa: E402
-from bertexp.data.reviews.grammar import CONSTRUCTIONS, make_templates  # noqa: E402
+from bertexp.data.sets.reviews import LABEL_NAMES, make_reviews  # noqa: E402
+from bertexp.data.sets.reviews.grammar import CONSTRUCTIONS, make_templates  # noqa: E402
 
 PAGE = ROOT / "docs" / "reviews.md"
 MARK = "<!-- from here on made by scripts/make_reviews_page.py -->\n"

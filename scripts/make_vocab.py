@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bertexp.data.reviews.grammar import read_sections  # noqa: E402
+from bertexp.data.sets.reviews.grammar import read_sections  # noqa: E402
 
 TARGET = ROOT / "bertexp" / "data" / "vocab" / "english_small.txt"
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

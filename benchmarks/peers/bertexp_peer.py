@@ -12,12 +12,12 @@ from serve import StepClock, median_seconds, serve
 from without import WAYS
 
 from bertexp.config.resolve import compose_config
-from bertexp.plan import make_plan
+from bertexp.runs.plan import make_plan
 
 
 def build(request: dict, *words: str):
     """Config and parts for a request's rows and encoder."""
-    from bertexp.assembly import build_parts
+    from bertexp.runs.parts import build_parts
 
     encoder = (
         ["model=minilm_l6", f"model.path={request['weights']}", "model.pooling=pooler"]
@@ -41,7 +41,7 @@ def build(request: dict, *words: str):
 
 def train(request: dict) -> dict:
     """Seconds of a fit, frozen layers' own pass included."""
-    from bertexp.freezing import keep_activations
+    from bertexp.runs.frozen_layers import keep_activations
     from bertexp.training.callbacks import Callback
     from bertexp.training.trainer import Trainer
 
@@ -87,9 +87,9 @@ def predict(request: dict) -> dict:
     """Seconds to classify texts with the exported model."""
     import pyarrow.parquet as pq
 
-    from bertexp import environment
+    from bertexp.system import devices
 
-    environment.prepare()
+    devices.prepare()
     from bertexp.serving.pyfunc import TextModel
 
     texts = pq.read_table(Path(request["rows"]) / "train.parquet")["text"].to_pylist()
@@ -107,10 +107,10 @@ def tokenize(request: dict) -> dict:
     """Seconds to turn texts into ids."""
     import pyarrow.parquet as pq
 
-    from bertexp import environment
+    from bertexp.system import devices
 
-    environment.prepare()
-    from bertexp.data.reviews import load_vocab
+    devices.prepare()
+    from bertexp.data.sets.reviews import load_vocab
     from bertexp.data.tokens.tokenizer import Tokenizer
 
     column = pq.read_table(Path(request["rows"]) / "train.parquet")["text"]

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from bertexp.config.resolve import resolve
 from bertexp.config.store import register, shipped_folder
-from bertexp.runner import execute
+from bertexp.runs.runner import execute
 
 
 @hydra.main(config_path=str(shipped_folder("conf")), config_name="config", version_base="1.3")

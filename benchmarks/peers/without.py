@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 def replace(module, name: str, other: Callable) -> None:
     """Puts another function in the place of a module's own, which must be there: a way that moved is to be noticed."""
-    from bertexp.models import lanes, layers
+    from bertexp.models.bert import lanes
+    from bertexp.models.bert import layer as layers
 
     getattr(module, name)
     setattr(module, name, other)
@@ -31,7 +32,7 @@ def plain_dropout(parts) -> None:
     """TensorFlow's own stateless dropout: a uniform float for each element."""
     import tensorflow as tf
 
-    from bertexp.models import lanes
+    from bertexp.models.bert import lanes
 
     def draw_mask(shape, rate, seed):
         return tf.random.stateless_uniform(shape, seed) >= rate
@@ -43,7 +44,7 @@ def plain_gradients(parts) -> None:
     """TensorFlow's own gradients of GELU, LayerNorm and the narrowing products."""
     import tensorflow as tf
 
-    from bertexp.models import layers
+    from bertexp.models.bert import layer as layers
 
     def normalize(rows, gamma, beta, epsilon):
         return layers.normalize(rows, layers.Norm(gamma, beta), epsilon, training=False)

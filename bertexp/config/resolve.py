@@ -15,7 +15,7 @@ from bertexp.config.schema import Config
 from bertexp.config.store import register, shipped_folder
 from bertexp.config.task import METRICS, TOKEN_TASKS, TaskConfig
 from bertexp.errors import ConfigError, did_you_mean
-from bertexp.runs import with_former_overrides
+from bertexp.runs.folder import with_former_overrides
 
 PRETRAINED_LEARNING_RATE, PRETRAINED_EPOCHS = 3e-5, 5
 RANDOM_LEARNING_RATE, RANDOM_EPOCHS = 1e-3, 20

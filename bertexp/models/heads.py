@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 import tf_keras
 
-from bertexp.models.ops import dropout, fold
+from bertexp.models.bert.ops import dropout, fold
 
 _DROPOUT_SITE = 1 << 16  # far beyond the encoder's sites
 

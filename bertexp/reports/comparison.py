@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from bertexp.errors import ConfigError, RunNotFound
-from bertexp.reports.evaluation import Counts, bootstrap_interval, f1_of, matthews_of
 from bertexp.reports.paired import Predictions, read_predictions
-from bertexp.runs import RunFolder, find_run
+from bertexp.reports.statistics import Counts, bootstrap_interval, f1_of, matthews_of
+from bertexp.runs.folder import RunFolder, find_run
 
 BOOKKEEPING = ("run.name", "run.dry", "run.outputs_dir", "trainer.resume", "tracking.", "sweep.", "export.")
 

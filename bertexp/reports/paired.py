@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bertexp.errors import DataError
-from bertexp.reports.evaluation import bootstrap_interval
+from bertexp.reports.statistics import bootstrap_interval
 
 LEVEL = 0.05  # of the whole family of tests
 ALL_PAIRS_UP_TO = 6  # runs; of more, each is shown against the best only

@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bertexp.console import say
-from bertexp.reports.figures import draw_curves, draw_learning_rate, draw_model
-from bertexp.reports.model_rows import make_layer_rows
-from bertexp.reports.tasks import make_report
+from bertexp.reports.pictures.figures import draw_curves, draw_learning_rate, draw_model
+from bertexp.reports.pictures.model_rows import make_layer_rows
+from bertexp.system.console import say
+from bertexp.tasks.report import make_report
 
 if TYPE_CHECKING:
-    from bertexp.assembly import Parts
-    from bertexp.runs import RunFolder
+    from bertexp.runs.folder import RunFolder
+    from bertexp.runs.parts import Parts
     from bertexp.tracking.base import Tracker
     from bertexp.training.checkpoint import LoopState
     from bertexp.training.evaluation import Outputs

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bertexp.config.schema import Config
-from bertexp.console import say
 from bertexp.serving import pyfunc
 from bertexp.serving.answers import Prediction, as_table
 from bertexp.serving.export import export_saved_model, reference_logits
 from bertexp.serving.spec import ServingSpec
 from bertexp.serving.verify import Verifier, VerifyReport
-from bertexp.tracking.provenance import read_versions
+from bertexp.system.console import say
+from bertexp.system.provenance import read_versions
 
 if TYPE_CHECKING:
-    from bertexp.assembly import Parts
-    from bertexp.runs import RunFolder
+    from bertexp.runs.folder import RunFolder
+    from bertexp.runs.parts import Parts
     from bertexp.tracking.base import Tracker
 
 VERIFIED_ROWS = 32

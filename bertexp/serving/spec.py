@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bertexp.tags import scheme_of
+from bertexp.tasks.tagging.tags import scheme_of
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,8 @@ def read_words(path: Path, column: str) -> Asked:
         return Asked(rows, table)
     if path.suffix != ".conll":
         raise DataError(f"--words-column reads lists of words, and {path} has none; give a jsonl or parquet file")
-    from bertexp.data.reading.conll import place_of, read_sentences
-    from bertexp.data.reading.readers import Bad
+    from bertexp.data.formats.conll import place_of, read_sentences
+    from bertexp.data.formats.readers import Bad
 
     sentences: list[Words] = []
     for number, found in read_sentences(path, DatasetConfig(), needs_tags=False):

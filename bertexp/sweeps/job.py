@@ -8,10 +8,9 @@ from typing import Any
 
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config
-from bertexp.console import say
-from bertexp.record import state_of
-from bertexp.runner import execute
-from bertexp.runs import BEST, RunFolder, write_atomically
+from bertexp.runs.folder import BEST, RunFolder, write_atomically
+from bertexp.runs.record import state_of
+from bertexp.runs.runner import execute
 from bertexp.sweeps.parent import ParentRun
 from bertexp.sweeps.progress import describe_end
 from bertexp.sweeps.reporting.report import write_report
@@ -20,7 +19,8 @@ from bertexp.sweeps.study import Claim, Outcome, SweepStudy
 from bertexp.sweeps.summary import SweepSummary, best_seed, summarize
 from bertexp.sweeps.trial import TrialRunner, drop_checkpoints
 from bertexp.sweeps.worker import pull_trials
-from bertexp.training.signals import StopSignal
+from bertexp.system.console import say
+from bertexp.system.signals import StopSignal
 
 
 def work(config: Config, words: Sequence[str], folder: Path) -> None:

@@ -10,9 +10,9 @@ from bertexp.config.schema import Config
 from bertexp.sweeps.spec import choose_sampler, count_trials
 from bertexp.sweeps.study import SweepStudy
 from bertexp.sweeps.summary import SweepSummary
+from bertexp.system.provenance import collect_provenance, provenance_tags
 from bertexp.tracking.base import Tracker
 from bertexp.tracking.build import build_tracker
-from bertexp.tracking.provenance import collect_provenance, provenance_tags
 
 RUN_ID = "mlflow_run_id"
 

@@ -16,7 +16,7 @@ from bertexp.config.sweep import SweepConfig
 from bertexp.config.sweep_syntax import split_overrides
 from bertexp.config.task import METRICS, metric_mode
 from bertexp.errors import ConfigError, did_you_mean
-from bertexp.plan import Plan, make_plan
+from bertexp.runs.plan import Plan, make_plan
 from bertexp.sweeps.space import Point, Space, as_override, make_space
 
 LATENCY = "predict/latency_ms"

@@ -11,13 +11,13 @@ from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config
 from bertexp.config.sweep import SweepConfig
 from bertexp.config.sweep_syntax import split_overrides
-from bertexp.console import say
 from bertexp.errors import ConfigError
-from bertexp.plan import describe_plan
+from bertexp.runs.plan import describe_plan
 from bertexp.sweeps.progress import describe_end, describe_sweep
 from bertexp.sweeps.samplers import require_packages
 from bertexp.sweeps.spec import SweepSpec, check_space, choose_sampler, count_trials, local_overrides, make_spec
 from bertexp.sweeps.storage import check_storage
+from bertexp.system.console import say
 
 
 @dataclass(frozen=True)

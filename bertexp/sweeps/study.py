@@ -14,11 +14,11 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from bertexp.config.sweep import SweepConfig
-from bertexp.sweeps.leases import is_free, new_lease, renewed, worker_name
 from bertexp.sweeps.samplers import KEPT, build_pruner
 from bertexp.sweeps.space import Point
 from bertexp.sweeps.spec import SweepSpec
 from bertexp.sweeps.storage import Lock, open_storage
+from bertexp.system.leases import is_free, new_lease, renewed, worker_name
 
 STATES = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 MOST_DEATHS = 5

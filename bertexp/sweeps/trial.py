@@ -14,23 +14,23 @@ from pathlib import Path
 
 import numpy as np
 
-from bertexp.assembly import Parts
 from bertexp.config.resolve import compose_config, flat_parameters
+from bertexp.config.run_length import make_run_length
 from bertexp.config.schema import Config
-from bertexp.console import log_to, quiet
-from bertexp.data.dataset import TextDataset
+from bertexp.data.table import TextDataset
 from bertexp.errors import DataError, RunInterrupted, RunPruned
-from bertexp.freezing import keep_activations
-from bertexp.plan import make_plan
-from bertexp.record import TRAINED, RunRecord, state_of
-from bertexp.runs import RunFolder
+from bertexp.runs.folder import RunFolder
+from bertexp.runs.frozen_layers import keep_activations
+from bertexp.runs.parts import Parts
+from bertexp.runs.plan import make_plan
+from bertexp.runs.record import TRAINED, RunRecord, state_of
 from bertexp.sweeps.spec import LATENCY
 from bertexp.sweeps.study import Claim, Outcome, SweepStudy
 from bertexp.sweeps.warm import WarmParts
+from bertexp.system.console import log_to, quiet
 from bertexp.tracking.build import build_tracker
 from bertexp.training.callbacks import Callback, ProgressReport
 from bertexp.training.checkpoint import CheckpointStore
-from bertexp.training.length import make_run_length
 from bertexp.training.trainer import Trainer
 
 LATENCY_ROWS, LATENCY_WARM_ROWS = 50, 5

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bertexp.assembly import Parts, build_parts
+from bertexp.config.run_length import count_warmup_steps
 from bertexp.config.schema import Config, OptimizerConfig
-from bertexp.data.dataset import TextDataset
-from bertexp.plan import Plan
-from bertexp.training.length import count_warmup_steps
+from bertexp.data.table import TextDataset
+from bertexp.runs.parts import Parts, build_parts
+from bertexp.runs.plan import Plan
 from bertexp.training.optimizer import AdamW
 
 _FREE = ("learning_rate", "warmup_fraction", "warmup_steps")  # what an optimizer can change without a new graph

@@ -14,6 +14,6 @@ def build_tracker(
     """Makes the tracker that ``tracking.name`` asks for; the store is opened by its ``start``."""
     if config.name == "none":
         return NoTracker()
-    from bertexp.tracking.mlflow import MlflowTracker
+    from bertexp.tracking.mlflow.tracker import MlflowTracker
 
     return MlflowTracker(config.uri, config.experiment, run_name, outputs_dir, resume_run_id)

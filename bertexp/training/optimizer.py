@@ -10,8 +10,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from bertexp.config.run_length import count_warmup_steps
 from bertexp.config.schema import OptimizerConfig
-from bertexp.training.length import count_warmup_steps
 from bertexp.training.schedule import Schedule
 
 NO_DECAY = ("LayerNorm", "layer_norm", "bias")

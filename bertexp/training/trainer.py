@@ -29,16 +29,16 @@ from typing import NamedTuple, Protocol
 import tensorflow as tf
 import tf_keras
 
+from bertexp.config.run_length import make_run_length
 from bertexp.config.schema import TrainerConfig
 from bertexp.config.task import metric_mode
 from bertexp.errors import ConfigError, TrainingDiverged, did_you_mean
+from bertexp.system.signals import StopSignal
 from bertexp.training.callbacks import Callback, KerasCallbacks
 from bertexp.training.checkpoint import CheckpointStore, LoopState, read_state, restore
 from bertexp.training.evaluation import Loaders, Outputs, evaluate
-from bertexp.training.length import make_run_length
-from bertexp.training.meter import TrainMeter
 from bertexp.training.module import FineTuningModule
-from bertexp.training.signals import StopSignal
+from bertexp.training.step_statistics import TrainMeter
 
 
 class Logger(Protocol):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from shell import bertexp, start
 
-from bertexp.runs import find_run
+from bertexp.runs.folder import find_run
 
 SMALL = ["dataset.limit_train=256", "dataset.limit_val=64", "dataset.limit_test=64", "trainer.batch_size=16"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bertexp.tasks.answers import best_spans, best_windows, exact_match, f1_score, normalize_answer
+from bertexp.tasks.question_answering.answers import best_spans, best_windows, exact_match, f1_score, normalize_answer
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bertexp.commands.compare import main
 from bertexp.errors import ConfigError, DataError, RunNotFound
-from bertexp.reports.compare import main
 from bertexp.reports.comparison import Compared
 from bertexp.reports.paired import compare_pairs, holm, mcnemar_exact, read_predictions
-from bertexp.runs import RunFolder
+from bertexp.runs.folder import RunFolder
 
 Row = tuple[str, str, str]  # text, label, predicted
 
@@ -221,6 +221,6 @@ def test_mistakes_are_told_with_their_cure(tmp_path, capsys):
 
 
 def test_command_is_light():
-    code = "import bertexp.reports.compare, sys; print(*sys.modules)"
+    code = "import bertexp.commands.compare, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert not {"tensorflow", "mlflow", "optuna", "pandas", "matplotlib", "sklearn", "pyarrow"} & set(loaded)

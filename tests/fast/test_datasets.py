@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.dataset import TextDataset
-from bertexp.data.datasets import glue, locate_dataset, published
+from bertexp.data.find.locate import locate_dataset
+from bertexp.data.sets import published
+from bertexp.data.sets.glue import locate as glue
+from bertexp.data.table import TextDataset
 from bertexp.errors import DataError
 
 real = pytest.mark.skipif("BERTEXP_SHARED" not in os.environ, reason="BERTEXP_SHARED names no folder of real data")
@@ -279,7 +281,7 @@ def test_mistakes_are_found_before_anything_is_read(tmp_path, settings, message)
 
 def test_locating_imports_no_pyarrow_and_no_numpy():
     code = (
-        "import sys; from bertexp.config.schema import DatasetConfig; from bertexp.data.datasets import locate_dataset\n"
+        "import sys; from bertexp.config.schema import DatasetConfig; from bertexp.data.find.locate import locate_dataset\n"
         "locate_dataset(DatasetConfig(name='imdb'), 'nowhere')\n"
         "print([name for name in ('numpy', 'pyarrow', 'tensorflow') if name in sys.modules])"
     )

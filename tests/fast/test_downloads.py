@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from bertexp import downloads
 from bertexp.errors import DataError, NetworkError
+from bertexp.system import downloads
 
 CONTENT = os.urandom(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

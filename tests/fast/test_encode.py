@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from record_files import rows_of, serialize, write_file
 
+from bertexp.commands.encode import main
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.datasets import locate_dataset
 from bertexp.data.encoded.dataset import EncodedDataset
 from bertexp.data.encoded.encoding import Encoding, fingerprint_of
-from bertexp.encode import main
+from bertexp.data.find.locate import locate_dataset
 from bertexp.errors import BertexpError, DataError
 
 VOCAB = tuple(
@@ -135,7 +135,7 @@ def test_another_vocabulary_is_refused(folder):
 
 def test_a_run_with_another_vocabulary_ends_before_tensorflow_is_imported(folder):
     code = (
-        "import sys; from bertexp.errors import DataError; from bertexp.runner import run\n"
+        "import sys; from bertexp.errors import DataError; from bertexp.runs.runner import run\n"
         f"try: run(['dataset=tfrecord', 'dataset.path={folder}', 'dataset.max_length=8', 'run.outputs_dir={folder.parent}'])\n"
         "except DataError as error: print(error, 'tensorflow' in sys.modules)"
     )

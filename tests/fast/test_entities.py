@@ -7,8 +7,8 @@ import pytest
 from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import BILOU, IOB2, IOBES
 
-from bertexp.reports.evaluation import bootstrap_sums, f1_of_sums
-from bertexp.tasks.entities import count_entities, find_entities, precision_recall_f1
+from bertexp.reports.statistics import bootstrap_sums, f1_of_sums
+from bertexp.tasks.tagging.entities import count_entities, find_entities, precision_recall_f1
 
 TAGS = {
     "IOB2": ["O", "B-PER", "I-PER", "B-creative-work", "I-creative-work"],

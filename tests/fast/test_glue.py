@@ -8,9 +8,10 @@ import pytest
 
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.dataset import TextDataset, is_labelled
-from bertexp.data.datasets import glue, locate_dataset
-from bertexp.data.reading.glue_tasks import GLUE
+from bertexp.data.find.locate import locate_dataset
+from bertexp.data.sets.glue import locate as glue
+from bertexp.data.sets.glue.tasks import GLUE
+from bertexp.data.table import TextDataset, is_labelled
 from bertexp.errors import BertexpError, DataError
 
 PARSES = "sentence1_binary_parse sentence2_binary_parse sentence1_parse sentence2_parse"

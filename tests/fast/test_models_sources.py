@@ -11,8 +11,8 @@ import pytest
 
 from bertexp.config.schema import ModelConfig, TrainableConfig
 from bertexp.errors import ConfigError, WeightsError
-from bertexp.models.architecture import BertArchitecture
-from bertexp.models.sources import count_trained, locate_model
+from bertexp.models.source.architecture import BertArchitecture
+from bertexp.models.source.locate import count_trained, locate_model
 
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad"]
 SMALL = "https://tfhub.dev/tensorflow/small_bert/bert_en_uncased_L-{num_layers}_H-{hidden_size}_A-{num_heads}/1"

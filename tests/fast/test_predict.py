@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bertexp.commands.predict import main
 from bertexp.errors import DataError, RunNotFound
-from bertexp.serving.predict import main
 from bertexp.serving.texts import read_file, read_words
 
 

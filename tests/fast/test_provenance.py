@@ -2,7 +2,7 @@
 
 import subprocess
 
-from bertexp.tracking.provenance import collect_provenance, provenance_tags, read_commit, read_versions
+from bertexp.system.provenance import collect_provenance, provenance_tags, read_commit, read_versions
 
 
 def test_what_a_run_was_made_with():

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bertexp.data.dataset import make_fingerprint
-from bertexp.data.reviews import LABEL_NAMES, SIZES, load_vocab, make_reviews
-from bertexp.data.reviews.grammar import CONSTRUCTIONS, make_templates, read_sections
+from bertexp.data.sets.reviews import LABEL_NAMES, SIZES, load_vocab, make_reviews
+from bertexp.data.sets.reviews.grammar import CONSTRUCTIONS, make_templates, read_sections
+from bertexp.data.table import make_fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))

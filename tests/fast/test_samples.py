@@ -6,10 +6,10 @@ import pyarrow as pa
 import pytest
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.dataset import is_labelled
-from bertexp.data.datasets import locate_dataset
-from bertexp.data.reading.glue_tasks import GLUE
-from bertexp.data.reading.samples import make_samples
+from bertexp.data.find.locate import locate_dataset
+from bertexp.data.sets.glue.tasks import GLUE
+from bertexp.data.sets.samples import make_samples
+from bertexp.data.table import is_labelled
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bertexp import doctor
-from bertexp.doctor import OK, PROBLEM, WARNING, Check, DeviceFacts, check_devices
+from bertexp.commands import doctor
+from bertexp.commands.doctor import OK, PROBLEM, WARNING, Check, DeviceFacts, check_devices
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("awk", "cat", "chmod", "cksum", "cp", "df", "dirname", "grep", "ln", "mkdir", "rm", "sed", "sh", "uname")

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bertexp.data.reading.columns import Columns
-from bertexp.data.reading.labels import ClassLabels, discover_labels, encode_labels, make_labels
-from bertexp.data.reading.sources import read_file, read_folder
+from bertexp.data.find.columns import Columns
+from bertexp.data.formats.read import read_file, read_folder
+from bertexp.data.labels import ClassLabels, discover_labels, encode_labels, make_labels
 from bertexp.errors import DataError
 
 NAMES = ("negative", "positive")

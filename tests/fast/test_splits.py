@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.dataset import TextDataset, make_fingerprint
-from bertexp.data.look import Sample, describe_dataset
-from bertexp.data.reading.splits import draw, hold_out
+from bertexp.data.splits import draw, hold_out
+from bertexp.data.summary import Sample, describe_dataset
+from bertexp.data.table import TextDataset, make_fingerprint
 
 
 def test_a_held_out_split_keeps_shares_and_order_and_depends_on_the_seed_only():

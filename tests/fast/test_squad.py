@@ -11,12 +11,13 @@ import pytest
 
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.dataset import TextDataset
-from bertexp.data.datasets import locate_dataset, squad
-from bertexp.data.reading.splits import draw_groups, hold_out
-from bertexp.data.reading.squad import read_squad
+from bertexp.data.find.locate import locate_dataset
+from bertexp.data.formats.squad import read_squad
+from bertexp.data.sets import squad
+from bertexp.data.splits import draw_groups, hold_out
+from bertexp.data.table import TextDataset
 from bertexp.errors import DataError
-from bertexp.plan import make_plan
+from bertexp.runs.plan import make_plan
 
 CONTEXT = "Zoë met Ann in Oslo 😀. It rained in Oslo."
 

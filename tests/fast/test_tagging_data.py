@@ -11,11 +11,12 @@ import pytest
 
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.datasets import locate_dataset, published
-from bertexp.data.places import find_tagged_splits
-from bertexp.data.reading.tagging import read_splits
+from bertexp.data.find.locate import locate_dataset
+from bertexp.data.find.paths import find_tagged_splits
+from bertexp.data.sets import published
+from bertexp.data.sets.tagged import read_splits
 from bertexp.errors import ConfigError, DataError
-from bertexp.tags import entity_types, scheme_of, sort_tags
+from bertexp.tasks.tagging.tags import entity_types, scheme_of, sort_tags
 
 CONLL = "Ann\tB-PER\nSmith\tI-PER\nwon\tO\n\nin\tO\nNew York\tB-LOC\n"
 

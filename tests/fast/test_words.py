@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bertexp.data.tokens.packing import Shape, TokenColumn, pack_batch
-from bertexp.data.tokens.words import join_words, place_tags
+from bertexp.tasks.tagging.words import join_words, place_tags
 
 UNK, CLS, SEP, PAD = 1, 2, 3, 0
 

@@ -1,5 +1,5 @@
 """TensorFlow is imported once for this folder."""
 
-from bertexp import environment
+from bertexp.system import devices
 
-environment.prepare()
+devices.prepare()

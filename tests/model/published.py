@@ -13,9 +13,9 @@ from official.nlp.modeling.networks import BertEncoder as FunctionalEncoder
 from official.nlp.tools import export_tfhub_lib
 from safetensors.numpy import save_file
 
-from bertexp.models.architecture import BertArchitecture
-from bertexp.models.encoders import BertEncoder
+from bertexp.models.bert.encoder import BertEncoder
 from bertexp.models.pretrained.names import flat_shape, named_variables
+from bertexp.models.source.architecture import BertArchitecture
 
 _GELU = {"gelu_tanh": "gelu", "gelu_erf": tf_keras.activations.gelu}  # as Model Garden's get_activation reads them
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from toy import ToyData
 
-from bertexp.data.batches import make_eval_order, make_train_order
+from bertexp.data.examples.loaders import make_eval_order, make_train_order
 from bertexp.data.tokens.packing import Shape, TokenColumn, pack_batch, packed_lengths
 
 LENGTHS = np.random.default_rng(0).integers(5, 128, 1000).astype(np.int32)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bertexp.data.reviews import VOCAB_FILE
+from bertexp.data.sets.reviews import VOCAB_FILE
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

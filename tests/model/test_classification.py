@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bertexp.tasks.classification import Classification
+from bertexp.tasks.classification.task import Classification
 
 YES_NO = Classification(("no", "yes"))
 

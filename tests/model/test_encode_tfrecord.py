@@ -14,14 +14,14 @@ from official.nlp.data import classifier_data_lib
 from official.nlp.data.sentence_prediction_dataloader import SentencePredictionDataConfig, SentencePredictionDataLoader
 from official.nlp.tools.tokenization import FullTokenizer
 
+from bertexp.commands.encode import main
 from bertexp.config.resolve import compose_config
-from bertexp.data.datasets import locate_dataset
 from bertexp.data.encoded.dataset import spell
-from bertexp.data.module import DataModule
-from bertexp.data.reviews import load_vocab, make_reviews
+from bertexp.data.examples.module import DataModule
+from bertexp.data.find.locate import locate_dataset
+from bertexp.data.sets.reviews import load_vocab, make_reviews
 from bertexp.data.tokens.tokenizer import Tokenizer
-from bertexp.encode import main
-from bertexp.runner import run
+from bertexp.runs.runner import run
 
 MAX_LENGTH = 32  # longer than some reviews, shorter than others
 TEXTS = make_reviews()["train"]["text"].to_pylist()

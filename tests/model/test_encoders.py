@@ -12,14 +12,14 @@ import tf_keras
 from official.nlp.modeling.networks.bert_encoder import BertEncoderV2
 
 from bertexp.config.schema import TrainableConfig
-from bertexp.models import layers
-from bertexp.models.architecture import BertArchitecture
-from bertexp.models.classifier import TextClassifier
-from bertexp.models.encoders import BertEncoder, make_encoder
-from bertexp.models.finetuning import set_trainable
+from bertexp.models.bert import layer as layers
+from bertexp.models.bert.encoder import BertEncoder, make_encoder
+from bertexp.models.bert.ops import dropout, fold
 from bertexp.models.heads import pool
-from bertexp.models.ops import dropout, fold
-from bertexp.models.sources import count_trained
+from bertexp.models.source.architecture import BertArchitecture
+from bertexp.models.source.locate import count_trained
+from bertexp.models.text_model import TextClassifier
+from bertexp.models.trainable import set_trainable
 
 SMALL = BertArchitecture(100, 32, 3, 4, 64, max_positions=24)
 SEED = tf.constant([1, 2], tf.int32)

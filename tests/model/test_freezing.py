@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bertexp.assembly import build_parts
 from bertexp.config.resolve import compose_config
 from bertexp.data.examples.activations import ActivationFolder
-from bertexp.freezing import keep_activations
-from bertexp.plan import make_plan
+from bertexp.runs.frozen_layers import keep_activations
+from bertexp.runs.parts import build_parts
+from bertexp.runs.plan import make_plan
 from bertexp.training.trainer import Trainer
 
 SMALL = ["dataset.limit_train=72", "dataset.limit_val=24", "dataset.limit_test=16", "trainer.batch_size=8",

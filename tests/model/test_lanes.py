@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bertexp import environment
-from bertexp.assembly import build_parts
 from bertexp.config.resolve import compose_config
-from bertexp.models.architecture import BertArchitecture
-from bertexp.models.classifier import TextClassifier
-from bertexp.models.encoders import make_encoder
-from bertexp.plan import make_plan
+from bertexp.models.bert.encoder import make_encoder
+from bertexp.models.source.architecture import BertArchitecture
+from bertexp.models.text_model import TextClassifier
+from bertexp.runs.parts import build_parts
+from bertexp.runs.plan import make_plan
+from bertexp.system import devices
 from bertexp.training.trainer import Trainer
 
 ARCHITECTURE = BertArchitecture(60, 32, 3, 4, 64, max_positions=24)
@@ -68,7 +68,7 @@ def test_a_fit_in_lanes_makes_the_weights_of_one_without(tmp_path, monkeypatch):
              "model.hidden_size=64", "trainer.max_epochs=2", f"run.outputs_dir={tmp_path}"]  # fmt: skip
     fits = []
     for lanes in (1, 2):
-        monkeypatch.setattr(environment, "count_lanes", lambda lanes=lanes: lanes)
+        monkeypatch.setattr(devices, "count_lanes", lambda lanes=lanes: lanes)
         config, _ = compose_config(small)
         plan = make_plan(config)
         parts = build_parts(config, plan, plan.dataset.load())
@@ -86,10 +86,10 @@ def test_a_fit_in_lanes_makes_the_weights_of_one_without(tmp_path, monkeypatch):
     ("cores", "threads", "lanes"), [(2, "1", 2), (8, "1", 2), (8, "4", 1), (8, None, 1), (1, "1", 1), (1, None, 1)]
 )
 def test_lanes_are_taken_where_an_operation_has_one_thread_of_several_cores(monkeypatch, cores, threads, lanes):
-    monkeypatch.setattr(environment, "available_cores", lambda: cores)
+    monkeypatch.setattr(devices, "available_cores", lambda: cores)
     monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 0)
     if threads is None:
         monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
     else:
         monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", threads)
-    assert environment.count_lanes() == lanes
+    assert devices.count_lanes() == lanes

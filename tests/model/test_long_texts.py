@@ -10,13 +10,13 @@ from tiny_export import VOCAB
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.examples.long_texts import LongTextExamples
-from bertexp.data.module import DataModule
-from bertexp.data.reading.splits import make_dataset
+from bertexp.data.examples.module import DataModule
+from bertexp.data.splits import make_dataset
 from bertexp.data.tokens.packing import Shape, TokenColumn, pack_batch
 from bertexp.data.tokens.tokenizer import Tokenizer
-from bertexp.models.architecture import BertArchitecture
-from bertexp.models.classifier import TextClassifier
-from bertexp.models.encoders import make_encoder
+from bertexp.models.bert.encoder import make_encoder
+from bertexp.models.source.architecture import BertArchitecture
+from bertexp.models.text_model import TextClassifier
 from bertexp.serving.export import export_saved_model
 from bertexp.serving.spec import ServingSpec
 

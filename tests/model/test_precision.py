@@ -9,10 +9,10 @@ import tf_keras
 from toy import ToyData
 
 from bertexp.config.schema import TrainerConfig
-from bertexp.models.architecture import BertArchitecture
-from bertexp.models.classifier import TextClassifier
-from bertexp.models.encoders import make_encoder
-from bertexp.tasks.classification import Classification
+from bertexp.models.bert.encoder import make_encoder
+from bertexp.models.source.architecture import BertArchitecture
+from bertexp.models.text_model import TextClassifier
+from bertexp.tasks.classification.task import Classification
 from bertexp.training.module import FineTuningModule
 from bertexp.training.optimizer import AdamW
 from bertexp.training.trainer import Trainer

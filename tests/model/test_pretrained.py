@@ -14,12 +14,12 @@ from safetensors.numpy import load_file, save_file
 
 from bertexp.config.schema import ModelConfig, TrainableConfig
 from bertexp.errors import ConfigError, WeightsError
-from bertexp.models.architecture import BertArchitecture
-from bertexp.models.classifier import TextClassifier
-from bertexp.models.encoders import BertEncoder, make_encoder
-from bertexp.models.finetuning import set_trainable
+from bertexp.models.bert.encoder import BertEncoder, make_encoder
 from bertexp.models.pretrained import LoadedEncoder, load_encoder
-from bertexp.models.sources import locate_model
+from bertexp.models.source.architecture import BertArchitecture
+from bertexp.models.source.locate import locate_model
+from bertexp.models.text_model import TextClassifier
+from bertexp.models.trainable import set_trainable
 
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "##ly"] + [f"w{number}" for number in range(40)]
 ARCHITECTURE = BertArchitecture(48, 32, 2, 4, 64, max_positions=20)

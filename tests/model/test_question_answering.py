@@ -9,12 +9,12 @@ import tensorflow as tf
 from tiny_questions import VOCAB, SpanModel, make_examples, random_table
 
 from bertexp.config.schema import DatasetConfig, TrainerConfig
-from bertexp.data.dataset import TextDataset
 from bertexp.data.examples import FrozenExamples
 from bertexp.data.examples.activations import Activations
-from bertexp.data.module import DataModule
+from bertexp.data.examples.module import DataModule
+from bertexp.data.table import TextDataset
 from bertexp.data.tokens.tokenizer import Tokenizer
-from bertexp.tasks.question_answering import QuestionAnswering
+from bertexp.tasks.question_answering.task import QuestionAnswering
 from bertexp.training.module import FineTuningModule
 from bertexp.training.optimizer import AdamW
 from bertexp.training.trainer import Trainer

@@ -13,15 +13,15 @@ import pytest
 import tensorflow as tf
 from tiny_questions import VOCAB, SpanModel, make_examples, make_spec, random_table, run
 
-from bertexp.data.dataset import TextDataset
+from bertexp.commands.predict import Predictor, main
+from bertexp.data.table import TextDataset
 from bertexp.reports.paired import read_predictions
-from bertexp.reports.tasks import make_report
 from bertexp.serving.export import export_saved_model
-from bertexp.serving.predict import Predictor, main
 from bertexp.serving.pyfunc import TextModel
 from bertexp.serving.signatures import make_signatures
-from bertexp.tasks.question_answering import QuestionAnswering
-from bertexp.tracking.mlflow_model import make_signature
+from bertexp.tasks.question_answering.task import QuestionAnswering
+from bertexp.tasks.report import make_report
+from bertexp.tracking.mlflow.model import make_signature
 from bertexp.training.evaluation import Outputs
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bertexp.assembly import build_parts
 from bertexp.config.resolve import compose_config
-from bertexp.plan import make_plan
+from bertexp.runs.parts import build_parts
+from bertexp.runs.plan import make_plan
 from bertexp.training.trainer import Trainer
 
 

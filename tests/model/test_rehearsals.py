@@ -9,7 +9,7 @@ import pytest
 from bertexp.config.resolve import compose_config
 from bertexp.config.store import shipped_folder
 from bertexp.errors import ConfigError
-from bertexp.runner import run
+from bertexp.runs.runner import run
 
 RECIPES = sorted(path.stem for path in shipped_folder("experiments").glob("*.yaml"))
 TRY = ["debug=fast", "tracking=none", "export.enabled=false"]

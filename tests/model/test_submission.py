@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bertexp.runner import run
+from bertexp.runs.runner import run
 
 SMALL = [
     "model=tiny",

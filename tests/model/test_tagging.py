@@ -8,7 +8,7 @@ import tensorflow as tf
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
 
-from bertexp.tasks.tagging import Tagging
+from bertexp.tasks.tagging.task import Tagging
 
 TAGS = ("O", "B-PER", "I-PER", "B-LOC")
 

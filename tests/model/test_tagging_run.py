@@ -11,23 +11,23 @@ import tensorflow as tf
 import tf_keras
 from tagged_rows import make_sentences, write_conll, write_splits
 
-from bertexp.assembly import build_parts
+from bertexp.commands.predict import main
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.datasets import locate_dataset
-from bertexp.data.module import DataModule
+from bertexp.data.examples.module import DataModule
+from bertexp.data.find.locate import locate_dataset
 from bertexp.data.tokens.packing import Shape, pack_batch
 from bertexp.data.tokens.tokenizer import Tokenizer
-from bertexp.data.tokens.words import join_words, place_tags
-from bertexp.freezing import keep_activations
-from bertexp.plan import make_plan
-from bertexp.runner import run
+from bertexp.runs.frozen_layers import keep_activations
+from bertexp.runs.parts import build_parts
+from bertexp.runs.plan import make_plan
+from bertexp.runs.runner import run
 from bertexp.serving.export import export_saved_model, reference_logits
-from bertexp.serving.predict import main
 from bertexp.serving.pyfunc import TextModel, find_entities
 from bertexp.serving.spec import ServingSpec
-from bertexp.tasks.entities import find_entities as seqevals_entities
-from bertexp.tasks.tagging import Tagging
+from bertexp.tasks.tagging.entities import find_entities as seqevals_entities
+from bertexp.tasks.tagging.task import Tagging
+from bertexp.tasks.tagging.words import join_words, place_tags
 from bertexp.training.trainer import Trainer
 
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdef", *(f"##{letter}" for letter in "abcdef"), ",", ".", "(", ")"]

@@ -12,9 +12,9 @@ from toy import ToyData, make_module
 
 from bertexp.config.schema import TrainerConfig
 from bertexp.errors import ConfigError, RunInterrupted, TrainingDiverged
+from bertexp.system.signals import StopSignal
 from bertexp.training.callbacks import Callback
 from bertexp.training.checkpoint import CheckpointStore
-from bertexp.training.signals import StopSignal
 from bertexp.training.trainer import Trainer
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from test_trainer import StopAt, assert_bitwise_equal
 
-from bertexp.assembly import build_parts
 from bertexp.config.resolve import compose_config
 from bertexp.errors import RunInterrupted
-from bertexp.models import encoders
-from bertexp.plan import make_plan
+from bertexp.models.bert import encoder as encoders
+from bertexp.runs.parts import build_parts
+from bertexp.runs.plan import make_plan
+from bertexp.system.signals import StopSignal
 from bertexp.training.checkpoint import CheckpointStore
-from bertexp.training.signals import StopSignal
 from bertexp.training.trainer import Trainer
 
 SMALL = ["dataset.limit_train=64", "dataset.limit_val=64", "dataset.limit_test=16", "trainer.batch_size=8",

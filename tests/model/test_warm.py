@@ -7,10 +7,10 @@ import gc
 import numpy as np
 import pytest
 
-from bertexp.assembly import build_parts
 from bertexp.config.resolve import compose_config
 from bertexp.errors import DataError
-from bertexp.plan import make_plan
+from bertexp.runs.parts import build_parts
+from bertexp.runs.plan import make_plan
 from bertexp.sweeps import trial
 from bertexp.sweeps.warm import WarmParts
 from bertexp.training.trainer import Trainer

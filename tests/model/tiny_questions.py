@@ -7,9 +7,9 @@ import pyarrow as pa
 import tensorflow as tf
 import tf_keras
 
-from bertexp.data.examples.questions import QuestionExamples
 from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.serving.spec import ServingSpec
+from bertexp.tasks.question_answering.examples import QuestionExamples
 
 LETTERS = "abcdefgh"
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS), "…", ".", "zoe", "北"]

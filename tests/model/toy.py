@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from bertexp.data.batches import EvalLoader, TrainLoader
 from bertexp.data.examples import TOKEN_SPEC, ChosenExamples
-from bertexp.models.ops import dropout
-from bertexp.tasks.classification import Classification
+from bertexp.data.examples.loaders import EvalLoader, TrainLoader
+from bertexp.models.bert.ops import dropout
+from bertexp.tasks.classification.task import Classification
 from bertexp.training.module import FineTuningModule
 from bertexp.training.optimizer import AdamW
 

@@ -16,7 +16,6 @@ import pytest
 from optuna.trial import TrialState
 
 from bertexp.errors import ConfigError, SweepFailed
-from bertexp.sweeps.leases import is_free, new_lease
 from bertexp.sweeps.progress import TrialTable
 from bertexp.sweeps.samplers import build_sampler
 from bertexp.sweeps.start import NamedSweep, name_sweep
@@ -24,6 +23,7 @@ from bertexp.sweeps.storage import JOURNAL
 from bertexp.sweeps.study import MOST_DEATHS, Outcome, SweepStudy
 from bertexp.sweeps.summary import summarize
 from bertexp.sweeps.worker import pull_trials
+from bertexp.system.leases import is_free, new_lease
 
 LR, WARMUP = "optimizer.learning_rate", "optimizer.warmup_fraction"
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from bertexp.tracking.mlflow import MlflowTracker
+from bertexp.tracking.mlflow.tracker import MlflowTracker
 
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from bertexp.tracking.mlflow_store import default_uri, open_store
+    from bertexp.tracking.mlflow.store import default_uri, open_store
 
     outputs = tmp_path_factory.mktemp("template")
     open_store(default_uri(outputs))

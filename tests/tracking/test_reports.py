@@ -9,23 +9,23 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import f1_score, matthews_corrcoef
 
-from bertexp.models.architecture import BertArchitecture
-from bertexp.reports.evaluation import (
-    bootstrap_interval,
-    f1_of,
-    matthews_of,
-    sample_predictions,
-    wilson_interval,
-)
-from bertexp.reports.figures import (
+from bertexp.models.source.architecture import BertArchitecture
+from bertexp.reports.pictures.figures import (
     count_confusions,
     draw_confusion_matrix,
     draw_curves,
     draw_learning_rate,
     draw_model,
 )
-from bertexp.reports.model_rows import make_layer_rows
+from bertexp.reports.pictures.model_rows import make_layer_rows
 from bertexp.reports.results import find_sameness
+from bertexp.reports.statistics import (
+    bootstrap_interval,
+    f1_of,
+    matthews_of,
+    sample_predictions,
+    wilson_interval,
+)
 
 
 def accuracy_of(counts: np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from bertexp.errors import TrackingError
-from bertexp.tracking.mlflow import MlflowTracker
-from bertexp.tracking.mlflow_store import default_uri, resolve_uri
+from bertexp.tracking.mlflow.store import default_uri, resolve_uri
+from bertexp.tracking.mlflow.tracker import MlflowTracker
 
 LOADER = """
 import json, os
@@ -297,7 +297,7 @@ def test_a_folder_store_works(tmp_path):
 
 def test_processes_that_start_together_share_one_new_store(tmp_path):
     code = (
-        "from bertexp.tracking.mlflow import MlflowTracker\n"
+        "from bertexp.tracking.mlflow.tracker import MlflowTracker\n"
         f"t = MlflowTracker(None, 'tests', 'a run', {str(tmp_path)!r})\n"
         "t.start({'a': 1}, {}); t.log_metrics({'train/loss': 1.0}, 1); t.finish('completed'); print(t.run_id)\n"
     )

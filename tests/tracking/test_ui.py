@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from bertexp.commands import ui
 from bertexp.errors import TrackingError
-from bertexp.tracking import ui
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_port_in_use_is_passed_over():
 
 def test_the_pages_open_and_ctrl_c_takes_the_server_along(outputs):
     port = ui.find_free_port("127.0.0.1", 5600)
-    code = f"import sys; from bertexp.tracking.ui import main; sys.exit(main(['--port={port}', 'run.outputs_dir={outputs}']))"
+    code = f"import sys; from bertexp.commands.ui import main; sys.exit(main(['--port={port}', 'run.outputs_dir={outputs}']))"
     started = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=outputs)
     try:
         assert "mlflow.db" in started.stdout.readline()

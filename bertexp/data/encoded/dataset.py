@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.dataset import TextDataset
 from bertexp.data.encoded.encoding import Encoding, check_length, fingerprint_of
 from bertexp.data.encoded.records import LABEL, Frame, join_frames, read_split
-from bertexp.data.reading.labels import make_labels
-from bertexp.data.reading.splits import hold_out, make_dataset
+from bertexp.data.labels import make_labels
+from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.table import TextDataset
 from bertexp.errors import DataError
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.places import existing_path
+from bertexp.data.find.paths import existing_path
 from bertexp.errors import DataError
 
 SHEET = "encoded.json"

@@ -25,9 +25,9 @@ import pyarrow.compute as pc
 from bertexp.data.arrow_file import write_arrow
 from bertexp.data.encoded.protobuf import NotAnExample, read_examples
 from bertexp.data.encoded.tfrecord import map_records
-from bertexp.data.threads import in_order
 from bertexp.data.tokens.packing import TokenColumn, expand_runs
 from bertexp.errors import DataError
+from bertexp.system.threads import in_order
 
 FEATURES = ("input_ids", "input_mask", "segment_ids")
 LABEL = "label_ids"

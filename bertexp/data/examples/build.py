@@ -9,15 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.dataset import TextDataset
 from bertexp.data.examples import Examples
 from bertexp.data.examples.long_texts import LongTextExamples
-from bertexp.data.examples.questions import QuestionExamples
-from bertexp.data.examples.sentences import TaggedExamples
 from bertexp.data.examples.texts import TextExamples, label_array
+from bertexp.data.table import TextDataset
 from bertexp.data.tokens.packing import PlacedTokens, Shape, TokenColumn
 from bertexp.data.tokens.tokenizer import Tokenizer, as_tokens, encode_cached, encode_placed_cached
-from bertexp.data.tokens.words import join_words, tag_array
+from bertexp.tasks.question_answering.examples import QuestionExamples
+from bertexp.tasks.tagging.examples import TaggedExamples
+from bertexp.tasks.tagging.words import join_words, tag_array
 
 
 class ExampleBuilder:

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bertexp.data.threads import in_order
 from bertexp.data.tokens.cache import Chunk, Progress, TokenCache, row_offsets
 from bertexp.data.tokens.packing import PlacedTokens, TokenColumn
 from bertexp.errors import WeightsError
+from bertexp.system.threads import in_order
 
 ROWS_PER_CHUNK = 2048  # a few MB of reviews: bounds memory and keeps every core busy
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")

@@ -1,7 +1,7 @@
 """Windows of a long context behind its question: ``[CLS] question [SEP] part of the context [SEP]``. NumPy only.
 
 The rule (Devlin et al. 2018, section 4.2, and its code) is stated once in words here and once more in graph operations
-in ``serving/signatures/question_answering.py``; a test holds the two together.
+in ``tasks/question_answering/signature.py``; a test holds the two together.
 """
 
 from __future__ import annotations

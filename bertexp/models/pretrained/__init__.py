@@ -6,11 +6,11 @@ from pathlib import Path
 
 from bertexp.config.schema import ModelConfig
 from bertexp.errors import WeightsError
-from bertexp.models.encoders import make_encoder
-from bertexp.models.folders import FILES, read_architecture, require_files
+from bertexp.models.bert.encoder import make_encoder
 from bertexp.models.pretrained.loaded import LoadedEncoder
 from bertexp.models.pretrained.names import assign_weights
-from bertexp.models.sources import ModelSource, fit_architecture, read_vocabulary
+from bertexp.models.source.folders import FILES, read_architecture, require_files
+from bertexp.models.source.locate import ModelSource, fit_architecture, read_vocabulary
 
 __all__ = ["LoadedEncoder", "load_encoder"]
 

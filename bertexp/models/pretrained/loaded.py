@@ -7,7 +7,7 @@ from typing import Any
 
 import tf_keras
 
-from bertexp.models.architecture import BertArchitecture
+from bertexp.models.source.architecture import BertArchitecture
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from bertexp.errors import WeightsError
-from bertexp.models.encoders import BertEncoder
+from bertexp.models.bert.encoder import BertEncoder
 
 # Heads of pretraining, optimizer state and counters: left over in any encoder, and no sign of a mistake.
 _HARMLESS = re.compile(

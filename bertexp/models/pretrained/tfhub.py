@@ -16,13 +16,13 @@ import tf_keras
 
 from bertexp.config.schema import ModelConfig
 from bertexp.errors import WeightsError
-from bertexp.models.architecture import BertArchitecture
-from bertexp.models.encoders import BertEncoder, make_encoder
-from bertexp.models.folders import FILES, looks_lowercase, read_vocab, require_files
-from bertexp.models.lanes import split_batch
+from bertexp.models.bert.encoder import BertEncoder, make_encoder
+from bertexp.models.bert.lanes import split_batch
 from bertexp.models.pretrained.loaded import LoadedEncoder
 from bertexp.models.pretrained.names import assign_weights, flatten, is_harmless
-from bertexp.models.sources import ModelSource, fit_architecture
+from bertexp.models.source.architecture import BertArchitecture
+from bertexp.models.source.folders import FILES, looks_lowercase, read_vocab, require_files
+from bertexp.models.source.locate import ModelSource, fit_architecture
 
 _TOLERANCE = 1e-4  # largest difference between a SavedModel's outputs and those of the native layers
 _INPUTS = ("input_word_ids", "input_mask", "input_type_ids")

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bertexp.reports.figures import BLUE, GREEN, GREY, INK, ORANGE
+from bertexp.reports.pictures.figures import BLUE, GREEN, GREY, INK, ORANGE
 from bertexp.sweeps.reporting.facts import found_value, show_value
 from bertexp.sweeps.summary import SweepSummary, TrialRow
 

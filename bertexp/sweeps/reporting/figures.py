@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from bertexp.reports.figures import BLUE, GREEN, GREY, INK, new_figure, save_figure
+from bertexp.reports.pictures.figures import BLUE, GREEN, GREY, INK, new_figure, save_figure
 from bertexp.sweeps.reporting.drawing import (
     COLOURS,
     MARKS,

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from bertexp.runs import write_atomically
+from bertexp.runs.folder import write_atomically
 from bertexp.sweeps.progress import show_seconds
 from bertexp.sweeps.reporting.facts import find_front, find_workers, found_value, show_setting, show_value
 from bertexp.sweeps.reporting.figures import draw_curves, draw_history, draw_pareto, draw_seeds, draw_timeline

@@ -16,7 +16,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.ticker import MaxNLocator
 from matplotlib.tri import TriAnalyzer, Triangulation
 
-from bertexp.reports.figures import BLUE, GREY, INK, ORANGE, new_figure, save_figure
+from bertexp.reports.pictures.figures import BLUE, GREY, INK, ORANGE, new_figure, save_figure
 from bertexp.sweeps.reporting.drawing import (
     add_legend,
     draw_trials,

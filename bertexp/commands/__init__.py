@@ -1,0 +1,1 @@
+"""The commands beside a run: each reads its words, calls rooms and prints."""

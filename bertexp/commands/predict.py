@@ -1,0 +1,179 @@
+"""``python -m bertexp predict RUN "text" …``: what a run's exported model says of texts.
+
+Whatever can be wrong with the command line or the input is found before TensorFlow is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bertexp.errors import DataError, RunNotFound
+from bertexp.runs.folder import find_run, list_runs, with_outputs_dir, write_atomically
+from bertexp.serving.answers import Prediction, as_conll, as_csv, as_json_lines, as_table, put_beside
+from bertexp.serving.texts import Asked, from_lines, from_words, read_file, read_words
+
+ROWS_PER_STEP = 1024  # of the progress bar
+
+EXAMPLES = """\
+examples:
+  python -m bertexp predict last "A film to remember." "Two hours I will not get back."
+  python -m bertexp predict last --file reviews.csv --text-column review --output predictions.csv
+  python -m bertexp predict outputs/runs/NAME --json < texts.txt
+"""
+
+
+class Predictor:
+    """An exported model, ready to answer.
+
+    Args:
+        folder: a SavedModel written by bertexp, such as ``<run folder>/model``.
+    """
+
+    def __init__(self, folder: str | Path):
+        from bertexp.system import devices
+
+        devices.prepare()
+        from bertexp.serving.pyfunc import TextModel
+
+        self._model = TextModel(folder)
+
+    def predict(self, *texts: Sequence[str], batch_size: int = 64) -> list[Prediction]:
+        """Answers texts (with their second texts, where the model reads two), keeping their order.
+
+        Raises:
+            ValueError: the model reads another number of texts, or they differ in length.
+        """
+        inputs = self._model.inputs
+        if len(texts) != len(inputs):
+            raise ValueError(f"this model reads {' and '.join(inputs)}; {len(texts)} sequences of texts were given")
+        answers = self._model.answers(dict(zip(inputs, texts, strict=True)), batch_size)
+        rows = zip(*texts, strict=True)
+        return [
+            Prediction(dict(zip(inputs, row, strict=True)), answer) for row, answer in zip(rows, answers, strict=True)
+        ]
+
+    def tag(self, sentences: Sequence[Sequence[str]], batch_size: int = 64) -> list[Prediction]:
+        """Answers sentences that are already split into words, keeping their order; for taggers."""
+        answers = self._model.answers({"words": sentences}, batch_size)
+        return [Prediction({"text": " ".join(words)}, answer) for words, answer in zip(sentences, answers, strict=True)]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command; returns its exit status.
+
+    Raises:
+        BertexpError: the run, the model or the input is not there or not of the right form.
+    """
+    options = _parser().parse_intermixed_args(with_outputs_dir(argv))
+    folder, about = find_model(options.run, options.outputs_dir)
+    texts, is_tagger = len(about["inputs"]), about.get("task") == "tagging"
+    in_words = bool(options.file) and is_tagger and (options.words_column or options.file.endswith(".conll"))
+    if options.words_column and not in_words:
+        raise DataError("--words-column names a column of --file for a tagger; this is not one, or there is no file")
+    if in_words:
+        rows, table = read_words(Path(options.file), options.words_column or "words")
+    elif options.file:
+        named = (options.text_column, options.pair_column)[:texts]
+        columns = [given or name for given, name in zip(named, about["inputs"], strict=True)]
+        rows, table = read_file(Path(options.file), columns)
+    elif options.text:
+        rows, table = Asked(from_words(options.text, about["inputs"]))
+    elif not sys.stdin.isatty():
+        rows, table = Asked(from_lines(sys.stdin.read().splitlines(), texts, "standard input"))
+    else:
+        raise DataError('no text to answer: give it as "text", with --file, or through a pipe')
+    writers = {".csv": as_csv, ".jsonl": as_json_lines} | ({".conll": as_conll} if is_tagger else {})
+    if options.output and Path(options.output).suffix not in writers:
+        raise DataError(f"--output {options.output} must end in {' or '.join(writers)}")
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the answer is all that is wanted on the terminal
+    predictor = Predictor(folder)
+    from tqdm import tqdm
+
+    predictions: list[Prediction] = []
+    # None: a bar on a terminal only
+    with tqdm(total=len(rows), unit=" texts", disable=True if len(rows) <= ROWS_PER_STEP else None) as bar:
+        for begin in range(0, len(rows), ROWS_PER_STEP):
+            step = rows[begin : begin + ROWS_PER_STEP]
+            if in_words:
+                predictions += predictor.tag(step, options.batch_size)
+            else:
+                predictions += predictor.predict(*zip(*step, strict=True), batch_size=options.batch_size)
+            bar.update(len(step))
+
+    if not options.output and not options.json:
+        print(as_table(predictions), end="")
+        return 0
+    if table is not None:
+        predictions = put_beside(table.to_pylist(), predictions)
+    if options.output:
+        write_atomically(Path(options.output), writers[Path(options.output).suffix](predictions))
+        print(f"{len(predictions)} predictions in {options.output}")
+    else:
+        print(as_json_lines(predictions), end="")
+    return 0
+
+
+def find_model(reference: str, outputs_dir: str) -> tuple[Path, dict[str, Any]]:
+    """The exported model that ``reference`` (a SavedModel folder, run folder, run id or ``last``) names.
+
+    Returns:
+        Its folder and the content of its ``bertexp.json``.
+
+    Raises:
+        RunNotFound: there is no such run, or it exported nothing.
+    """
+    folder = Path(reference)
+    if not (folder / "saved_model.pb").exists():
+        run = find_run(reference, outputs_dir)
+        folder = run.model_folder
+        if not (folder / "saved_model.pb").exists():
+            others = [
+                other.path.name for other in list_runs(outputs_dir) if (other.model_folder / "bertexp.json").exists()
+            ]
+            cure = f"the newest run that has one is {others[0]}" if others else "no run here has one yet"
+            raise RunNotFound(
+                f"run {run.path.name} ({run.info.get('state', 'not begun')}) has no exported model; {cure}"
+            )
+    try:
+        return folder, json.loads((folder / "bertexp.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunNotFound(
+            f"{folder} is a SavedModel, but not one that bertexp exported: bertexp.json is missing"
+        ) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bertexp predict",
+        description="Ask a run's exported model about texts.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", metavar="RUN", help="last, a run id, a run folder or a SavedModel folder")
+    parser.add_argument("text", nargs="*", metavar="TEXT", help='a text; models of two texts: "text" "other text" ...')
+    parser.add_argument(
+        "--file", help="csv, tsv, jsonl or parquet with a header; taggers: .conll; else one text a line (pairs: a tab)"
+    )
+    parser.add_argument("--text-column", metavar="NAME", help="column of the texts (default: text, or question)")
+    parser.add_argument("--pair-column", metavar="NAME", help="of second texts (default: text_pair, or context)")
+    parser.add_argument("--words-column", metavar="NAME", help="taggers: a column of lists of words in place of texts")
+    parser.add_argument("--json", action="store_true", help="print JSON lines, of classes with every probability")
+    parser.add_argument(
+        "--output", metavar="FILE", help="a .csv or .jsonl file, beside the columns of --file; taggers: .conll"
+    )
+    parser.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="texts at a time (default: 64)")
+    parser.add_argument("--outputs-dir", default="outputs", metavar="DIR", help="where runs lie (default: outputs)")
+    return parser
+
+
+def _positive(word: str) -> int:
+    if not word.isdecimal() or int(word) == 0:
+        raise argparse.ArgumentTypeError(f"{word} is not a whole number above 0")
+    return int(word)

@@ -1,0 +1,110 @@
+"""Writes the shards of an encoding: several at a time, each complete or absent, none twice."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.encoded.encoding import Shard
+from bertexp.data.encoded.protobuf import write_examples
+from bertexp.data.examples.build import ExampleBuilder
+from bertexp.data.table import TextDataset, is_labelled
+from bertexp.data.tokens.tokenizer import ROWS_PER_CHUNK, Progress, Tokenizer
+
+Features = dict[str, np.ndarray]  # Model Garden's, each <int32>[rows, values] but float labels
+
+
+def write_shards(
+    shards: Sequence[Shard],
+    dataset: TextDataset,
+    tokenizer: Tokenizer,
+    config: DatasetConfig,
+    folder: Path,
+    workers: int,
+    progress: Progress,
+) -> None:
+    """Writes rows of ``dataset`` as the named shards, ``workers`` of them at a time.
+
+    The workers are threads: tokenizer, NumPy and files leave Python free for most of the time, and a process of its own
+    would import TensorFlow first.
+    """
+    lock = threading.Lock()
+
+    def advance(rows: int) -> None:
+        with lock:
+            progress(rows)
+
+    def write(shard: Shard) -> None:
+        table = dataset.splits[shard.split].slice(shard.begin, shard.rows)
+        chunks = (table.slice(first, ROWS_PER_CHUNK) for first in range(0, shard.rows, ROWS_PER_CHUNK))
+        encoded = (_encode(replace(dataset, splits={shard.split: chunk}), tokenizer, config) for chunk in chunks)
+        temporary = folder / f".{shard.name}.tmp"
+        (_write_tfrecord if shard.name.endswith(".tfrecord") else _write_arrow)(temporary, encoded, advance)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, folder / shard.name)
+
+    tokenizer.encode([""])  # builds it before two threads would
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(write, shard) for shard in shards]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _encode(dataset: TextDataset, tokenizer: Tokenizer, config: DatasetConfig) -> Features:
+    """All rows of the one split of ``dataset``, padded to the maximum length."""
+    (split,) = dataset.splits
+    examples = ExampleBuilder(dataset, tokenizer, config).build(split)
+    packed, labels = examples.pack(np.arange(dataset.splits[split].num_rows))
+    margin = config.max_length - packed["input_mask"].shape[1]
+    width = [(0, 0), (0, margin)]
+    features = {
+        "input_ids": np.pad(packed["input_word_ids"], width, constant_values=tokenizer.pad_id),
+        "input_mask": np.pad(packed["input_mask"], width),
+        "segment_ids": np.pad(packed["input_type_ids"], width),
+    }
+    if is_labelled(dataset.splits[split]):
+        as_int = labels if dataset.task == "regression" else labels.astype(np.int32)
+        features["label_ids"] = as_int.reshape(len(labels), -1)
+    return features
+
+
+def _write_tfrecord(path: Path, chunks: Iterator[Features], progress: Progress) -> None:
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for features in chunks:
+            data, offsets = write_examples(features)
+            data = data.tobytes()
+            for begin, end in pairwise(offsets.tolist()):
+                writer.write(data[begin:end])
+            progress(len(offsets) - 1)
+
+
+def _write_arrow(path: Path, chunks: Iterator[Features], progress: Progress) -> None:
+    writer = None
+    with pa.OSFile(str(path), "wb") as sink:
+        for features in chunks:
+            batch = pa.RecordBatch.from_arrays([_as_arrow(values) for values in features.values()], [*features])
+            writer = writer or pa.ipc.new_file(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+            writer.write_batch(batch)
+            progress(batch.num_rows)
+        writer.close()
+
+
+def _as_arrow(values: np.ndarray) -> pa.Array:
+    """<int32 or float32>[rows] where each row has one value, else lists of fixed size."""
+    flat = pa.array(values.reshape(-1))
+    return flat if values.shape[1] == 1 else pa.FixedSizeListArray.from_arrays(flat, values.shape[1])

@@ -1,0 +1,188 @@
+"""Sentences of tagged words, one after the other: from CoNLL files (a word a line), jsonl and parquet (lists of words)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.find.columns import Columns, check_columns, column_names
+from bertexp.data.formats.readers import READERS, Bad
+from bertexp.errors import DataError
+
+TABLES = ("jsonl", "parquet")
+_DOCUMENT = "-DOCSTART-"  # stands between the documents of CoNLL-2003
+_USUAL = {"words": ("words", "tokens"), "tags": ("tags", "ner_tags")}  # names of columns
+_LINES_SEEN = 100  # to find what parts the columns
+
+
+class Sentence(NamedTuple):
+    """Words and their tags; ``tags=None`` where the file has none."""
+
+    words: list[str]
+    tags: list[str] | None
+
+
+Line = tuple[int, str]
+Found = tuple[int, "Sentence | Bad"]  # line of the first word or of the mistake (parquet: the row), from 1
+
+
+def read_sentences(path: Path, config: DatasetConfig, needs_tags: bool) -> Iterator[Found]:
+    """Yields what stands in a file, mistakes included.
+
+    Args:
+        config: ``words_column`` and ``tags_column``.
+        needs_tags: false for a test file, which may have no tags.
+
+    Raises:
+        DataError: a column is missing.
+    """
+    read = _table_rows if _kind(path) in TABLES else _conll_rows
+    for number, found in read(path, config, needs_tags):
+        yield number, found if isinstance(found, Bad) else _checked(found)
+
+
+def place_of(path: Path, number: int, word: int | None = None) -> str:
+    """Names the place of what ``read_sentences`` found at ``number``, or of a word in it (from 0)."""
+    if _kind(path) not in TABLES:
+        return f"{path}:{number + (word or 0)}"
+    row = f"{path}, row {number}" if _kind(path) == "parquet" else f"{path}:{number}"
+    return row if word is None else f"{row}, word {word + 1}"
+
+
+def _kind(path: Path) -> str:
+    return path.suffix.removeprefix(".").lower()
+
+
+def _checked(sentence: Sentence) -> Sentence | Bad:
+    words, tags = sentence
+    if not words:
+        return Bad("no words", "the sentence has no words")
+    if not all(isinstance(word, str) and word.strip(" ") for word in words):
+        return Bad("empty word", "a word is empty")
+    if tags is not None and len(tags) != len(words):
+        return Bad("words without tags", f"{len(words)} words have {len(tags)} tags")
+    if tags is not None and not all(tags):
+        return Bad("no tag", f"the word {words[tags.index('')]!r} has no tag")
+    try:
+        "".join([*words, *(tags or ())]).encode()
+    except UnicodeEncodeError:
+        return Bad("not UTF-8", "the sentence is not UTF-8")
+    return sentence
+
+
+# CoNLL
+
+
+class _Layout(NamedTuple):
+    """How the lines of a file are made."""
+
+    separator: str | None  # a tab; None: spaces
+    columns: int
+    word: int
+    tag: int | None
+
+    def split(self, line: str) -> list[str]:
+        return line.split("\t") if self.separator else [field for field in line.split(" ") if field]
+
+    def is_comment(self, line: str) -> bool:
+        """As in CoNLL-U; where spaces part the columns a line like this may be a word."""
+        return self.separator is not None and line.startswith("# ") and self.separator not in line
+
+
+def _conll_rows(path: Path, config: DatasetConfig, needs_tags: bool) -> Iterator[Found]:
+    layout = _layout(path, config, needs_tags)
+    for block in _blocks(path):
+        lines = [(number, line) for number, line in block if not layout.is_comment(line)]
+        if lines:
+            yield _sentence(lines, layout)
+
+
+def _sentence(lines: list[Line], layout: _Layout) -> Found:
+    rows = [layout.split(line) for _, line in lines]
+    for (number, _), row in zip(lines, rows, strict=True):
+        if len(row) != layout.columns:
+            return number, Bad("wrong column count", f"the line has {len(row)} columns instead of {layout.columns}")
+        if not row[layout.word].strip(" ") or (layout.tag is not None and not row[layout.tag].strip(" ")):
+            return number, Bad("empty word", "the line has no word or no tag")
+    tags = None if layout.tag is None else [row[layout.tag].strip(" ") for row in rows]
+    return lines[0][0], Sentence([row[layout.word] for row in rows], tags)
+
+
+def _lines(path: Path) -> Iterator[Line]:
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+        yield from enumerate((line.rstrip("\r\n") for line in file), start=1)
+
+
+def _blocks(path: Path) -> Iterator[list[Line]]:
+    """Yields the lines between blank ones; a line of spaces and tabs is blank, too."""
+    block: list[Line] = []
+    for number, line in _lines(path):
+        if line.strip(" \t") and not line.startswith(_DOCUMENT):
+            block.append((number, line))
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _layout(path: Path, config: DatasetConfig, needs_tags: bool) -> _Layout:
+    """Finds how the lines are made from the first of them.
+
+    Raises:
+        DataError: the file is empty, has no tags or lacks a column.
+    """
+    lines = list(islice((line for block in _blocks(path) for line in block), _LINES_SEEN))
+    if not lines:
+        raise DataError(f"{path} is empty")
+    layout = _Layout("\t" if any("\t" in line for _, line in lines) else None, 0, 0, None)
+    number, first = next(((number, line) for number, line in lines if not layout.is_comment(line)), lines[0])
+    columns = len(layout.split(first))
+    word = _column("words_column", config.words_column, 0, columns, f"{path}:{number}")
+    if columns == 1 and config.tags_column is None:
+        if needs_tags:
+            raise DataError(f"{path}:{number} has a single column and so no tags; part word and tag by a tab or space")
+        return layout._replace(columns=columns, word=word)
+    tag = _column("tags_column", config.tags_column, -1, columns, f"{path}:{number}")
+    if word == tag:
+        raise DataError(f"{path}: words and tags are both said to stand in column {word}; name two different ones")
+    return layout._replace(columns=columns, word=word, tag=tag)
+
+
+def _column(setting: str, value: str | None, default: int, columns: int, where: str) -> int:
+    """Returns a column's number, from 0."""
+    wanted = str(default) if value is None else value
+    if not re.fullmatch(r"-?\d+", wanted) or not -columns <= int(wanted) < columns:
+        raise DataError(
+            f"dataset.{setting}={wanted} is not a column of {where}; its {columns} columns are counted from 0 (the last is -1)"
+        )
+    return int(wanted) % columns
+
+
+# jsonl and parquet
+
+
+def _table_rows(path: Path, config: DatasetConfig, needs_tags: bool) -> Iterator[Found]:
+    present = column_names(path, _kind(path))
+    words = config.words_column or next((name for name in _USUAL["words"] if name in present), "words")
+    tags = config.tags_column or next((name for name in _USUAL["tags"] if name in present), "tags")
+    columns = Columns(words, None, tags if needs_tags or tags in present else None)
+    check_columns(path, _kind(path), columns)
+    for where, values in READERS[_kind(path)][1](path, columns):
+        number = int(re.search(r"\d+$", where)[0])
+        yield number, values if isinstance(values, Bad) else _from_lists(values, columns)
+
+
+def _from_lists(values: dict[str, object], columns: Columns) -> Sentence | Bad:
+    words, tags = values["text"], values.get("label")
+    if not isinstance(words, list):
+        return Bad("no words", f"{columns.text} is not a list of words but {words!r}"[:200])
+    if columns.label is None:
+        return Sentence(words, None)
+    if not isinstance(tags, list) or not all(isinstance(tag, (str, int)) for tag in tags):
+        return Bad("no tag", f"{columns.label} is not a list of tags but {tags!r}"[:200])
+    return Sentence(words, [str(tag).strip() for tag in tags])

@@ -1,0 +1,147 @@
+"""Questions on paragraphs, their answers being parts of the paragraph: SQuAD's json (Rajpurkar et al. 2016 and 2018).
+
+Train and dev of the official data share no article. Where rows are held out of a file here, it is by article too: its
+paragraphs answer one another's questions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.formats.readers import Bad
+from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.table import TextDataset
+from bertexp.errors import DataError
+
+_ANSWERS = pa.list_(pa.struct([("text", pa.string()), ("start", pa.int32())]))
+_SCHEMA = pa.schema([("text", pa.string()), ("text_pair", pa.string()), ("label", _ANSWERS), ("id", pa.string())])
+
+
+class Questions(NamedTuple):
+    """What a file holds."""
+
+    table: pa.Table  # text (the question), text_pair (the context), label (the answers), id
+    articles: np.ndarray  # <int64>[rows], a number for each article
+    skipped: dict[str, int]  # reason -> questions left out
+
+
+def load_squad(config: DatasetConfig, places: Mapping[str, Path]) -> TextDataset:
+    """Reads the splits in ``places`` (``train`` and perhaps ``val``, ``test``) and holds the others out of ``train``.
+
+    With ``test`` given and ``dataset.val_fraction=0`` validation is the test set.
+
+    Raises:
+        DataError: a file is not of SQuAD's form, a question is bad, or there are too few articles to split.
+    """
+    found = {
+        split: read_squad(path, config.on_bad_row, may_lack_answers=split == "test") for split, path in places.items()
+    }
+    splits = {split: questions.table for split, questions in found.items()}
+    absent = {"test": config.test_fraction, "val": config.val_fraction}
+    fractions = {split: fraction for split, fraction in absent.items() if split not in splits}
+    splits |= hold_out(splits["train"], fractions, (), config, found["train"].articles)
+    if "val" not in splits and "test" in splits:
+        splits["val"] = splits["test"]
+    skipped = sum((Counter(questions.skipped) for questions in found.values()), Counter())
+    source = ", ".join(f"{split} {path}" for split, path in places.items())
+    return make_dataset(config, splits, (), source, skipped, "question_answering")
+
+
+def read_squad(path: Path, on_bad_row: str = "error", may_lack_answers: bool = False) -> Questions:
+    """Reads a file of questions with answers, as SQuAD v1.1 and v2.0 spell them.
+
+    Args:
+        on_bad_row: ``error``, or ``skip`` to leave bad questions out and count them.
+        may_lack_answers: whether a file in which no question has the key ``answers`` is taken as one without labels.
+
+    Raises:
+        DataError: the file is not of that form, no question is left or, with ``error``, a question is bad; names file
+            and question.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in _SCHEMA.names}
+    titles: list[str] = []
+    skipped: Counter[str] = Counter()
+    questions = list(_questions(path))
+    labelled = not may_lack_answers or any("answers" in question for _, _, question in questions)
+    for title, context, question in questions:
+        row = _checked(question, context, labelled)
+        if not isinstance(row, Bad):
+            titles.append(title)
+            for name, value in row.items():
+                columns[name].append(value)
+        elif on_bad_row == "skip":
+            skipped[row.reason] += 1
+        else:
+            raise DataError(
+                f"{path}, question {question.get('id', 'without id')!r}: {row.detail}; mend it, or leave such "
+                "questions out: dataset.on_bad_row=skip"
+            )
+    if not titles:
+        counts = ", ".join(f"{count} questions: {reason}" for reason, count in skipped.items())
+        raise DataError(f"{path} holds no usable question" + (f" ({counts})" if counts else ""))
+    articles = pa.array(titles).dictionary_encode().indices.to_numpy().astype(np.int64)
+    return Questions(pa.table(columns, _SCHEMA), articles, dict(skipped))
+
+
+def _questions(path: Path) -> Iterator[tuple[str, object, dict[str, Any]]]:
+    """Yields the title of the article, the context and the entry of each question."""
+    try:
+        content = json.loads(path.read_bytes())
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text ({error.reason}); fetch it again or convert it") from error
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{error.lineno}: not valid JSON ({error.msg}); fetch the file again") from error
+    place = "its top level"
+    try:
+        for number, article in enumerate(content["data"], start=1):
+            place = f"article {number}"
+            for paragraph in article["paragraphs"]:
+                for question in paragraph["qas"]:
+                    yield str(article.get("title", place)), paragraph["context"], dict(question)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"{path} is not of SQuAD's form, data > paragraphs > context and qas: look at {place} ({error!r})"
+        ) from error
+
+
+def _checked(question: Mapping[str, Any], context: object, labelled: bool) -> dict[str, Any] | Bad:
+    """The question as a row of the table."""
+    for name, text in (("question", question.get("question")), ("context", context)):
+        if not isinstance(text, str) or not text.strip():
+            return Bad("no text", f"the {name} is empty or not a text")
+        if not _is_unicode(text):
+            return Bad("not UTF-8", f"the {name} holds half of a surrogate pair")
+    row = {"text": question["question"], "text_pair": context, "label": None, "id": str(question.get("id", ""))}
+    if not labelled:
+        return row
+    answers = question.get("answers")
+    if question.get("is_impossible", False):
+        return row | {"label": []}
+    if not isinstance(answers, list) or not answers:
+        return Bad("no answer", "it has no answers and is not marked is_impossible")
+    label = []
+    for answer in answers:
+        text, start = (answer.get(key) if isinstance(answer, dict) else None for key in ("text", "answer_start"))
+        if not isinstance(text, str) or not text or type(start) is not int:
+            return Bad("no answer", f"the answer {answer!r} is not one of a text and an answer_start"[:300])
+        if start < 0 or not context.startswith(text, start):
+            stands = f", but at {context.index(text)}" if text in context else ", nor anywhere in the context"
+            return Bad("answer not in context", f"the answer {text[:80]!r} does not stand at character {start}{stands}")
+        label.append({"text": text, "start": start})
+    return row | {"label": label}
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

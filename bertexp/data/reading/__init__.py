@@ -1,1 +1,0 @@
-"""From files of every kind to canonical tables: columns, rows, labels, splits."""

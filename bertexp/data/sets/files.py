@@ -1,0 +1,47 @@
+"""A user's own data: split files or one file, or folders of texts, as one dataset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.find.columns import Columns
+from bertexp.data.formats.read import Rows, read_file, read_folder
+from bertexp.data.labels import Labels, encode_labels, make_labels
+from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.table import TextDataset
+
+
+def load_files(config: DatasetConfig, task: str, places: Mapping[str, tuple[Path, Columns]]) -> TextDataset:
+    """Reads the splits in ``places`` (``train`` and perhaps ``val``, ``test``) and cuts the others out of ``train``.
+
+    Labels are what ``task`` learns: a class, a set of classes or a number.
+
+    Raises:
+        DataError: a row is bad, or the rows cannot be split as asked for.
+    """
+    labels = make_labels(task, config.label_names, config.label_separator)
+    rows = {"train": _read(*places["train"], config, labels)}
+    labels = labels.settle(rows["train"].table["label"])
+    for split in places:
+        if split != "train":
+            rows[split] = _read(*places[split], config, labels)
+    tables: dict[str, pa.Table] = {split: encode_labels(found.table, labels) for split, found in rows.items()}
+    absent = {"test": config.test_fraction, "val": config.val_fraction}
+    fractions = {split: fraction for split, fraction in absent.items() if split not in tables}
+    tables |= hold_out(tables["train"], fractions, labels.names, config)
+    skipped = sum((Counter(found.skipped) for found in rows.values()), Counter())
+    source = ", ".join(f"{split} {path}" for split, (path, _) in places.items())
+    if "test" in places and places["test"][1].label is None:
+        source += " (no labels in test)"
+    return make_dataset(config, tables, labels.names, source, skipped, task)
+
+
+def _read(path: Path, columns: Columns, config: DatasetConfig, labels: Labels) -> Rows:
+    if path.is_dir():
+        return read_folder(path, labels, config.on_bad_row)
+    return read_file(path, columns, None, labels, config.on_bad_row)

@@ -1,0 +1,78 @@
+"""GLUE tasks (Wang et al. 2019) from their tsv files.
+
+GLUE's own test files have no labels. So the official dev set is the test set here, and validation rows are held out of
+the training set; with ``dataset.val_fraction=0`` both are the dev set, which is then seen while a checkpoint is chosen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.formats.read import read_file, read_whole
+from bertexp.data.labels import encode_labels, make_labels
+from bertexp.data.sets.glue.tasks import GLUE, MSR_DEV_IDS, MSR_FILES
+from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.table import TextDataset, make_fingerprint
+from bertexp.runs.folder import write_atomically
+
+
+def load_glue(config: DatasetConfig, files: Mapping[str, Path]) -> TextDataset:
+    """Reads a task's labelled files, ``train`` and one or two to test on.
+
+    Raises:
+        DataError: a column is missing or a row is bad.
+    """
+    glue = GLUE[config.name]
+    labels = make_labels(glue.task, glue.label_names)
+    skipped: Counter[str] = Counter()
+    tables = {}
+    for split, path in files.items():
+        rows = read_file(path, glue.columns, "tsv", labels, config.on_bad_row)
+        tables[split] = encode_labels(rows.table, labels)
+        skipped += Counter(rows.skipped)
+    tables |= hold_out(tables["train"], {"val": config.val_fraction}, glue.label_names, config)
+    official = "dev" if files["test"].suffix == ".tsv" else "test"
+    source = f"{files['train']}, tested on the official {official} set"
+    if "val" not in tables:
+        tables["val"] = tables["test"]
+        source = f"{files['train']}, validation and test are both the official {official} set"
+    return make_dataset(config, tables, glue.label_names, source, skipped, glue.task)
+
+
+def divide_msr(folder: Path) -> None:
+    """Divides Microsoft's training file of MRPC into GLUE's ``train.tsv`` and ``dev.tsv``, where the list of ids lies by it."""
+    listed, paths = folder / MSR_DEV_IDS, (folder / "train.tsv", folder / "dev.tsv")
+    if not listed.is_file() or all(path.is_file() for path in paths):
+        return
+    ids = set(listed.read_text(encoding="utf-8-sig").split("\n"))
+    header, *rows = (folder / MSR_FILES["train"]).read_text(encoding="utf-8-sig").rstrip("\n").split("\n")
+    in_dev = ["\t".join(row.split("\t")[1:3]) in ids for row in rows]
+    for path, chosen in zip(paths, (False, True), strict=True):
+        kept = [row for row, is_dev in zip(rows, in_dev, strict=True) if is_dev == chosen]
+        write_atomically(path, "\n".join([header, *kept]) + "\n")
+
+
+def load_unlabelled(name: str, files: Mapping[str, Path]) -> TextDataset:
+    """Reads GLUE's test files, every row of them: one split for each file to submit.
+
+    Raises:
+        DataError: a column is missing or the file is broken.
+    """
+    glue = GLUE[name]
+    labels = make_labels(glue.task, glue.label_names)
+    splits = {
+        split: encode_labels(read_whole(path, glue.unlabelled_columns, "tsv"), labels) for split, path in files.items()
+    }
+    return TextDataset(
+        name=name,
+        task=glue.task,
+        splits=splits,
+        label_names=glue.label_names,
+        has_pair=glue.columns.text_pair is not None,
+        fingerprint=make_fingerprint(splits, glue.label_names),
+        skipped={},
+        source=", ".join(map(str, files.values())),
+    )

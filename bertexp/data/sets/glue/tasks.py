@@ -1,0 +1,115 @@
+"""The nine tasks of GLUE (Wang et al. 2019): files, columns, labels, addresses. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bertexp.data.find.columns import Columns
+from bertexp.errors import DataError
+
+GLUE_URL = "https://dl.fbaipublicfiles.com/glue/data"
+MSR_URL = "https://dl.fbaipublicfiles.com/senteval/senteval_data"  # GLUE has no MRPC archive of its own
+MSR_DEV_IDS = "mrpc_dev_ids.tsv"  # which of Microsoft's training rows are GLUE's dev set: a line "id<tab>id" each
+MSR_FILES = {"train": "msr_paraphrase_train.txt", "test": "msr_paraphrase_test.txt"}
+
+
+@dataclass(frozen=True)
+class GlueTask:
+    """What a task's files are called and hold."""
+
+    folder: str  # in the archive
+    archive: str
+    columns: Columns  # of the labelled files
+    label_names: tuple[str, ...] = ()  # in GLUE's order; none: the label is a number from 0 to 5
+    in_words: bool = False  # whether GLUE's files spell labels as words, and not as 0 and 1
+    labelled: Mapping[str, str] = field(default_factory=lambda: {"train": "train.tsv", "test": "dev.tsv"})
+    unlabelled: Mapping[str, str] = field(default_factory=dict)  # name of the file to submit -> file; none: test.tsv
+
+    def submissions(self) -> dict[str, str]:
+        """Returns the name of each file to submit with the file whose rows it answers."""
+        return dict(self.unlabelled or {self.folder: "test.tsv"})
+
+    @property
+    def task(self) -> str:
+        """What learns it."""
+        return "classification" if self.label_names else "regression"
+
+    def spell(self, predicted: Iterable[float]) -> list[str]:
+        """Returns class indices, or numbers, as the file to submit spells them."""
+        if not self.label_names:
+            return [f"{min(max(value, 0.0), 5.0):.3f}" for value in predicted]
+        return [self.label_names[int(index)] if self.in_words else str(int(index)) for index in predicted]
+
+    @property
+    def unlabelled_columns(self) -> Columns:
+        """The columns of GLUE's own test files, which all have a header."""
+        return replace(self.columns, label=None, header=None)
+
+
+_ENTAILMENT = ("entailment", "not_entailment")
+GLUE = {
+    "cola": GlueTask(
+        "CoLA",
+        "CoLA.zip",
+        Columns("sentence", header=("source", "label", "star", "sentence")),
+        ("unacceptable", "acceptable"),
+    ),
+    "sst2": GlueTask("SST-2", "SST-2.zip", Columns("sentence"), ("negative", "positive")),
+    "mrpc": GlueTask(
+        "MRPC", "MRPC.zip", Columns("#1 String", "#2 String", "Quality"), ("not_equivalent", "equivalent")
+    ),
+    "qqp": GlueTask(
+        "QQP", "QQP-clean.zip", Columns("question1", "question2", "is_duplicate"), ("not_duplicate", "duplicate")
+    ),
+    "stsb": GlueTask("STS-B", "STS-B.zip", Columns("sentence1", "sentence2", "score")),
+    "mnli": GlueTask(
+        "MNLI",
+        "MNLI.zip",
+        Columns("sentence1", "sentence2", "gold_label"),
+        ("entailment", "neutral", "contradiction"),
+        in_words=True,
+        labelled={"train": "train.tsv", "test": "dev_matched.tsv", "test_mismatched": "dev_mismatched.tsv"},
+        unlabelled={"MNLI-m": "test_matched.tsv", "MNLI-mm": "test_mismatched.tsv"},
+    ),
+    "qnli": GlueTask("QNLI", "QNLIv2.zip", Columns("question", "sentence"), _ENTAILMENT, in_words=True),
+    "rte": GlueTask("RTE", "RTE.zip", Columns("sentence1", "sentence2"), _ENTAILMENT, in_words=True),
+    "wnli": GlueTask("WNLI", "WNLI.zip", Columns("sentence1", "sentence2"), ("not_entailment", "entailment")),
+}
+
+
+def find_labelled(name: str, folder: Path) -> dict[str, Path]:
+    """Returns the labelled file of each split, in ``folder`` or in the task's folder there.
+
+    Raises:
+        DataError: they are not all there.
+    """
+    task = GLUE[name]
+    for files in (task.labelled, MSR_FILES) if name == "mrpc" else (task.labelled,):
+        for candidate in (folder, folder / task.folder):
+            found = {split: candidate / file for split, file in files.items()}
+            if all(path.is_file() for path in found.values()):
+                return found
+    names = " and ".join(task.labelled.values())
+    raise DataError(f"{folder} holds no {names}, nor a folder {task.folder} with them; check dataset.path")
+
+
+def find_unlabelled(name: str, folder: Path) -> dict[str, Path]:
+    """Returns GLUE's test file, without labels, for each file to submit; of MRPC, Microsoft's has the same rows.
+
+    Raises:
+        DataError: one is not there.
+    """
+    task = GLUE[name]
+    found = {}
+    for submission, file in task.submissions().items():
+        names = (file, MSR_FILES["test"]) if name == "mrpc" else (file,)
+        places = (candidate / name for name in names for candidate in (folder, folder / task.folder))
+        found[submission] = next((path for path in places if path.is_file()), None)
+        if found[submission] is None:
+            raise DataError(
+                f"{folder} holds no {file}, whose rows dataset.submission=true predicts; put it there, or set "
+                "dataset.submission=false"
+            )
+    return found

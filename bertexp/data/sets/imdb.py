@@ -1,0 +1,109 @@
+"""Large Movie Review Dataset (Maas et al. 2011): straight from the archive's stream into one memory-mapped Arrow file.
+
+No file is unpacked. A second start finds the reviews under the archive's size, time and first bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.formats.read import read_folder
+from bertexp.data.labels import ClassLabels, encode_labels
+from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.table import TextDataset
+from bertexp.errors import DataError
+
+LABEL_NAMES = ("negative", "positive")
+_CLASSES = {"neg": 0, "pos": 1}
+_SCHEMA = pa.schema([("text", pa.string()), ("label", pa.int32())])
+
+
+def load_imdb(config: DatasetConfig, path: Path, cache_dir: Path) -> TextDataset:
+    """Reads the archive or the folder ``aclImdb``; holds ``val_fraction`` of the 25,000 training reviews out.
+
+    Raises:
+        DataError: the archive is broken or holds no reviews.
+    """
+    skipped: dict[str, int] = {}
+    if path.is_dir():
+        splits = {}
+        for split in ("train", "test"):
+            labels = ClassLabels(tuple(_CLASSES))
+            rows = read_folder(path / split, labels, config.on_bad_row, folders=tuple(_CLASSES))
+            splits[split] = encode_labels(rows.table, labels)
+            for reason, count in rows.skipped.items():
+                skipped[reason] = skipped.get(reason, 0) + count
+    else:
+        splits = _read_archive_once(path, cache_dir)
+    held = hold_out(splits["train"], {"val": config.val_fraction}, LABEL_NAMES, config)
+    return make_dataset(config, held | {"test": splits["test"]}, LABEL_NAMES, f"IMDB reviews from {path}", skipped)
+
+
+def _read_archive_once(archive: Path, cache_dir: Path) -> dict[str, pa.Table]:
+    folder = cache_dir / f"arrow-{_identity(archive)}"
+    if not folder.exists():
+        temporary = Path(f"{folder}.tmp-{os.getpid()}")
+        temporary.mkdir(parents=True, exist_ok=True)
+        try:
+            for split, table in _read_archive(archive).items():
+                with pa.OSFile(str(temporary / f"{split}.arrow"), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as out:
+                    out.write_table(table)
+            try:
+                os.rename(temporary, folder)
+            except OSError:
+                if not folder.exists():  # it does where another process was faster
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return {
+        split: pa.ipc.open_file(pa.memory_map(str(folder / f"{split}.arrow"))).read_all() for split in ("train", "test")
+    }
+
+
+def _identity(archive: Path) -> str:
+    """Returns a short name for this version of the archive, without reading all of it."""
+    status = archive.stat()
+    with open(archive, "rb") as file:
+        beginning = file.read(1 << 16)
+    return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode() + beginning).hexdigest()[:16]
+
+
+def _read_archive(archive: Path) -> dict[str, pa.Table]:
+    reviews: dict[str, list[tuple[str, str, int]]] = {"train": [], "test": []}
+    try:
+        for split, label, name, content in _reviews(archive):
+            reviews[split].append((name, content.decode("utf-8-sig"), label))
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise DataError(f"{archive} is not a whole tar archive ({error}); fetch it again") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{archive}: the review {name} is not UTF-8") from error
+    tables = {}
+    for split, rows in reviews.items():
+        if len({label for _, _, label in rows}) < 2:
+            raise DataError(f"{archive} holds no reviews {split}/neg/*.txt and {split}/pos/*.txt; is it aclImdb_v1?")
+        rows.sort()  # by name: the order of the folder, whatever the archive's
+        _, texts, labels = zip(*rows, strict=True)
+        tables[split] = pa.table([pa.array(texts, pa.string()), pa.array(labels, pa.int32())], _SCHEMA)
+    return tables
+
+
+def _reviews(archive: Path) -> Iterator[tuple[str, int, str, bytes]]:
+    """Yields split, class index, name (``neg/0_3.txt``) and content of every labelled review."""
+    with tarfile.open(archive) as tar:  # not as a stream (r|*): that takes a cut archive for a whole one
+        for member in tar:
+            parts = member.name.split("/")
+            if len(parts) < 3 or not member.isfile() or not parts[-1].endswith(".txt"):
+                continue
+            split, folder, name = parts[-3:]
+            content = tar.extractfile(member) if split in ("train", "test") and folder in _CLASSES else None
+            if content is not None:
+                yield split, _CLASSES[folder], f"{folder}/{name}", content.read()

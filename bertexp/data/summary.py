@@ -1,0 +1,214 @@
+"""A look at the data before training: sizes, classes, lengths, what is cut off, and rows as the encoder sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from bertexp.data.table import TextDataset
+
+FEW_ROWS = 1_000
+MANY_PARAMETERS_PER_ROW = 10_000
+_CLASSES_SHOWN = 4
+_WIDTH = 118
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row as text and as the encoder sees it; all lists have the length of the sample's batch."""
+
+    text: str
+    text_pair: str | None
+    label: str
+    pieces: list[str]
+    mask: list[int]
+    type_ids: list[int]
+
+
+@dataclass(frozen=True)
+class SplitLook:
+    """One split in numbers."""
+
+    rows: int
+    class_rows: dict[str, int]  # empty where the split has no labels or the task no classes
+    label_quantiles: dict[str, float]  # min, median, max of numbers; empty of other labels
+    length_quantiles: dict[str, int]  # p50, p90, p99, max; word pieces with [CLS] and [SEP], before truncation
+    truncated_share: float  # of the rows
+
+
+@dataclass(frozen=True)
+class DatasetLook:
+    """What ``describe_dataset`` saw."""
+
+    dataset: TextDataset
+    max_length: int
+    splits: dict[str, SplitLook]
+    samples: list[Sample]
+    trained_parameters: int
+    recommendation: str | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns plain numbers, strings, lists and dicts, ready for JSON."""
+        data = self.dataset
+        return {
+            "name": data.name,
+            "source": data.source,
+            "fingerprint": data.fingerprint,
+            "label_names": list(data.label_names),
+            "skipped": data.skipped,
+            "max_length": self.max_length,
+            "splits": {split: asdict(look) for split, look in self.splits.items()},
+            "samples": [asdict(sample) for sample in self.samples],
+            "trained_parameters": self.trained_parameters,
+            "recommendation": self.recommendation,
+        }
+
+    def text(self) -> str:
+        """Returns the look as about twenty lines for a terminal."""
+        data = self.dataset
+        lines = [
+            f"data       {data.name}, {_kind(data)}, fingerprint {data.fingerprint}",
+            f"source     {_short(data.source)}",
+        ]
+        if data.skipped:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in data.skipped.items())
+            lines.append(f"left out   {sum(data.skipped.values()):,} bad rows: {reasons}")
+        lines += self._table()
+        for number, sample in enumerate(self.samples, start=1):
+            text = sample.text if sample.text_pair is None else f"{sample.text} | {sample.text_pair}"
+            tagged = data.task == "tagging"
+            lines.append(f"sample {number}   {_short(text if tagged else f'{sample.label}: {text}')}")
+            if tagged:
+                lines.append(f"  tags     {_short(sample.label)}")
+            lines.append(f"  pieces   {_short(' '.join(_without_padding(sample)))}")
+            types = f", type {_runs(sample.type_ids)}" if sample.text_pair is not None else ""
+            lines.append(f"  mask     {_runs(sample.mask)}{types}")
+        if self.recommendation:
+            lines.append(f"hint       {self.recommendation}")
+        if data.tests_on_validation:
+            lines.append("hint       val and test are the same rows: what val chooses looks better on test than it is")
+        return "\n".join(lines)
+
+    def _table(self) -> list[str]:
+        names = self.dataset.label_names
+        kind = "tag" if self.dataset.task == "tagging" else "class"
+        shown = names if len(names) <= _CLASSES_SHOWN else (f"largest {kind}", f"smallest {kind}")
+        if self.dataset.task == "regression":
+            shown = ("label min", "median", "max")
+        header = ["", "rows", *shown, "pieces p50", "p90", "p99", "max", f"over {self.max_length}"]
+        rows = [header]
+        for split, look in self.splits.items():
+            of = sum(look.class_rows.values()) if self.dataset.task == "tagging" else look.rows
+            shares = [count / of for count in look.class_rows.values()]
+            if len(names) > _CLASSES_SHOWN and shares:
+                shares = [max(shares), min(shares)]
+            cells = [f"{share:.1%}" for share in shares] or [f"{value:.3g}" for value in look.label_quantiles.values()]
+            cells = cells or ["no label"] * len(shown)
+            quantiles = [str(value) for value in look.length_quantiles.values()]
+            rows.append([split, f"{look.rows:,}", *cells, *quantiles, f"{look.truncated_share:.1%}"])
+        widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+        return [
+            row[0].ljust(9) + "".join(cell.rjust(width + 2) for cell, width in zip(row[1:], widths[1:], strict=True))
+            for row in rows
+        ]
+
+
+def describe_dataset(
+    dataset: TextDataset,
+    lengths: Mapping[str, np.ndarray],
+    max_length: int,
+    samples: Sequence[Sample],
+    trained_parameters: int,
+    pretrained: bool,
+) -> DatasetLook:
+    """Counts what there is to see.
+
+    Args:
+        lengths: for each split <int>[rows], word pieces of each row with [CLS] and [SEP], before truncation.
+        trained_parameters: how many parameters of encoder and head the optimizer changes.
+        pretrained: whether the encoder starts from trained weights; only such weights are worth freezing.
+    """
+    return DatasetLook(
+        dataset,
+        max_length,
+        {
+            split: _look(table, dataset.label_names, lengths[split], max_length)
+            for split, table in dataset.splits.items()
+        },
+        list(samples),
+        trained_parameters,
+        _recommendation(dataset.splits["train"].num_rows, trained_parameters) if pretrained else None,
+    )
+
+
+def _look(table: pa.Table, label_names: Sequence[str], lengths: np.ndarray, max_length: int) -> SplitLook:
+    return SplitLook(
+        rows=table.num_rows,
+        class_rows=_class_rows(table["label"], label_names),
+        label_quantiles=_label_quantiles(table["label"]),
+        length_quantiles={
+            name: int(np.quantile(lengths, share, method="higher"))
+            for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
+        },
+        truncated_share=float(np.mean(lengths > max_length)),
+    )
+
+
+def _kind(dataset: TextDataset) -> str:
+    kinds = {"regression": "numbers", "question_answering": "questions and answers"}
+    words = "tags" if dataset.task == "tagging" else "classes"
+    return kinds.get(dataset.task, f"{len(dataset.label_names)} {words}")
+
+
+def _class_rows(label: pa.ChunkedArray, label_names: Sequence[str]) -> dict[str, int]:
+    """How often each class occurs; in rows of several classes or tags, each counts."""
+    if pa.types.is_list(label.type):
+        label = pa.chunked_array([label.combine_chunks().flatten()])
+    if not label_names or not pa.types.is_integer(label.type):
+        return {}
+    labels = label.to_numpy()
+    labelled = labels[labels >= 0]
+    counts = np.bincount(labelled, minlength=len(label_names)).tolist()
+    return dict(zip(label_names, counts, strict=True)) if len(labelled) else {}
+
+
+def _label_quantiles(label: pa.ChunkedArray) -> dict[str, float]:
+    if not pa.types.is_floating(label.type) or np.isnan(label.to_numpy()).any():
+        return {}
+    low, middle, high = np.quantile(label.to_numpy(), (0, 0.5, 1))
+    return {"min": float(low), "median": float(middle), "max": float(high)}
+
+
+def _recommendation(rows: int, trained_parameters: int) -> str | None:
+    """Advises to freeze the encoder where labels are few.
+
+    The bounds are a rule of thumb of ours; that full fine-tuning on few rows differs much from seed to seed is shown by
+    Zhang et al. 2021 ("Revisiting Few-sample BERT Fine-tuning", arXiv:2006.05987). The second bound leaves small
+    encoders, and those of which little is trained, alone.
+    """
+    if rows >= FEW_ROWS or trained_parameters <= MANY_PARAMETERS_PER_ROW * rows:
+        return None
+    return (
+        f"{rows:,} labels for {trained_parameters:,} trained parameters are few: compare with trainable=frozen "
+        f"(the head only)"
+    )
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    room = _WIDTH - len("sample 1   ")
+    return line if len(line) <= room else line[: room - 1].rstrip() + "…"
+
+
+def _without_padding(sample: Sample) -> list[str]:
+    return [piece for piece, real in zip(sample.pieces, sample.mask, strict=True) if real]
+
+
+def _runs(values: Sequence[int]) -> str:
+    """Returns ``[1, 1, 1, 0]`` as ``1x3 0x1``."""
+    return " ".join(f"{value}x{len(list(group))}" for value, group in groupby(values))

@@ -1,0 +1,1 @@
+"""BERT as a function of its weights."""

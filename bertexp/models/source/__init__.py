@@ -1,0 +1,1 @@
+"""Where weights lie, and what can be known of them without TensorFlow."""

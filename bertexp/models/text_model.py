@@ -1,0 +1,86 @@
+"""Encoder and head as one Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+import tf_keras
+
+from bertexp.models.bert.encoder import BertEncoder
+from bertexp.models.heads import ClassificationHead, pool
+
+
+class TextClassifier(tf_keras.Model):
+    """Maps token ids to logits.
+
+    Args:
+      encoder: called as ``encoder(features, training, dropout_seed, lanes)``, returns sequence_output and pooled_output. It
+        is told to compute only what the pooling reads, where it can.
+      units: number of logits.
+      pooling: pooler, cls, mean or max; none for logits at every position.
+      dropout: rate before the head.
+      seed: of the head's first weights.
+      first_bias: of every logit.
+    """
+
+    def __init__(
+        self,
+        encoder: tf_keras.layers.Layer,
+        units: int,
+        pooling: str,
+        dropout: float,
+        seed: int,
+        first_bias: float = 0.0,
+    ):
+        super().__init__(name="text_classifier", autocast=False)
+        self.encoder = encoder
+        self.head = ClassificationHead(units, dropout, seed, first_bias)
+        self.pooling = pooling
+        token = tf.ones([1, 1], tf.int32)
+        self({"input_word_ids": token, "input_mask": token, "input_type_ids": token})  # makes the head's weights
+
+    def call(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        training: bool = False,
+        dropout_seed: tf.Tensor | None = None,
+        lanes: int = 1,
+    ) -> tf.Tensor:
+        """Returns logits.
+
+        Args:
+          inputs: input_word_ids, input_mask, input_type_ids: <int32>[batch, seq]; or what `run_frozen` made of them.
+            With text_of_window <int32>[windows], ascending, these are windows of texts, whose logits are averaged.
+          training: whether dropout is applied.
+          dropout_seed: <int32>[2], (run seed, step); None draws one.
+          lanes: number of parts that the batch is encoded in.
+
+        Returns:
+          <float32>[batch, units], or [batch, seq, units] without pooling.
+        """
+        if not training:
+            dropout_seed = None
+        elif dropout_seed is None:
+            dropout_seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+        logits = self.head(self._pooled(inputs, lanes, training, dropout_seed), dropout_seed)
+        return tf.math.segment_mean(logits, inputs["text_of_window"]) if "text_of_window" in inputs else logits
+
+    @property
+    def frozen_output(self) -> str | None:
+        """What `run_frozen` gives: "pooled" where the whole encoder is frozen, "hidden_states" where its lower layers are."""
+        if not self.encoder.trainable_variables and self.pooling != "none":
+            return "pooled"
+        return "hidden_states" if isinstance(self.encoder, BertEncoder) and self.encoder.frozen_depth else None
+
+    def run_frozen(self, inputs: Mapping[str, tf.Tensor], lanes: int = 1) -> tf.Tensor:
+        """What the frozen part makes of tokens: <float32>[batch, hidden], or [batch, seq, hidden] of the lower layers."""
+        return self._pooled(inputs, lanes) if self.frozen_output == "pooled" else self.encoder.run_frozen(inputs, lanes)
+
+    def _pooled(
+        self, inputs: Mapping[str, tf.Tensor], lanes: int, training: bool = False, dropout_seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        if "pooled" in inputs:
+            return inputs["pooled"]
+        outputs = self.encoder(inputs, training=training, dropout_seed=dropout_seed, lanes=lanes)
+        return pool(outputs, inputs["input_mask"], self.pooling)

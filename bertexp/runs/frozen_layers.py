@@ -1,0 +1,106 @@
+"""Frozen layers run once: what they give is kept on disk and read by every epoch, and by later runs too."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from bertexp.config.run_length import make_run_length
+from bertexp.config.schema import Config
+from bertexp.data.examples import TOKEN_SPEC
+from bertexp.data.examples.activations import ActivationFolder, Activations
+from bertexp.data.examples.module import DataModule
+from bertexp.runs.parts import Parts
+from bertexp.system.console import progress, say
+
+_GB = 1e9
+
+
+def keep_activations(config: Config, parts: Parts) -> DataModule:
+    """The data to fit ``parts.module`` on: of frozen layers their outputs, where these fit on disk and are read again.
+
+    Frozen layers are fixed functions of the tokens (they run without dropout), so a fit on their outputs makes the
+    updates that a fit on the tokens makes, up to the rounding of matrix products of other shapes.
+    """
+    kind = parts.module.model.frozen_output
+    trainer = config.trainer
+    if kind is None or trainer.fast_dev_run or trainer.overfit_batches or not trainer.activation_cache_gb:
+        return parts.data
+    if config.dataset.long_text == "windows":
+        return parts.data  # what is kept is kept by row, and a row has any number of windows
+    batches = len(parts.data.train_loader())
+    if make_run_length(trainer, batches).max_epochs < 2 or (trainer.limit_train_batches or batches) < batches:
+        return parts.data  # little or nothing would be read twice
+    splits = [
+        split for split in ("train", "val") if split in parts.dataset.splits and parts.dataset.splits[split].num_rows
+    ]
+    shapes = {split: _shape(parts, split, kind) for split in splits}
+    needed = sum(4 * positions * hidden for positions, hidden in shapes.values())
+    folder = Path(config.run.cache_dir) / "activations"
+    free = shutil.disk_usage(next(place for place in folder.parents if place.exists())).free
+    limit = min(trainer.activation_cache_gb * _GB, free)
+    if needed > limit:
+        why = "the disk has" if free < trainer.activation_cache_gb * _GB else "trainer.activation_cache_gb allows"
+        say(
+            f"frozen     layers run in every epoch: their activations take {needed / _GB:.1f} GB, {why} {limit / _GB:.1f}"
+        )
+        return parts.data
+    place = ActivationFolder(folder, int(trainer.activation_cache_gb * _GB))
+    weights = _fingerprint(parts)
+    kept = {split: _keep(place, parts, split, kind, shapes[split], weights) for split in splits}
+    say(f"frozen     layers ran once: {needed / _GB:.2g} GB of activations in {folder}")
+    return parts.data.with_activations(kept)
+
+
+def _shape(parts: Parts, split: str, kind: str) -> tuple[int, int]:
+    """Vectors and their size."""
+    lengths = parts.data.examples(split).lengths
+    positions = len(lengths) if kind == "pooled" else int(lengths.sum(dtype=np.int64))
+    spec = {name: tf.TensorSpec([1, 1], tf.int32) for name in TOKEN_SPEC}
+    output = tf.function(parts.module.model.run_frozen, autograph=False).get_concrete_function(spec)
+    return positions, int(output.output_shapes[-1])
+
+
+def _fingerprint(parts: Parts) -> str:
+    """Of everything that decides the activations but the split: frozen weights, precision, pooling, data, tokens."""
+    digest = hashlib.blake2b(digest_size=10)
+    model, data = parts.module.model, parts.data
+    shape = (data.config.max_length, data.config.long_text, data.config.window_overlap)
+    words = (parts.dataset.fingerprint, data.tokenizer.fingerprint, shape, model.pooling)
+    digest.update(repr((*words, model.encoder.compute_dtype, model.frozen_output)).encode())
+    learning = {id(variable) for variable in model.trainable_variables}
+    for variable in model.encoder.variables:
+        if id(variable) not in learning:
+            digest.update(variable.name.encode())
+            digest.update(np.ascontiguousarray(variable.numpy()).data)
+    return digest.hexdigest()
+
+
+def _keep(
+    place: ActivationFolder, parts: Parts, split: str, kind: str, shape: tuple[int, int], weights: str
+) -> Activations:
+    offsets = None
+    if kind == "hidden_states":
+        offsets = np.concatenate([[0], np.cumsum(parts.data.examples(split).lengths, dtype=np.int64)])
+    name = f"{split}-{weights}"
+    return place.find(name, offsets, shape) or place.write(name, offsets, shape, _run(parts, split))
+
+
+def _run(parts: Parts, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Row numbers and what the frozen layers make of them, batch by batch."""
+    loader = parts.data.eval_loader(split)
+    run_frozen = functools.partial(parts.module.model.run_frozen, lanes=parts.module.lanes)
+    run = tf.function(run_frozen, input_signature=[dict(loader.spec)], autograph=False)
+    rows, done = loader.places(), 0
+    with progress("frozen", len(rows), f"rows of {split}") as advance:
+        for features, labels in loader.batches():
+            count = labels.shape[0]
+            yield rows[done : done + count], run(features).numpy()
+            done += count
+            advance(count)

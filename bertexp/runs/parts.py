@@ -1,0 +1,74 @@
+"""From a plan to the objects that are trained: encoder, head, task, batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from bertexp.config.schema import Config
+from bertexp.data.table import TextDataset
+from bertexp.runs.plan import Plan
+from bertexp.system import devices
+from bertexp.system.console import progress, say
+
+devices.prepare()
+
+from bertexp.data.examples.module import DataModule  # noqa: E402  TensorFlow may only be imported prepared
+from bertexp.data.tokens.tokenizer import Tokenizer  # noqa: E402
+from bertexp.models.pretrained import LoadedEncoder, load_encoder  # noqa: E402
+from bertexp.models.text_model import TextClassifier  # noqa: E402
+from bertexp.models.trainable import set_trainable  # noqa: E402
+from bertexp.tasks.build import Task, build_task  # noqa: E402
+from bertexp.training.module import FineTuningModule  # noqa: E402
+from bertexp.training.optimizer import build_optimizer  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is trained, on what."""
+
+    dataset: TextDataset
+    loaded: LoadedEncoder
+    task: Task
+    module: FineTuningModule
+    data: DataModule
+    trained_parameters: int
+    frozen_parameters: int
+
+
+def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
+    """Makes every part of a run in a fixed order, so that one seed decides all of it."""
+    pa.default_memory_pool().release_unused()  # what reading the data took beyond the data, as much again and more
+    say(f"device     {devices.configure(config.trainer, config.run.seed)}")
+    loaded = load_encoder(plan.model, config.model, config.run.seed)
+    say(f"weights    {plan.model.description}")
+    dataset = dataset.spelled_by(loaded.vocab, loaded.lowercase)
+    task = build_task(config.task, dataset.label_names, dataset.has_null_answers)
+    # numbers begin at their mean: a bias learns in steps of the learning rate, and would take thousands to get there
+    first_bias = dataset.mean_label if dataset.task == "regression" else 0.0
+    model = TextClassifier(
+        loaded.encoder, task.units, config.model.pooling, config.model.dropout, config.run.seed, first_bias
+    )
+    counts = set_trainable(model, config.trainable)
+    say(f"parameters {counts['trained']:,} trained, {counts['frozen']:,} frozen")
+    learning_rate = config.optimizer.learning_rate
+    lanes = devices.count_lanes()
+    module = FineTuningModule(model, task, lambda steps: build_optimizer(config.optimizer, learning_rate, steps), lanes)
+    data = make_data(config, dataset, loaded)
+    return Parts(dataset, loaded, task, module, data, counts["trained"], counts["frozen"])
+
+
+def make_data(config: Config, dataset: TextDataset, loaded: LoadedEncoder) -> DataModule:
+    """The batches of ``dataset``, in the encoder's own word pieces."""
+    with progress("tokens", dataset.texts, "words" if dataset.task == "tagging" else "texts") as advance:
+        return DataModule(
+            dataset,
+            Tokenizer(loaded.vocab, loaded.lowercase),
+            config.dataset,
+            config.trainer.batch_size,
+            config.trainer.eval_batch_size,
+            config.run.seed,
+            cache_dir=f"{config.run.cache_dir}/tokens",
+            progress=advance,
+        )

@@ -1,0 +1,152 @@
+"""The one funnel through which every run ends: completed, interrupted or failed, said to the folder and the tracker."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from bertexp.config.resolve import flat_parameters
+from bertexp.config.schema import Config
+from bertexp.errors import ConfigError, RunInterrupted, RunNotFound, RunPruned
+from bertexp.runs.folder import RunFolder
+from bertexp.system.console import say
+from bertexp.system.provenance import collect_provenance, hide_passwords, provenance_tags
+from bertexp.system.signals import StopSignal
+from bertexp.tracking.base import NoTracker, Tracker
+from bertexp.tracking.build import build_tracker
+
+TRAINED = "trained"  # the stage of a sweep's trial that was not tested yet: resuming it tests and ships it
+_MAY_DIFFER = ("trainer.resume", "run.dry", "run.outputs_dir", "tracking.", "trainer.log_every_steps", "export.")
+
+
+class RunRecord:
+    """A run's folder, tracker and stop signal, from its first line to its last state; ``name`` replaces ``run.name``.
+
+    Entering writes ``run.json`` and starts (or, on resume, reopens) the tracked run; leaving closes both with the state
+    that the body's end or exception means, whatever it was.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        overrides: list[str],
+        fingerprint: str,
+        tags: Mapping[str, str] | None = None,
+        name: str | None = None,
+    ):
+        self.config, self.folder, self.overrides = config, RunFolder(folder), overrides
+        self.stop = StopSignal()
+        self.parameters = flat_parameters(config)
+        self.parameters["tracking.uri"] = config.tracking.uri and hide_passwords(config.tracking.uri)
+        self._fingerprint = fingerprint
+        self._tags = {"data_fingerprint": fingerprint, **(tags or {})}
+        former = self._former_info() if config.trainer.resume else {}
+        self.resumed = bool(former)
+        self.tracker: Tracker = NoTracker()
+        if not config.trainer.fast_dev_run:
+            run_id = former.get("mlflow_run_id")
+            self.tracker = build_tracker(config.tracking, name or str(config.run.name), config.run.outputs_dir, run_id)
+
+    @property
+    def command(self) -> str:
+        """The line that makes this run again."""
+        words = [w for w in self.overrides if not w.startswith(("trainer.resume=", "hydra.run.dir="))]
+        return shlex.join(["python", "-m", "bertexp", *words])
+
+    def __enter__(self) -> RunRecord:
+        self.stop.__enter__()
+        try:
+            provenance = collect_provenance(shlex.split(self.command))
+            tags = provenance_tags(provenance) | self._tags
+            self.tracker.start(self.parameters, tags, lambda run_id: self.folder.update_info(mlflow_run_id=run_id))
+            self.folder.update_info(
+                state="running",
+                overrides=self.overrides,
+                command=self.command,
+                parameters=self.parameters,
+                data_fingerprint=self._fingerprint,
+                started=_now(),
+                provenance=provenance,
+            )
+            self.tracker.log_dict(provenance, "provenance.json")
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop.__exit__()
+        state, reason = "completed", ""
+        if error is not None:
+            state = state_of(error)
+            reason = str(error) or type(error).__name__
+        if self.folder.info:
+            self.folder.update_info(state=state, reason=reason, ended=_now())
+            if state in ("interrupted", "failed") and any(self.folder.checkpoints.glob("step-*")):
+                say(
+                    f"go on with: python -m bertexp trainer.resume={self.folder.info.get('mlflow_run_id') or self.folder.path}"
+                )
+        self.tracker.finish(state, reason)
+
+    def _former_info(self) -> dict[str, Any]:
+        former = self.folder.info
+        if not former:
+            raise RunNotFound(f"{self.folder.path} holds no run to resume; start it without trainer.resume")
+        if former["state"] == "completed" and former.get("stage") != TRAINED:
+            raise ConfigError(f"the run in {self.folder.path} is complete; start a new one without trainer.resume")
+        different = {
+            key: (former["parameters"].get(key), value)
+            for key, value in self.parameters.items()
+            if former["parameters"].get(key) != value and not key.startswith(_MAY_DIFFER)
+        }
+        if different:
+            listed = ", ".join(f"{key} was {old} and is {new}" for key, (old, new) in different.items())
+            raise ConfigError(
+                f"a resumed run must keep its settings: {listed}; drop these overrides or start a new run"
+            )
+        if former["data_fingerprint"] != self._fingerprint:
+            raise ConfigError(
+                f"the data changed since the run began (fingerprint {former['data_fingerprint']}, now "
+                f"{self._fingerprint}); restore the data or start a new run"
+            )
+        return former
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """What a run found and where it left it.
+
+    ``metrics`` holds the last value of ``train/…``, the chosen checkpoint's ``val/…`` and the ``test/…`` metrics;
+    ``intervals`` are 95% intervals by metric, such as ``test/accuracy``, the main metric's first; ``logits`` <float32>[n, …]
+    are those of the test split.
+    """
+
+    folder: Path
+    metrics: dict[str, float]
+    objective: float | None
+    mlflow_run_id: str | None
+    model_folder: Path | None
+    export_difference: float | None
+    intervals: dict[str, tuple[float, float]]
+    logits: np.ndarray
+
+
+def state_of(error: BaseException) -> str:
+    """How a run ends that ``error`` has ended."""
+    if isinstance(error, RunPruned):
+        return "pruned"
+    return "interrupted" if isinstance(error, (RunInterrupted, KeyboardInterrupt)) else "failed"
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

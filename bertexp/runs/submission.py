@@ -1,0 +1,29 @@
+"""GLUE's submission files: what a run's model says of the tests whose labels GLUE keeps to itself."""
+
+from __future__ import annotations
+
+from bertexp.config.schema import Config
+from bertexp.data.sets.glue.tasks import GLUE
+from bertexp.data.table import TextDataset
+from bertexp.runs.folder import RunFolder, write_atomically
+from bertexp.runs.parts import Parts, make_data
+from bertexp.system.console import say
+from bertexp.tracking.base import Tracker
+from bertexp.training.evaluation import evaluate
+
+
+def write_submission(
+    config: Config, parts: Parts, unlabelled: TextDataset, folder: RunFolder, tracker: Tracker
+) -> None:
+    """Writes ``glue/<name>.tsv`` for each split of ``unlabelled``, as gluebenchmark.com takes it, and hands it to the tracker."""
+    glue = GLUE[unlabelled.name]
+    data = make_data(config, unlabelled, parts.loaded)
+    for name, table in unlabelled.splits.items():
+        outputs = evaluate(parts.module, data.eval_loader(name))
+        answers = parts.task.answers(outputs.truth, outputs.logits)
+        predicted = answers.argmax(axis=1) if glue.label_names else answers[:, 0]
+        lines = [f"{index}\t{answer}" for index, answer in enumerate(glue.spell(predicted.tolist()))]
+        path = folder.path / "glue" / f"{name}.tsv"
+        write_atomically(path, "\n".join(["index\tprediction", *lines]) + "\n")
+        tracker.log_file(path, "glue")
+        say(f"submit     {folder.shown}/glue/{name}.tsv ({table.num_rows:,} rows)")

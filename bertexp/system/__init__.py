@@ -1,0 +1,1 @@
+"""What a run needs of its machine: devices, files, downloads, the terminal, signals, leases."""

@@ -1,0 +1,83 @@
+"""The only first importer of TensorFlow: legacy Keras, log noise, devices, precision, seeds, determinism."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from bertexp.config.schema import TrainerConfig
+from bertexp.errors import EnvironmentProblem
+
+
+def prepare() -> None:
+    """Sets what must be set before TensorFlow's first import, then imports it.
+
+    bertexp and its libraries use the package tf_keras by name, so a TensorFlow that a notebook imported before works too.
+    """
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default on CPUs without AVX-512; a quarter faster
+    import tensorflow  # noqa: F401
+
+
+def configure(trainer: TrainerConfig, seed: int) -> str:
+    """Chooses the device, the precision and the seeds of this process.
+
+    Returns:
+        The device in words, for the log.
+
+    Raises:
+        EnvironmentProblem: a GPU was asked for and TensorFlow sees none.
+    """
+    import tensorflow as tf
+    import tf_keras
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if trainer.accelerator == "gpu" and not gpus:
+        raise EnvironmentProblem(
+            "trainer.accelerator=gpu, but TensorFlow sees no GPU; `python -m bertexp doctor` tells why, "
+            "trainer.accelerator=auto takes the CPU"
+        )
+    if trainer.accelerator == "cpu" and gpus:
+        tf.config.set_visible_devices([], "GPU")
+        gpus = []
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if not gpus and not trainer.jit_compile and available_cores() == 2 and not _operation_threads():
+        with contextlib.suppress(RuntimeError):  # a notebook's TensorFlow that runs already keeps its threads
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf_keras.mixed_precision.set_global_policy(trainer.precision)
+    tf_keras.utils.set_random_seed(seed)
+    if trainer.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    if gpus:
+        names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
+        return f"GPU {', '.join(names)}"
+    return f"CPU, {available_cores()} cores" + (
+        f", each batch in {lanes} lanes" if (lanes := count_lanes()) > 1 else ""
+    )
+
+
+def available_cores() -> int:
+    """Cores that this process may use; a container or a batch system may give fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def count_lanes() -> int:
+    """Parts of a batch to work on side by side (models/bert/lanes.py): 2 where an operation has one thread of several cores.
+
+    That is how ``configure`` divides two cores. More of them are left to TensorFlow, for it was not measured there;
+    ``TF_NUM_INTRAOP_THREADS=1`` asks for it.
+    """
+    import tensorflow as tf
+
+    on_cpu = not tf.config.get_visible_devices("GPU")
+    return 2 if on_cpu and _operation_threads() == 1 and available_cores() > 1 else 1
+
+
+def _operation_threads() -> int:
+    """What divides an operation among threads, as was asked for; 0: TensorFlow's own choice, all cores."""
+    import tensorflow as tf
+
+    asked = tf.config.threading.get_intra_op_parallelism_threads()
+    return asked or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)

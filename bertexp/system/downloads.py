@@ -1,0 +1,270 @@
+"""Downloads: are the addresses there, fetch a file once and whole (``archives`` unpacks it).
+
+Standard library only, so that an unreachable network is known before anything heavy is imported. Proxies named by
+``http_proxy``, ``https_proxy`` and ``no_proxy`` are used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import http.client
+import os
+import queue
+import shutil
+import socket
+import ssl
+import sys
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from bertexp import __version__
+from bertexp.errors import EnvironmentProblem, NetworkError
+from bertexp.system.archives import extract
+
+__all__ = ["extract", "fetch", "https_address", "probe"]
+
+_AGENT = {"User-Agent": f"bertexp/{__version__}"}  # some hosts refuse Python's own
+_CHUNK_BYTES = 1 << 18
+_FAILURES = 3  # attempts in a row that bring no byte
+_PAUSE_SECONDS = 0.5  # before the second attempt, doubled before the third
+_NO_ADDRESS = "not an http://, https:// or gs:// address"
+_CURE = "give a path to a local copy (dataset.path, model.path) or a mirror"
+
+
+def https_address(url: str) -> str:
+    """Returns ``gs://bucket/file`` as the public https address of that file, anything else unchanged."""
+    if not url.startswith("gs://"):
+        return url
+    return "https://storage.googleapis.com/" + urllib.parse.quote(url[len("gs://") :], safe="/%")
+
+
+def probe(urls: Iterable[str], timeout_seconds: float = 5.0) -> dict[str, str | None]:
+    """Asks all addresses at once whether they answer, in ``timeout_seconds`` all together.
+
+    The deadline holds on any network: a thread that hangs in a name look-up, a connect or a proxy is left behind.
+
+    Returns:
+        For each address None where it can be fetched, else the reason why not.
+    """
+    reasons: dict[str, str | None] = dict.fromkeys(urls, f"no answer within {timeout_seconds:g} s{_proxy_note()}")
+    answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
+    for url in reasons:
+        threading.Thread(target=lambda u=url: answers.put((u, _why_not(u, timeout_seconds))), daemon=True).start()
+    deadline = time.monotonic() + timeout_seconds
+    with contextlib.suppress(queue.Empty):
+        for _ in range(len(reasons)):
+            url, reason = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+            reasons[url] = reason
+    return reasons
+
+
+def fetch(
+    url: str,
+    destination: str | os.PathLike[str],
+    sha256: str | None = None,
+    size: int | None = None,
+    progress: bool = True,
+    timeout_seconds: float = 30.0,
+) -> None:
+    """Downloads ``url`` to the file ``destination``, unless that file is there already.
+
+    A broken transfer goes on where it stopped, also in a later process (``<destination>.part``). The file appears
+    only when it is whole: its size and SHA-256 agree with those given, or, where the publisher gives no sum, with the
+    one recorded in ``<destination>.sha256`` at first use. Processes that want the same file wait for one another.
+
+    Raises:
+        NetworkError: the address does not answer, the transfer breaks for good or the content is not the expected one.
+        EnvironmentProblem: the disk is too small.
+    """
+    destination = Path(destination)
+    address = https_address(url)
+    if not address.startswith(("http://", "https://")):
+        raise NetworkError(f"{url} is {_NO_ADDRESS}; {_CURE}")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(destination):
+        if destination.exists():
+            return
+        part = Path(f"{destination}.part")
+        resumed = _download(address, part, sha256, progress, timeout_seconds)
+        wrong = _difference(part, destination, sha256, size)
+        if wrong and resumed:  # perhaps two versions were glued together
+            part.unlink()
+            _download(address, part, sha256, progress, timeout_seconds)
+            wrong = _difference(part, destination, sha256, size)
+        if wrong:
+            part.unlink()
+            raise NetworkError(f"{url} does not hold the expected file: {wrong}; {_CURE}")
+        os.replace(part, destination)
+        Path(f"{part}.validator").unlink(missing_ok=True)
+
+
+def _open(url: str, method: str, headers: dict[str, str], timeout_seconds: float) -> http.client.HTTPResponse:
+    request = urllib.request.Request(url, headers=_AGENT | headers, method=method)
+    return urllib.request.urlopen(request, timeout=timeout_seconds)
+
+
+def _why_not(url: str, timeout_seconds: float) -> str | None:
+    """Asks for the head, or for the first byte where a host does not answer heads; returns what is wrong, or None."""
+    url = https_address(url)
+    if not url.startswith(("http://", "https://")):
+        return _NO_ADDRESS
+    for method, headers in (("HEAD", {}), ("GET", {"Range": "bytes=0-0"})):
+        try:
+            _open(url, method, headers, timeout_seconds).close()
+            return None
+        except urllib.error.HTTPError as error:
+            if error.code == 416:  # an empty file has no first byte
+                return None
+            if method == "GET" or error.code not in (400, 403, 405, 501):
+                return f"HTTP {error.code}"
+        except Exception as error:
+            return _reason(error)
+    return None
+
+
+def _reason(error: BaseException) -> str:
+    """Says in a few words why a connection failed."""
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(cause, socket.gaierror):
+        return f"its name cannot be resolved{_proxy_note()}"
+    if isinstance(cause, TimeoutError):
+        return f"no answer in time{_proxy_note()}"
+    if isinstance(cause, ConnectionRefusedError):
+        return f"connection refused{_proxy_note()}"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"its certificate cannot be verified ({cause.verify_message})"
+    return f"{cause or type(cause).__name__}{_proxy_note()}"
+
+
+def _proxy_note() -> str:
+    return (
+        " (a proxy is set by https_proxy or http_proxy)" if {"http", "https"} & set(urllib.request.getproxies()) else ""
+    )
+
+
+@contextlib.contextmanager
+def _locked(destination: Path) -> Iterator[None]:
+    with open(f"{destination}.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another process that downloads {destination.name}", file=sys.stderr, flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _download(url: str, part: Path, sha256: str | None, progress: bool, timeout_seconds: float) -> bool:
+    """Brings ``part`` to its full length; returns whether it was put together from more than one transfer."""
+    resumed, failures = False, 0
+    while True:
+        before = part.stat().st_size if part.exists() else 0
+        try:
+            return _transfer(url, part, sha256, progress, timeout_seconds) or resumed
+        except urllib.error.HTTPError as error:
+            if error.code < 500 and error.code not in (408, 416, 429):
+                raise NetworkError(f"{url} answers HTTP {error.code} ({error.reason}); {_CURE}") from error
+            if error.code == 416:  # the part is not a beginning of what lies there now
+                part.unlink(missing_ok=True)
+            reason = f"HTTP {error.code}"
+        except (OSError, http.client.HTTPException) as error:
+            if getattr(error, "errno", None) == 28:
+                raise EnvironmentProblem(f"no space is left on the disk for {part}; free some and run again") from error
+            reason = _reason(error)
+        now = part.stat().st_size if part.exists() else 0
+        resumed = resumed or now > 0
+        failures = 0 if now > before else failures + 1
+        if failures == _FAILURES:
+            again = f"{now / 1e6:.1f} MB are kept and the same command goes on from there, or " if now else ""
+            raise NetworkError(f"{url} cannot be fetched: {reason}; {again}{_CURE}")
+        time.sleep(_PAUSE_SECONDS * 2**failures / 2)
+
+
+def _transfer(url: str, part: Path, sha256: str | None, progress: bool, timeout_seconds: float) -> bool:
+    """One request that appends to ``part`` or starts it anew; returns whether it appended.
+
+    A part may be continued where the server can tell that the file is still the same (If-Range, RFC 9110 section
+    13.1.5) or where a checksum will tell in the end.
+    """
+    memory = Path(f"{part}.validator")
+    have = part.stat().st_size if part.exists() else 0
+    saved_url, _, validator = memory.read_text().partition("\n") if have and memory.exists() else ("", "", "")
+    headers = {}
+    if have and saved_url == url and (validator or sha256):
+        headers["Range"] = f"bytes={have}-"
+        if validator:
+            headers["If-Range"] = validator
+    with _open(url, "GET", headers, timeout_seconds) as response:
+        appends = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        if response.status == 206 and not appends:
+            part.unlink()
+            raise ConnectionError("the server sent another piece than the one asked for")
+        if not appends:
+            have = 0
+            etag = response.headers.get("ETag", "")
+            strong = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
+            memory.write_text(f"{url}\n{strong}")
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length else None
+        if total and total - have > shutil.disk_usage(part.parent).free:
+            raise EnvironmentProblem(f"{url} needs {total / 1e6:.0f} MB and {part.parent} has less free space")
+        with open(part, "ab" if appends else "wb") as sink, _progress(url, have, total, progress) as advance:
+            while chunk := response.read(_CHUNK_BYTES):
+                sink.write(chunk)
+                have += len(chunk)
+                advance(len(chunk))
+            sink.flush()
+            os.fsync(sink.fileno())
+    if total is not None and have < total:
+        raise ConnectionError(f"the connection broke at {have} of {total} bytes")
+    return appends
+
+
+@contextlib.contextmanager
+def _progress(url: str, have: int, total: int | None, shown: bool) -> Iterator[Callable[[int], object]]:
+    """A bar on a terminal, a line every tenth elsewhere; yields the function that takes the bytes just written."""
+    name = urllib.parse.urlsplit(url).path.rsplit("/", 1)[-1] or url
+    if not shown:
+        yield lambda count: None
+    elif sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(desc=name, initial=have, total=total, unit="B", unit_scale=True, file=sys.stderr) as bar:
+            yield bar.update
+    else:
+        whole = f" of {total / 1e6:.1f} MB" if total else ""
+        print(f"downloading {url}{whole}", file=sys.stderr, flush=True)
+        done, step = have, (total or 0) // 10 or 10_000_000
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            if done // step > (done - count) // step:
+                print(f"  {name}: {done / 1e6:.1f}{whole}", file=sys.stderr, flush=True)
+
+        yield advance
+
+
+def _difference(part: Path, destination: Path, sha256: str | None, size: int | None) -> str | None:
+    """Compares a finished download with what is expected, records its sum at first use; returns what is wrong."""
+    found_size = part.stat().st_size
+    if size is not None and found_size != size:
+        return f"{found_size} bytes instead of {size}"
+    digest = hashlib.sha256()
+    with open(part, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    record = Path(f"{destination}.sha256")
+    expected = sha256 or (record.read_text().strip() if record.exists() else None)
+    if expected is None:
+        record.write_text(digest.hexdigest() + "\n")
+    elif digest.hexdigest() != expected:
+        note = "" if sha256 else f", recorded at first use in {record}"
+        return f"SHA-256 {digest.hexdigest()} instead of {expected}{note}"
+    return None

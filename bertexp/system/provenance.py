@@ -1,0 +1,126 @@
+"""Where a result comes from: the command, the versions, the commit, the machine."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import re
+import shlex
+import subprocess
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from bertexp.system import devices
+
+PACKAGES = (
+    "bertexp",
+    "tensorflow",
+    "tensorflow-cpu",
+    "tensorflow-text",
+    "tf-keras",
+    "tf-models-official",
+    "tensorflow-hub",
+    "hydra-core",
+    "omegaconf",
+    "mlflow",
+    "optuna",
+    "pyarrow",
+    "numpy",
+    "safetensors",
+    "scikit-learn",
+)
+
+
+def collect_provenance(command: Sequence[str], gpu_names: Sequence[str] = ()) -> dict[str, Any]:
+    """Returns a JSON-able record of what a run was made with.
+
+    Args:
+        command: the words of the command line, as typed.
+        gpu_names: the accelerators the run uses, as their driver names them.
+    """
+    return {
+        "command": hide_passwords(shlex.join(command)),
+        "user": _user(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "git": read_commit(Path(__file__).parent),
+        "hardware": {
+            "cpu": _cpu_model(),
+            "cores": devices.available_cores(),
+            "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+            "gpu": list(gpu_names),
+        },
+        "versions": read_versions(),
+    }
+
+
+def hide_passwords(text: str) -> str:
+    """Writes ``://user:secret@`` as ``://user:***@``: a record is read by more people than the shell's history."""
+    return re.sub(r"(://[^:/@\s]*:)[^@\s]+@", r"\1***@", text)
+
+
+def provenance_tags(provenance: dict[str, Any]) -> dict[str, str]:
+    """Returns the record as flat, dotted tags; what is unknown is left out."""
+    tags: dict[str, str] = {}
+    for key, value in provenance.items():
+        if isinstance(value, dict):
+            tags.update({f"{key}.{name}": text for name, text in provenance_tags(value).items()})
+        elif isinstance(value, list):
+            tags.update({key: ", ".join(value)} if value else {})
+        elif value is not None:
+            tags[key] = str(value).lower() if isinstance(value, bool) else str(value)
+    return tags
+
+
+def read_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Returns the versions of those of ``packages`` that are installed, without importing them."""
+    versions = {}
+    for name in packages:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def read_commit(folder: Path) -> dict[str, Any] | None:
+    """Returns the commit of the checkout that tracks ``folder``, and whether tracked files differ from it.
+
+    None where there is no checkout or no git; a package installed inside another project's folder is not its part.
+    """
+    try:
+        _git(folder, "ls-files", "--error-unmatch", "__init__.py")
+        commit = _git(folder, "rev-parse", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return {"commit": commit, "dirty": bool(changed)}
+
+
+def _git(folder: Path, *words: str) -> str:
+    answer = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=5, check=True)
+    return answer.stdout.strip()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return str(os.getuid())
+
+
+def _cpu_model() -> str:
+    try:
+        if platform.system() == "Darwin":
+            return subprocess.run(
+                ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, timeout=5, check=True
+            ).stdout.strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except (OSError, subprocess.SubprocessError):
+        pass
+    return platform.processor() or platform.machine()

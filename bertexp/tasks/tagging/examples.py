@@ -1,0 +1,54 @@
+"""Sentences with a tag for each word."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from bertexp.data.examples import TOKEN_SPEC, Features
+from bertexp.data.tokens.packing import Shape, pack_batch, packed_lengths, untruncated_lengths
+from bertexp.data.tokens.tokenizer import Tokenizer
+from bertexp.tasks.tagging.words import WordPieces, place_tags
+
+
+class TaggedExamples:
+    """One example a row: a sentence, with a tag for each word at the word's first piece.
+
+    Args:
+        sentences: their word pieces.
+        tags: <int32>[words].
+        tokenizer: whose special tokens go around.
+        max_length: longest row, special tokens included; the words beyond it are not read.
+    """
+
+    spec = TOKEN_SPEC
+    label_spec = tf.TensorSpec([None, None], tf.int32)
+
+    def __init__(self, sentences: WordPieces, tags: np.ndarray, tokenizer: Tokenizer, max_length: int):
+        self._sentences, self._tags, self._tokenizer, self._max_length = sentences, tags, tokenizer, max_length
+        self.columns = [sentences.column]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return packed_lengths(self.columns, self._max_length)
+
+    @property
+    def full_lengths(self) -> np.ndarray:
+        return untruncated_lengths(self.columns)
+
+    @property
+    def source_rows(self) -> np.ndarray:
+        return np.arange(len(self._sentences.words) - 1)
+
+    def pack(self, places: np.ndarray) -> tuple[Features, np.ndarray]:
+        tokenizer = self._tokenizer
+        special = (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
+        features = pack_batch(self.columns, places, Shape(self._max_length), *special)
+        return features, self.labels(places, features["input_word_ids"].shape[1])
+
+    def labels(self, places: np.ndarray, width: int) -> np.ndarray:
+        return place_tags(self._sentences, self._tags, places, self._max_length, width)
+
+    def truth(self, places: np.ndarray) -> np.ndarray:
+        """Tags at the places of their words <int32>[batch, …]; the words that were cut follow, see ``place_tags``."""
+        return place_tags(self._sentences, self._tags, places, self._max_length)

@@ -1,0 +1,100 @@
+"""A tag for each word: loss, metrics and decoding of named entities, parts of speech and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from bertexp.tasks.tagging.entities import count_entities, precision_recall_f1
+from bertexp.tasks.tagging.tags import OUTSIDE
+
+Tags = list[list[str]]  # of each sentence
+
+
+class Tagging:
+    """One tag out of ``label_names`` for each word, read at the word's first piece.
+
+    Labels are <int32>[batch, seq], truths <int32>[rows, places]: the tag of a word where it has one, -1 where no word is
+    judged (special tokens, padding, a word's other pieces), -2 for a word whose tag is unknown. In truths the words that
+    were cut follow after the last place that has logits: they count as tagged O.
+    """
+
+    batch_metric = "accuracy"
+
+    def __init__(self, label_names: Sequence[str], main_metric: str = "f1"):
+        self.label_names = tuple(label_names)
+        self.units = len(self.label_names)
+        self.main_metric = main_metric
+
+    def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Cross-entropy in nats, summed over each row's labelled pieces, <float32>[batch]."""
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(labels, 0), logits)
+        return tf.reduce_sum(tf.where(labels >= 0, losses, 0.0), axis=1)
+
+    def weights(self, labels: tf.Tensor) -> tf.Tensor:
+        """<float32>[batch], labelled pieces of each row."""
+        return tf.reduce_sum(tf.cast(labels >= 0, tf.float32), axis=1)
+
+    def score(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """<float32>[batch], words of each row that got their tag."""
+        hits = tf.argmax(logits, axis=-1, output_type=labels.dtype) == labels
+        return tf.reduce_sum(tf.cast(hits, tf.float32), axis=1)
+
+    def answers(self, truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        """Probabilities <float32>[rows, words of the longest sentence, tags]; 0 of words that were cut, and of padding."""
+        rows, places = np.nonzero(truth != -1)
+        counts = np.bincount(rows, minlength=len(truth))
+        words = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        found = np.zeros((len(truth), counts.max(initial=0), self.units), np.float32)
+        read = places < logits.shape[1]
+        chosen = logits[rows[read], places[read]]
+        shifted = np.exp(chosen - chosen.max(axis=-1, keepdims=True))
+        found[rows[read], words[read]] = shifted / shifted.sum(axis=-1, keepdims=True)
+        return found
+
+    def decode(self, truth: np.ndarray, logits: np.ndarray) -> tuple[Tags, Tags]:
+        """The true and the predicted tags of each sentence's words; "" for an unknown one, O for words that were cut.
+
+        Args:
+            truth: <int32>[rows, places].
+            logits: <float32>[rows, seq, units].
+        """
+        predicted = np.full(truth.shape, self.units, np.int64)
+        seen = min(truth.shape[1], logits.shape[1])
+        predicted[:, :seen] = logits[:, :seen].argmax(axis=-1)
+        rows, places = np.nonzero(truth != -1)
+        bounds = np.cumsum(np.bincount(rows, minlength=len(truth)))[:-1]
+        names = np.array([*self.label_names, OUTSIDE, ""], dtype=object)  # truths of -2 and what was cut come last
+        true = np.where(truth == -2, self.units + 1, truth)[rows, places]
+        return tuple(
+            [sentence.tolist() for sentence in np.split(names[tags], bounds)]
+            for tags in (true, predicted[rows, places])
+        )
+
+    def metrics(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+        """Loss of the words that were read; strict precision, recall and F1 of entities and accuracy over all words.
+
+        Args:
+            truth: <int32>[rows, places].
+            logits: <float32>[rows, seq, units].
+        """
+        true, predicted = self.decode(truth, logits)
+        precision, recall, f1 = precision_recall_f1(count_entities(true, predicted, self.label_names).sum((0, 1)))
+        hits = sum(a == b for pair in zip(true, predicted, strict=True) for a, b in zip(*pair, strict=True))
+        return {
+            "loss": self._mean_loss(truth, logits),
+            "f1": float(f1),
+            "precision": float(precision),
+            "recall": float(recall),
+            "accuracy": hits / max(sum(map(len, true)), 1),
+        }
+
+    def _mean_loss(self, truth: np.ndarray, logits: np.ndarray) -> float:
+        seen = min(truth.shape[1], logits.shape[1])
+        rows, places = np.nonzero(truth[:, :seen] >= 0)
+        chosen = logits[rows, places].astype(np.float64)
+        largest = chosen.max(axis=1)
+        normalizer = largest + np.log(np.exp(chosen - largest[:, None]).sum(axis=1))
+        return float(np.mean(normalizer - chosen[np.arange(len(rows)), truth[rows, places]]))

@@ -1,0 +1,283 @@
+"""A run in MLflow, through its client alone: no active run, no global address, no autologging."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bertexp.errors import TrackingError
+from bertexp.system.console import say
+from bertexp.system.provenance import hide_passwords
+from bertexp.tracking.base import STATES, OnOpen, ParamValue
+from bertexp.tracking.mlflow.run import create_run, log_params, reopen_run, set_tags
+from bertexp.tracking.mlflow.store import (
+    first_line,
+    local_path,
+    look_at,
+    must_answer,
+    open_store,
+    resolve_uri,
+    set_environment,
+)
+from bertexp.tracking.outbox import Outbox, Point
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+TABLE_ROWS = 1000  # what a browser shows with ease; the parquet file has them all
+STATUS = {"completed": "FINISHED", "pruned": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
+
+
+class MlflowTracker:
+    """One MLflow run; ``resume_run_id`` continues that run, leaving out the points it already has."""
+
+    def __init__(
+        self,
+        uri: str | None,
+        experiment: str,
+        run_name: str,
+        outputs_dir: str | PathLike[str],
+        resume_run_id: str | None = None,
+    ):
+        self.uri = resolve_uri(uri, outputs_dir)
+        self._experiment = experiment
+        self._run_name = run_name
+        self._outputs_dir = Path(outputs_dir).resolve()
+        self._resume_run_id = resume_run_id
+        self._run_id: str | None = None
+        self._opening: threading.Thread | None = None
+        self._is_open = False
+        self._problem: TrackingError | None = None  # what kept the store shut
+        self._told = False  # whether the run knows of it
+        self._known: set[tuple[str, int]] = set()  # points that a resumed run brought along
+        self._latest: dict[str, Point] = {}
+        self._datasets: dict[str, tuple[str, str]] = {}  # by split: name and digest
+        self._outbox = Outbox(self._send, self._warn)
+        self._late: list[Callable[[], object]] = []  # what the store did not take yet, in order
+        self._order = threading.RLock()  # held while records go out, so that they keep their order
+        self._warned = False
+
+    @property
+    def run_id(self) -> str | None:
+        """See ``Tracker.run_id``."""
+        if self._opening:
+            self._wait()
+        return self._run_id
+
+    def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None = None) -> None:
+        """See ``Tracker.start``.
+
+        Importing MLflow and opening its database take nearly as long as TensorFlow's import, and making one seconds more. So
+        of a new run in a local store only the file is looked at where ``on_open`` is given; a thread opens it at the first
+        metrics, beside the training.
+        """
+        set_environment()
+        begun_ms = time.time_ns() // 1_000_000
+        path = None if self._resume_run_id or on_open is None else local_path(self.uri)
+        if path:
+            with must_answer(self.uri):
+                look_at(path)
+        arguments = (params, tags, on_open, begun_ms)
+        self._opening = threading.Thread(target=self._open, args=arguments, name="store", daemon=True)
+        if not path:
+            self._wait()
+            self._complain()
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """See ``Tracker.log_metrics``; takes microseconds, a thread does the sending.
+
+        Raises:
+            TrackingError: the store could not be opened.
+        """
+        self._complain()
+        self._begin()
+        for key, value in metrics.items():
+            if (key, step) not in self._known:
+                self._latest[key] = self._outbox.put(key, float(value), int(step))
+
+    def log_dataset(self, name: str, split_tables: Mapping[str, pa.Table], fingerprint: str, source: str) -> None:
+        """See ``Tracker.log_dataset``; shown as the run's "Datasets used", with the fingerprint as digest."""
+        kind, place = ("http", {"url": source}) if source.startswith("http") else ("local", {"uri": source})
+        self._datasets = {split: (f"{name}-{split}", fingerprint) for split in split_tables}
+        found = {
+            split: {
+                "name": f"{name}-{split}",  # MLflow keeps one row count per name and digest
+                "digest": fingerprint,
+                "source_type": kind,
+                "source": json.dumps(place),
+                "schema": json.dumps({"mlflow_colspec": _columns(table)}),
+                "profile": json.dumps({"num_rows": table.num_rows, "num_elements": table.num_rows * table.num_columns}),
+            }
+            for split, table in split_tables.items()
+        }
+        self._deliver(lambda: self._log_inputs(found))
+
+    def log_dict(self, data: Mapping[str, Any] | Sequence[Any], file_name: str) -> None:
+        """See ``Tracker.log_dict``."""
+        self._deliver(lambda: self._client.log_dict(self._run_id, data, file_name))
+
+    def log_text(self, text: str, file_name: str) -> None:
+        """See ``Tracker.log_text``."""
+        self._deliver(lambda: self._client.log_text(self._run_id, text, file_name))
+
+    def log_figure(self, figure_path: str | PathLike[str], folder: str = "figures") -> None:
+        """See ``Tracker.log_figure``."""
+        self.log_file(figure_path, folder)
+
+    def log_file(self, path: str | PathLike[str], folder: str = "") -> None:
+        """See ``Tracker.log_file``."""
+        if not Path(path).is_file():
+            raise FileNotFoundError(path)
+        self._deliver(lambda: self._client.log_artifact(self._run_id, str(path), folder or None))
+
+    def log_table(self, table: pa.Table | str | PathLike[str], file_name: str) -> None:
+        """See ``Tracker.log_table``; the first 1,000 rows."""
+        if isinstance(table, (str, PathLike)):
+            import pyarrow.parquet as pq
+
+            table = pq.read_table(table)
+        rows = table.slice(0, TABLE_ROWS).to_pydict()
+        data = {"columns": list(rows), "data": [list(row) for row in zip(*rows.values(), strict=True)]}
+        self.log_dict(data, file_name)
+        shown = json.dumps([{"path": file_name, "type": "table"}])
+        self._deliver(lambda: self._client.set_tag(self._run_id, "mlflow.loggedArtifacts", shown))
+
+    def log_model(
+        self,
+        folder: str | PathLike[str],
+        loader_file: str | PathLike[str],
+        input_columns: Sequence[str],
+        pip_requirements: Sequence[str],
+    ) -> None:
+        """See ``Tracker.log_model``; loads as ``runs:/<run id>/model`` and carries the latest val/ and test/ metrics."""
+        results = [point for key, point in self._latest.items() if key.startswith(("val/", "test/"))]
+
+        def create() -> None:
+            from bertexp.tracking.mlflow.model import SavedModelFiles, create_model
+
+            files = SavedModelFiles(Path(folder), Path(loader_file), tuple(input_columns), tuple(pip_requirements))
+            create_model(self._client, self._run_id, files, results, self._datasets, self._outputs_dir)
+
+        self._deliver(create)
+
+    def flush(self) -> None:
+        """See ``Tracker.flush``."""
+        if self._wait():
+            self._outbox.flush()
+
+    def finish(self, state: str, reason: str = "") -> None:
+        """See ``Tracker.finish``; what the store missed is offered to it once more."""
+        if state not in STATES:
+            raise ValueError(f"state {state!r} is not one of {', '.join(STATES)}")
+        if self._opening is None or self._told:  # never started, or ended by the store
+            return
+        if not self._wait():
+            say(f"warning    nothing of this run is recorded: {self._problem}")
+            return
+        lost_points = self._outbox.close()
+        lost = self._late
+        if not lost or self._try(lambda: self._client.get_run(self._run_id)):
+            lost = [action for action in lost if not self._try(action)]  # one that fails must not hold up the others
+            ended = {"state": state, **({"reason": reason} if reason else {})}
+            self._try(lambda: set_tags(self._client, self._run_id, ended))
+            self._try(lambda: self._client.set_terminated(self._run_id, STATUS[state]))
+        if lost_points or lost:
+            say(
+                f"warning    the MLflow store missed {lost_points} metric points and {len(lost)} records of this run; the "
+                f"run folder has them all"
+            )
+
+    def _begin(self) -> None:
+        """Lets the store be opened."""
+        if self._opening and not self._opening.ident:
+            self._opening.start()
+
+    def _wait(self) -> bool:
+        """Returns when the store was opened, and whether it could be."""
+        self._begin()
+        self._opening.join()
+        return self._is_open
+
+    def _complain(self) -> None:
+        if self._problem:
+            self._told = True
+            raise self._problem
+
+    def _open(
+        self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None, begun_ms: int
+    ) -> None:
+        try:
+            with must_answer(self.uri):
+                self._client = client = open_store(self.uri)
+                if self._resume_run_id:
+                    run, self._known = reopen_run(client, self.uri, self._resume_run_id)
+                else:
+                    place = (self.uri, self._experiment, self._run_name, self._outputs_dir)
+                    run = create_run(client, *place, begun_ms)
+                self._run_id = run.info.run_id
+                log_params(client, run, params)
+                set_tags(client, self._run_id, {"mlflow.source.type": "LOCAL", **tags})
+                if on_open:
+                    on_open(self._run_id)
+        except TrackingError as error:
+            self._problem = error
+            if self._run_id:  # half begun
+                with contextlib.suppress(Exception):
+                    client.set_terminated(self._run_id, STATUS["failed"])
+            return
+        with self._order:
+            self._is_open = True
+            self._late = [action for action in self._late if not self._try(action)]
+        self._outbox.begin()
+
+    def _send(self, points: Sequence[Point]) -> None:
+        from mlflow.entities import Metric
+
+        metrics = [Metric(point.key, point.value, point.timestamp_ms, point.step) for point in points]
+        self._client.log_batch(self._run_id, metrics=metrics)
+
+    def _log_inputs(self, datasets: Mapping[str, Mapping[str, str]]) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        inputs = [
+            DatasetInput(Dataset(**about), [InputTag("mlflow.data.context", split)])
+            for split, about in datasets.items()
+        ]
+        self._client.log_inputs(self._run_id, inputs)
+
+    def _deliver(self, action: Callable[[], object]) -> None:
+        """Runs ``action``, or keeps it for later where the store is not open yet or does not answer or did not before."""
+        with self._order:
+            if not self._is_open or self._late or not self._try(action):
+                self._late.append(action)
+
+    def _try(self, action: Callable[[], object]) -> bool:
+        try:
+            action()
+        except Exception as error:  # whatever a store may raise must not reach the training
+            self._warn(error)
+            return False
+        return True
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            say(
+                f"warning    the MLflow store {hide_passwords(self.uri)} does not take what it is told ({first_line(error)}); the "
+                f"run goes on and tries again at its end"
+            )
+        self._warned = True
+
+
+def _columns(table: pa.Table) -> list[dict[str, Any]]:
+    """Describes the columns of a table in MLflow's words."""
+    words = {"int32": "integer", "int64": "long", "float": "float", "double": "double", "bool": "boolean"}
+    return [
+        {"name": field.name, "type": words.get(str(field.type), "string"), "required": not field.nullable}
+        for field in table.schema
+    ]
