@@ -4,7 +4,7 @@ PYTEST := $(BIN)/python -m pytest -q --durations=5
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test test-all bench bench-full bench-gpu parity test-next lint format lock ui doctor wheel clean
+.PHONY: help setup run test test-all bench bench-full bench-gpu parity test-next lint lines format lock ui doctor wheel clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +45,9 @@ lint: setup  ## Check style, format and the types of the light half
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+lines: setup  ## Count the lines of code, without blanks, comments and docstrings
+	@$(BIN)/python scripts/count_lines.py $(ARGS)
 
 format: setup  ## Format, and mend what the linter can
 	$(BIN)/ruff format
