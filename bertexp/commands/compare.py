@@ -16,7 +16,8 @@ from typing import Any
 from bertexp.errors import ConfigError
 from bertexp.reports.comparison import Compared, different_parameters, find_runs
 from bertexp.reports.paired import ALL_PAIRS_UP_TO, Pair, compare_pairs, group_by_rows
-from bertexp.runs.folder import with_outputs_dir, write_atomically
+from bertexp.runs.folder import with_outputs_dir
+from bertexp.system.files import write_text
 
 COLUMNS_UP_TO = 4  # runs; more of them stand one a line
 VALUE_WIDTH, PIPE_WIDTH = 32, 120  # characters
@@ -45,7 +46,7 @@ def main(words: Sequence[str]) -> int:
     print("\n".join(_report(runs, different, pairs, tests)))
     if options.output:
         as_text = _as_csv(runs, different) if options.output.endswith(".csv") else _as_json(runs, different, pairs)
-        write_atomically(Path(options.output), as_text)
+        write_text(Path(options.output), as_text)
         print(f"\n{len(runs)} runs in {options.output}")
     return 0
 

@@ -27,9 +27,9 @@ from bertexp.data.encoded.encoding import (
 )
 from bertexp.errors import ConfigError, DataError, did_you_mean
 from bertexp.models.source.locate import read_vocabulary
-from bertexp.runs.folder import write_atomically
 from bertexp.runs.plan import Plan, make_plan
 from bertexp.system.console import progress, say
+from bertexp.system.files import write_text
 
 if TYPE_CHECKING:
     from bertexp.data.table import TextDataset
@@ -98,7 +98,7 @@ def main(words: Sequence[str]) -> int:
         versions={"bertexp": bertexp.__version__, "tensorflow-text": metadata.version("tensorflow-text")},
     )
     with _hold(request.out, encoding):
-        write_atomically(request.out / VOCABULARY, "".join(f"{piece}\n" for piece in vocab))
+        write_text(request.out / VOCABULARY, "".join(f"{piece}\n" for piece in vocab))
         made = _write(dataset, vocab, config, encoding, request)
     _say_farewell(encoding, request.out, made, overrides)
     return 0
@@ -178,7 +178,7 @@ def _hold(folder: Path, encoding: Encoding) -> Iterator[None]:
             raise DataError(f"another process is encoding into {folder}; wait for it, or name another folder") from None
         there = read_encoding(folder)
         if there is None:
-            write_atomically(folder / SHEET, encoding.as_text())
+            write_text(folder / SHEET, encoding.as_text())
         elif differences := there.differences(encoding):
             raise DataError(
                 f"{folder} holds another encoding ({', '.join(differences)}); name another folder, or remove this one"

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from bertexp.errors import DataError, RunNotFound
-from bertexp.runs.folder import find_run, list_runs, with_outputs_dir, write_atomically
+from bertexp.runs.folder import find_run, list_runs, with_outputs_dir
 from bertexp.serving.answers import Prediction, as_conll, as_csv, as_json_lines, as_table, put_beside
 from bertexp.serving.texts import Asked, from_lines, from_words, read_file, read_words
+from bertexp.system.files import write_text
 
 ROWS_PER_STEP = 1024  # of the progress bar
 
@@ -113,7 +114,7 @@ def main(argv: Sequence[str]) -> int:
     if table is not None:
         predictions = put_beside(table.to_pylist(), predictions)
     if options.output:
-        write_atomically(Path(options.output), writers[Path(options.output).suffix](predictions))
+        write_text(Path(options.output), writers[Path(options.output).suffix](predictions))
         print(f"{len(predictions)} predictions in {options.output}")
     else:
         print(as_json_lines(predictions), end="")

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bertexp.errors import RunNotFound
+from bertexp.system.files import write_text
 
 _writing = threading.Lock()
-os.umask(_UMASK := os.umask(0))  # it can only be read by setting it, which other threads would see
 BEST = "best.txt"  # in a sweep's folder: where, below it, the best trial's run lies
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes ``text`` so that a reader sees the old file or the whole new one, also after a crash."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(partial, 0o666 & ~_UMASK)  # mkstemp lets the owner alone read it
-    os.replace(partial, path)
 
 
 class RunFolder:
@@ -72,7 +58,7 @@ class RunFolder:
     def update_info(self, **changes: Any) -> None:
         """Merges ``changes`` into ``run.json``; threads may call it."""
         with _writing:
-            write_atomically(self.path / "run.json", json.dumps(self.info | changes, indent=2, sort_keys=True) + "\n")
+            write_text(self.path / "run.json", json.dumps(self.info | changes, indent=2, sort_keys=True) + "\n")
 
 
 def list_runs(outputs_dir: str) -> list[RunFolder]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from bertexp.config.schema import Config
 from bertexp.data.sets.glue.tasks import GLUE
 from bertexp.data.table import TextDataset
-from bertexp.runs.folder import RunFolder, write_atomically
+from bertexp.runs.folder import RunFolder
 from bertexp.runs.parts import Parts, make_data
 from bertexp.system.console import say
+from bertexp.system.files import write_text
 from bertexp.tracking.base import Tracker
 from bertexp.training.evaluation import evaluate
 
@@ -24,6 +25,6 @@ def write_submission(
         predicted = answers.argmax(axis=1) if glue.label_names else answers[:, 0]
         lines = [f"{index}\t{answer}" for index, answer in enumerate(glue.spell(predicted.tolist()))]
         path = folder.path / "glue" / f"{name}.tsv"
-        write_atomically(path, "\n".join(["index\tprediction", *lines]) + "\n")
+        write_text(path, "\n".join(["index\tprediction", *lines]) + "\n")
         tracker.log_file(path, "glue")
         say(f"submit     {folder.shown}/glue/{name}.tsv ({table.num_rows:,} rows)")

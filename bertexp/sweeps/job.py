@@ -8,7 +8,7 @@ from typing import Any
 
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config
-from bertexp.runs.folder import BEST, RunFolder, write_atomically
+from bertexp.runs.folder import BEST, RunFolder
 from bertexp.runs.record import state_of
 from bertexp.runs.runner import execute
 from bertexp.sweeps.parent import ParentRun
@@ -20,6 +20,7 @@ from bertexp.sweeps.summary import SweepSummary, best_seed, summarize
 from bertexp.sweeps.trial import TrialRunner, drop_checkpoints
 from bertexp.sweeps.worker import pull_trials
 from bertexp.system.console import say
+from bertexp.system.files import write_text
 from bertexp.system.signals import StopSignal
 
 
@@ -73,7 +74,7 @@ def _finish(
     files = write_report(summary, folder, shipped)
     if summary.best:
         run = trials.run_folder(summary.best[0], _best_seed(study, summary.best[0]))
-        write_atomically(folder / BEST, f"{run.relative_to(folder)}\n")
+        write_text(folder / BEST, f"{run.relative_to(folder)}\n")
     parent.finish(summary, {name: value for name, value in shipped.items() if name.startswith("test/")}, files)
 
 

@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from bertexp.runs.folder import write_atomically
 from bertexp.sweeps.progress import show_seconds
 from bertexp.sweeps.reporting.facts import find_front, find_workers, found_value, show_setting, show_value
 from bertexp.sweeps.reporting.figures import draw_curves, draw_history, draw_pareto, draw_seeds, draw_timeline
@@ -16,6 +15,7 @@ from bertexp.sweeps.reporting.page import Cell, make_page, make_table
 from bertexp.sweeps.reporting.recipe import make_recipe
 from bertexp.sweeps.reporting.space_figures import draw_contour, draw_importances, draw_slices
 from bertexp.sweeps.summary import SweepSummary, TrialRow
+from bertexp.system.files import write_text
 
 Draw = Callable[[SweepSummary, Path], "Path | None"]
 FIGURES: dict[str, tuple[Draw, str]] = {
@@ -58,9 +58,9 @@ def write_report(summary: SweepSummary, folder: Path, shipped: Mapping[str, Any]
     recipe = make_recipe(summary) if summary.best else ""
     written = list(figures.values())
     if recipe:
-        write_atomically(folder / "best.yaml", recipe)
+        write_text(folder / "best.yaml", recipe)
         written.append(folder / "best.yaml")
-    write_atomically(folder / "report.html", make_html(summary, figures, recipe, shipped))
+    write_text(folder / "report.html", make_html(summary, figures, recipe, shipped))
     return [*written, folder / "report.html"]
 
 

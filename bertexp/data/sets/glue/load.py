@@ -16,7 +16,7 @@ from bertexp.data.labels import encode_labels, make_labels
 from bertexp.data.sets.glue.tasks import GLUE, MSR_DEV_IDS, MSR_FILES
 from bertexp.data.splits import hold_out, make_dataset
 from bertexp.data.table import TextDataset, make_fingerprint
-from bertexp.runs.folder import write_atomically
+from bertexp.system.files import write_text
 
 
 def load_glue(config: DatasetConfig, files: Mapping[str, Path]) -> TextDataset:
@@ -52,7 +52,7 @@ def divide_msr(folder: Path) -> None:
     in_dev = ["\t".join(row.split("\t")[1:3]) in ids for row in rows]
     for path, chosen in zip(paths, (False, True), strict=True):
         kept = [row for row, is_dev in zip(rows, in_dev, strict=True) if is_dev == chosen]
-        write_atomically(path, "\n".join([header, *kept]) + "\n")
+        write_text(path, "\n".join([header, *kept]) + "\n")
 
 
 def load_unlabelled(name: str, files: Mapping[str, Path]) -> TextDataset:
