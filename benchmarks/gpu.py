@@ -89,7 +89,7 @@ def time_step(arguments: argparse.Namespace, jit: bool, batch: int) -> tuple[flo
     from bertexp.models.text_model import TextClassifier
     from bertexp.tasks.classification.task import Classification
     from bertexp.training.module import FineTuningModule
-    from bertexp.training.optimizer import AdamW
+    from bertexp.training.optimizers.adamw import AdamW
 
     hidden, width = arguments.hidden, arguments.width
     architecture = BertArchitecture(30522, hidden, arguments.layers, max(1, hidden // 64), 4 * hidden)

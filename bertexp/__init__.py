@@ -20,7 +20,7 @@ _LIGHT = {
     "locate_model": "bertexp.models.source.locate",
 }
 _HEAVY = {
-    "AdamW": "bertexp.training.optimizer",
+    "AdamW": "bertexp.training.optimizers.adamw",
     "Callback": "bertexp.training.callbacks",
     "Classification": "bertexp.tasks.classification.task",
     "DataModule": "bertexp.data.examples.module",

@@ -127,7 +127,7 @@ def optimizer_step(request: dict) -> dict:
     import tensorflow as tf
     from gradients import make_gradients
 
-    from bertexp.training.optimizer import AdamW
+    from bertexp.training.optimizers.adamw import AdamW
     from bertexp.training.step import sum_rows
 
     _, parts = build(request)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from bertexp.config.checks import fraction, one_of, positive, require
 from bertexp.config.sweep import SweepConfig
 from bertexp.config.task import TaskConfig
+from bertexp.training.optimizers.spec import OPTIMIZERS
 
 
 @dataclass
@@ -156,7 +157,7 @@ class OptimizerConfig:
     epsilon: float = 1e-6
 
     def __post_init__(self) -> None:
-        one_of("optimizer.name", self.name, ("adamw", "adam"))
+        one_of("optimizer.name", self.name, tuple(OPTIMIZERS))
         one_of("optimizer.schedule", self.schedule, ("linear", "constant"))
         one_of("optimizer.warmup_form", self.warmup_form, ("bert", "continuous"))
         require(

@@ -21,7 +21,7 @@ from bertexp.models.text_model import TextClassifier  # noqa: E402
 from bertexp.models.trainable import set_trainable  # noqa: E402
 from bertexp.tasks.build import Task, build_task  # noqa: E402
 from bertexp.training.module import FineTuningModule  # noqa: E402
-from bertexp.training.optimizer import build_optimizer  # noqa: E402
+from bertexp.training.optimizers.build import build_optimizer  # noqa: E402
 
 
 @dataclass(frozen=True)

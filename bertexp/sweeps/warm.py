@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
 
 import numpy as np
+import tf_keras
 
 from bertexp.config.run_length import count_warmup_steps
 from bertexp.config.schema import Config, OptimizerConfig
 from bertexp.data.table import TextDataset
 from bertexp.runs.parts import Parts, build_parts
 from bertexp.runs.plan import Plan
-from bertexp.training.optimizer import AdamW
+from bertexp.training.optimizers.build import build_optimizer
 
 _FREE = ("learning_rate", "warmup_fraction", "warmup_steps")  # what an optimizer can change without a new graph
 
@@ -30,8 +30,7 @@ class WarmParts:
         self._key = ""
         self._parts: Parts | None = None
         self._first_weights: list[np.ndarray] = []
-        self._make_first: Callable[[int], AdamW]
-        self._optimizer: AdamW | None = None
+        self._optimizer: tf_keras.optimizers.Optimizer | None = None
 
     def load(self, config: Config, plan: Plan) -> TextDataset:
         """The trial's data."""
@@ -48,16 +47,15 @@ class WarmParts:
             self._parts, self._optimizer = None, None  # frees the former model first
             self._parts, self._key = build_parts(config, plan, dataset), key
             self._first_weights = [variable.numpy() for variable in self._parts.module.model.variables]
-            self._make_first = self._parts.module.make_optimizer
         else:
             for variable, value in zip(self._parts.module.model.variables, self._first_weights, strict=True):
                 variable.assign(value)
         self._parts.module.make_optimizer = functools.partial(self._give_optimizer, config.optimizer)
         return self._parts
 
-    def _give_optimizer(self, config: OptimizerConfig, total_steps: int) -> AdamW:
-        if self._optimizer is None:
-            self._optimizer = self._make_first(total_steps)
+    def _give_optimizer(self, config: OptimizerConfig, total_steps: int) -> tf_keras.optimizers.Optimizer:
+        if self._optimizer is None or not hasattr(self._optimizer, "restart"):
+            self._optimizer = build_optimizer(config, config.learning_rate, total_steps)
         else:
             warmup = count_warmup_steps(total_steps, config.warmup_fraction, config.warmup_steps)
             self._optimizer.restart(config.learning_rate, total_steps, warmup)

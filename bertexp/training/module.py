@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 from bertexp.training.features import BatchSpec, Features, FeatureSpec
-from bertexp.training.optimizer import AdamW
+from bertexp.training.optimizers.adamw import AdamW
 from bertexp.training.step import TrainStep
 
 

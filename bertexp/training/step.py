@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from bertexp.training.features import BatchSpec
-from bertexp.training.optimizer import AdamW
+from bertexp.training.optimizers.adamw import AdamW
 
 if TYPE_CHECKING:
     from bertexp.training.module import FineTuningModule

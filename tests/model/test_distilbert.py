@@ -16,7 +16,7 @@ from bertexp.models.pretrained import LoadedEncoder, load_encoder
 from bertexp.models.source.locate import count_trained, locate_model
 from bertexp.models.text_model import TextClassifier
 from bertexp.models.trainable import set_trainable
-from bertexp.training.optimizer import AdamW
+from bertexp.training.optimizers.adamw import AdamW
 
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [f"w{number}" for number in range(35)]
 LAYERS, HIDDEN, HEADS, INNER, POSITIONS = 2, 32, 4, 48, 20

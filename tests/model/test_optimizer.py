@@ -9,7 +9,8 @@ import tf_keras
 from official.nlp import optimization
 
 from bertexp.config.schema import OptimizerConfig
-from bertexp.training.optimizer import AdamW, build_optimizer
+from bertexp.training.optimizers.adamw import AdamW
+from bertexp.training.optimizers.build import build_optimizer
 from bertexp.training.schedule import Schedule
 
 

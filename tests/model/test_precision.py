@@ -14,7 +14,7 @@ from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.text_model import TextClassifier
 from bertexp.tasks.classification.task import Classification
 from bertexp.training.module import FineTuningModule
-from bertexp.training.optimizer import AdamW
+from bertexp.training.optimizers.adamw import AdamW
 from bertexp.training.trainer import Trainer
 
 SMALL = BertArchitecture(

@@ -16,7 +16,7 @@ from bertexp.data.table import TextDataset
 from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.tasks.question_answering.task import QuestionAnswering
 from bertexp.training.module import FineTuningModule
-from bertexp.training.optimizer import AdamW
+from bertexp.training.optimizers.adamw import AdamW
 from bertexp.training.trainer import Trainer
 
 

@@ -11,7 +11,7 @@ from bertexp.data.examples.loaders import EvalLoader, TrainLoader
 from bertexp.models.bert.ops import dropout
 from bertexp.tasks.classification.task import Classification
 from bertexp.training.module import FineTuningModule
-from bertexp.training.optimizer import AdamW
+from bertexp.training.optimizers.adamw import AdamW
 
 
 class ToyModel(tf_keras.Model):

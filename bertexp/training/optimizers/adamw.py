@@ -10,7 +10,6 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from bertexp.config.run_length import count_warmup_steps
 from bertexp.config.schema import OptimizerConfig
 from bertexp.training.schedule import Schedule
 
@@ -182,17 +181,6 @@ class AdamW(tf_keras.optimizers.Optimizer):
         }
 
 
-def build_optimizer(config: OptimizerConfig, learning_rate: float, total_steps: int) -> AdamW:
-    """Makes the configured optimizer for a run of ``total_steps`` optimizer steps.
-
-    ``adam`` is the same rule without weight decay.
-    """
-    warmup = count_warmup_steps(total_steps, config.warmup_fraction, config.warmup_steps)
-    return AdamW(
-        learning_rate,
-        Schedule(config.schedule, total_steps, warmup, config.warmup_form),
-        weight_decay=config.weight_decay if config.name == "adamw" else 0.0,
-        beta_1=config.beta_1,
-        beta_2=config.beta_2,
-        epsilon=config.epsilon,
-    )
+def build(config: OptimizerConfig, learning_rate: float, schedule: Schedule) -> AdamW:
+    """Makes it from betas, epsilon and weight decay."""
+    return AdamW(learning_rate, schedule, config.weight_decay, config.beta_1, config.beta_2, config.epsilon)
