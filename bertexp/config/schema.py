@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from bertexp.config.checks import fraction, one_of, positive, require
 from bertexp.config.sweep import SweepConfig
 from bertexp.config.task import TaskConfig
+from bertexp.models.poolings.spec import POOLINGS
 from bertexp.training.optimizers.spec import OPTIMIZERS
 
 
@@ -125,7 +126,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         one_of("model.source", self.source, ("tfhub", "google", "huggingface", "random"))
         if self.pooling is not None:
-            one_of("model.pooling", self.pooling, ("pooler", "cls", "mean", "max", "none"))
+            one_of("model.pooling", self.pooling, tuple(POOLINGS))
         fraction("model.dropout", self.dropout)
         fraction("model.encoder_dropout", self.encoder_dropout)
         for key in ("num_layers", "hidden_size", "num_heads"):

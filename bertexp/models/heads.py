@@ -1,8 +1,6 @@
-"""From an encoder's outputs to logits."""
+"""From pooled vectors to logits."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import tensorflow as tf
 import tf_keras
@@ -10,33 +8,6 @@ import tf_keras
 from bertexp.models.bert.ops import dropout, fold
 
 _DROPOUT_SITE = 1 << 16  # far beyond the encoder's sites
-
-
-def pool(outputs: Mapping[str, tf.Tensor], mask: tf.Tensor, pooling: str) -> tf.Tensor:
-    """Makes one vector of a sequence.
-
-    Args:
-      outputs: sequence_output <float32>[batch, seq, hidden], pooled_output <float32>[batch, hidden].
-      mask: <int32>[batch, seq], 1 for tokens, 0 for padding; at least one token a row.
-      pooling: pooler (dense tanh over [CLS]), cls, or mean or max over the tokens, [CLS] and [SEP] included; none keeps
-        the vector of every position.
-
-    Returns:
-      <float32>[batch, hidden], or [batch, seq, hidden] with none.
-    """
-    if pooling == "pooler":
-        return outputs["pooled_output"]
-    sequence = outputs["sequence_output"]
-    if pooling == "none":
-        return sequence
-    if pooling == "cls":
-        return sequence[:, 0]
-    tokens = tf.cast(mask, sequence.dtype)[:, :, None]
-    if pooling == "mean":
-        return tf.reduce_sum(sequence * tokens, axis=1) / tf.reduce_sum(tokens, axis=1)
-    if pooling == "max":
-        return tf.reduce_max(tf.where(tokens > 0, sequence, sequence.dtype.min), axis=1)
-    raise ValueError(f"unknown pooling {pooling!r}")
 
 
 class ClassificationHead(tf_keras.layers.Layer):

@@ -8,7 +8,8 @@ import tensorflow as tf
 import tf_keras
 
 from bertexp.models.bert.encoder import BertEncoder
-from bertexp.models.heads import ClassificationHead, pool
+from bertexp.models.heads import ClassificationHead
+from bertexp.models.poolings.build import build_pooling
 
 
 class TextClassifier(tf_keras.Model):
@@ -18,9 +19,9 @@ class TextClassifier(tf_keras.Model):
       encoder: called as ``encoder(features, training, dropout_seed, lanes)``, returns sequence_output and pooled_output. It
         is told to compute only what the pooling reads, where it can.
       units: number of logits.
-      pooling: pooler, cls, mean or max; none for logits at every position.
+      pooling: one of `models.poolings.spec`; none for logits at every position.
       dropout: rate before the head.
-      seed: of the head's first weights.
+      seed: of the first weights of head and pooling.
       first_bias: of every logit.
     """
 
@@ -36,7 +37,7 @@ class TextClassifier(tf_keras.Model):
         super().__init__(name="text_classifier", autocast=False)
         self.encoder = encoder
         self.head = ClassificationHead(units, dropout, seed, first_bias)
-        self.pooling = pooling
+        self.pooling, self.pool = pooling, build_pooling(pooling, seed)
         token = tf.ones([1, 1], tf.int32)
         self({"input_word_ids": token, "input_mask": token, "input_type_ids": token})  # makes the head's weights
 
@@ -69,7 +70,8 @@ class TextClassifier(tf_keras.Model):
     @property
     def frozen_output(self) -> str | None:
         """What `run_frozen` gives: "pooled" where the whole encoder is frozen, "hidden_states" where its lower layers are."""
-        if not self.encoder.trainable_variables and self.pooling != "none":
+        pool_learns = bool(getattr(self.pool, "trainable_variables", ()))
+        if not self.encoder.trainable_variables and self.pooling != "none" and not pool_learns:
             return "pooled"
         return "hidden_states" if isinstance(self.encoder, BertEncoder) and self.encoder.frozen_depth else None
 
@@ -83,4 +85,4 @@ class TextClassifier(tf_keras.Model):
         if "pooled" in inputs:
             return inputs["pooled"]
         outputs = self.encoder(inputs, training=training, dropout_seed=dropout_seed, lanes=lanes)
-        return pool(outputs, inputs["input_mask"], self.pooling)
+        return self.pool(outputs, inputs["input_mask"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bertexp.config.schema import TrainableConfig
 from bertexp.errors import ConfigError
 from bertexp.models.bert.encoder import BertEncoder
+from bertexp.models.poolings.spec import POOLINGS
 from bertexp.models.source.locate import count_top_layers
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def set_trainable(model: TextClassifier, config: TrainableConfig) -> dict[str, i
             count = count_top_layers(len(layers), config)
             for layer in [*encoder.embedding_layers, *layers[: len(layers) - count]]:
                 layer.trainable = False
-        if model.pooling != "pooler":
+        if POOLINGS[model.pooling].reads != "pooler":
             encoder.pooler_layer.trainable = False
     elif config.encoder == "top_layers":
         raise ConfigError(

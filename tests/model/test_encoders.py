@@ -15,7 +15,8 @@ from bertexp.config.schema import TrainableConfig
 from bertexp.models.bert import layer as layers
 from bertexp.models.bert.encoder import BertEncoder, make_encoder
 from bertexp.models.bert.ops import dropout, fold
-from bertexp.models.heads import pool
+from bertexp.models.poolings.build import build_pooling
+from bertexp.models.poolings.spec import POOLINGS
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.locate import count_trained
 from bertexp.models.text_model import TextClassifier
@@ -220,19 +221,20 @@ def test_frozen_layers_run_apart_give_what_they_give_in_the_model(policy: str) -
         tf_keras.mixed_precision.set_global_policy("float32")
 
 
-def test_padding_changes_nothing() -> None:
-    model = TextClassifier(make_ours(SMALL), 3, "max", 0.0, seed=1)
-    for pooling in ("pooler", "cls", "mean", "max"):
-        model.head.pooling = pooling
-        padded = {name: tf.pad(value, [[0, 0], [0, 5]]) for name, value in make_features().items()}
-        np.testing.assert_allclose(model(padded), model(make_features()), atol=1e-5)
+@pytest.mark.parametrize("pooling", [*POOLINGS])
+def test_padding_changes_nothing(pooling: str) -> None:
+    model = TextClassifier(make_ours(SMALL), 3, pooling, 0.0, seed=1)
+    whole = model(make_features())
+    padded = model({name: tf.pad(value, [[0, 0], [0, 5]]) for name, value in make_features().items()})
+    np.testing.assert_allclose(padded[:, : whole.shape[1]], whole, atol=1e-5)
 
 
 def test_pooling_reads_tokens_only() -> None:
     sequence = tf.constant([[[1.0], [5.0], [99.0]]])
     outputs = {"sequence_output": sequence, "pooled_output": tf.constant([[7.0]])}
-    values = [pool(outputs, tf.constant([[1, 1, 0]]), name).numpy().item() for name in ("pooler", "cls", "mean", "max")]
-    assert values == [7.0, 1.0, 3.0, 5.0]
+    mask = tf.constant([[1, 1, 0]])
+    values = {name: build_pooling(name, 1)(outputs, mask).numpy().ravel().tolist() for name in POOLINGS}
+    assert values == {"pooler": [7.0], "cls": [1.0], "mean": [3.0], "max": [5.0], "none": [1.0, 5.0, 99.0]}
 
 
 @pytest.mark.parametrize("pooling", ["pooler", "mean"])

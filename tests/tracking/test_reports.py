@@ -110,7 +110,9 @@ def test_the_model_plot_tells_trained_from_frozen_layers_and_counts_every_weight
         pooler_layer=make_layer((8, 8), True),
     )
     dense = SimpleNamespace(**vars(make_layer((8, 1), True)), kernel=np.empty((8, 1)))
-    model = SimpleNamespace(encoder=encoder, pooling="pooler", head=SimpleNamespace(dense=dense, dropout=0.1))
+    model = SimpleNamespace(
+        encoder=encoder, pooling="pooler", pool=None, head=SimpleNamespace(dense=dense, dropout=0.1)
+    )
     parts = SimpleNamespace(
         dataset=SimpleNamespace(has_pair=False, task="classification", label_names=("negative", "positive")),
         loaded=SimpleNamespace(vocab=("[PAD]",) * 1000, native=True, architecture=BertArchitecture(1000, 8, 4, 2, 32)),

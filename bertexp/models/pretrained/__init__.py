@@ -7,6 +7,7 @@ from pathlib import Path
 from bertexp.config.schema import ModelConfig
 from bertexp.errors import WeightsError
 from bertexp.models.bert.encoder import make_encoder
+from bertexp.models.poolings.spec import POOLINGS
 from bertexp.models.pretrained.loaded import LoadedEncoder
 from bertexp.models.pretrained.names import assign_weights
 from bertexp.models.source.folders import FILES, read_architecture, require_files
@@ -21,7 +22,8 @@ def load_encoder(source: ModelSource, config: ModelConfig, seed: int = 42) -> Lo
     Raises:
       WeightsError: weights are missing or do not fit.
     """
-    output_range = 1 if config.pooling in (None, "pooler", "cls") else None
+    pooling = POOLINGS[config.pooling or "pooler"]
+    output_range = None if pooling.reads == "all" else 1
     if source.kind == "random":
         loaded = _draw(source, config, seed, output_range)
     elif source.kind == "tfhub":
@@ -51,5 +53,6 @@ def _read(source: ModelSource, config: ModelConfig, output_range: int | None) ->
     folder = str(require_files(Path(source.folder), FILES[source.kind]))
     architecture = fit_architecture(config, read_architecture(folder, source.kind), folder)
     encoder = make_encoder(architecture, None, output_range)
-    report = assign_weights(encoder, read_weights(folder), folder, pooler_needed=config.pooling in (None, "pooler"))
+    reads_pooler = POOLINGS[config.pooling or "pooler"].reads == "pooler"
+    report = assign_weights(encoder, read_weights(folder), folder, pooler_needed=reads_pooler)
     return LoadedEncoder(encoder, architecture, *read_vocabulary(source, config), report)

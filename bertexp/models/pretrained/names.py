@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from bertexp.errors import WeightsError
 from bertexp.models.bert.encoder import BertEncoder
+from bertexp.models.poolings.spec import others_than_pooler
 
 # Heads of pretraining, optimizer state and counters: left over in any encoder, and no sign of a mistake.
 _HARMLESS = re.compile(
@@ -104,7 +105,7 @@ def assign_weights(
     if not pooler_needed:
         missing = [name for name in missing if "pooler" not in name]
     elif missing and all("pooler" in name for name in missing):
-        raise WeightsError(f"{where} has no pooler ({shorten(missing)}): choose model.pooling=cls, mean or max")
+        raise WeightsError(f"{where} has no pooler ({shorten(missing)}): choose model.pooling={others_than_pooler()}")
     if missing:
         raise WeightsError(f"{where} lacks {len(missing)} of {len(wanted)} weights of this BERT: {shorten(missing)}")
     for name, variable in wanted.items():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bertexp.config.schema import ModelConfig, TrainableConfig
 from bertexp.errors import ConfigError, NetworkError, WeightsError
+from bertexp.models.poolings.spec import POOLINGS, others_than_pooler
 from bertexp.models.source import handles
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.folders import (
@@ -144,9 +145,9 @@ def fit_architecture(config: ModelConfig, found: BertArchitecture, where: str) -
                 f"model.{key}={asked}, but {where} has {there}: set model.{key}={there} or null, or take "
                 f"model.source=random, which has any size"
             )
-    if config.pooling == "pooler" and not found.has_pooler:
+    if config.pooling and POOLINGS[config.pooling].reads == "pooler" and not found.has_pooler:
         raise WeightsError(
-            f"{where} has no pooler, which model.pooling=pooler reads: choose model.pooling=cls, mean or max"
+            f"{where} has no pooler, which model.pooling={config.pooling} reads: choose model.pooling={others_than_pooler()}"
         )
     if config.encoder_dropout is None:
         return found
@@ -166,19 +167,19 @@ def count_top_layers(num_layers: int, config: TrainableConfig) -> int:
 
 
 def count_trained(architecture: BertArchitecture, config: TrainableConfig, units: int, pooling: str) -> tuple[int, int]:
-    """Numbers of trained and frozen weights, as `finetuning.set_trainable` will set them.
+    """Numbers of trained and frozen weights, as `trainable.set_trainable` will set them.
 
     Raises:
       ConfigError: as it does.
     """
-    trained = architecture.hidden_size * units + units
-    pooler = architecture.pooler_parameters() if pooling == "pooler" else 0
+    head = (architecture.hidden_size + 1) * units + POOLINGS[pooling].count_weights(architecture.hidden_size)
+    trained = head
+    pooler = architecture.pooler_parameters() if POOLINGS[pooling].reads == "pooler" else 0
     if config.encoder == "full":
         trained += architecture.encoder_parameters() - architecture.pooler_parameters() + pooler
     elif config.encoder == "top_layers":
         trained += count_top_layers(architecture.num_layers, config) * architecture.layer_parameters() + pooler
-    total = architecture.encoder_parameters() + architecture.hidden_size * units + units
-    return trained, total - trained
+    return trained, architecture.encoder_parameters() + head - trained
 
 
 def _locate_random(config: ModelConfig, cache: Path) -> ModelSource:

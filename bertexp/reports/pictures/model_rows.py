@@ -6,17 +6,11 @@ import math
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from bertexp.models.poolings.spec import POOLINGS
 from bertexp.reports.pictures.figures import LayerRow
 
 if TYPE_CHECKING:
     from bertexp.runs.parts import Parts
-
-POOLING = {
-    "pooler": ("pooler", "dense + tanh over [CLS]"),
-    "cls": ("[CLS] pooling", "the first position"),
-    "mean": ("mean pooling", "over the tokens"),
-    "max": ("max pooling", "over the tokens"),
-}
 
 ANSWERS = {
     "classification": ("probabilities", "softmax"),
@@ -45,9 +39,10 @@ def make_layer_rows(parts: Parts) -> list[LayerRow]:
     if model.pooling == "none":
         vector = f"[batch, ≤{length}, {hidden}]"
     else:
-        name, detail = POOLING[model.pooling]
-        pooler = [model.encoder.pooler_layer] if model.pooling == "pooler" and parts.loaded.native else []
-        rows.append(_row(name, detail, vector, pooler))
+        pooling = POOLINGS[model.pooling]
+        layers = [model.encoder.pooler_layer] if pooling.reads == "pooler" and parts.loaded.native else []
+        layers += [model.pool] if hasattr(model.pool, "weights") else []
+        rows.append(_row(pooling.title, pooling.detail, vector, layers))
     if model.head.dropout:
         rows.append(LayerRow("dropout", f"{model.head.dropout:g} while training", vector))
     rows.append(_row("head", "dense", vector.replace(f" {hidden}]", f" {task.units}]"), [model.head.dense]))

@@ -1,0 +1,1 @@
+"""Poolings: a file for each, which `build` makes; `spec.py` lists them."""
