@@ -15,11 +15,12 @@ from typing import Any, get_type_hints
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from bertexp.config.schema import Config
 from bertexp.config.store import group_options
 from bertexp.errors import ConfigError, did_you_mean
+from bertexp.tasks.registry import all_tasks
 
 _IN_WORDS = {
     "float": "a number",
@@ -34,12 +35,18 @@ _IN_WORDS = {
 def setting_types() -> dict[str, str]:
     """Every setting's dotted name with its type in words."""
     types = {}
-    for section in dataclasses.fields(Config):
-        section_class = get_type_hints(Config)[section.name]
-        for name, hint in get_type_hints(section_class).items():
+    sections = [(field.name, get_type_hints(Config)[field.name]) for field in dataclasses.fields(Config)]
+    for section, settings in [*sections, *(("task", task.settings) for task in all_tasks())]:
+        for name, hint in get_type_hints(settings).items():
             kind = next(word for word in ("dict", "float", "int", "bool", "list", "str") if word in str(hint))
-            types[f"{section.name}.{name}"] = _IN_WORDS[kind]
+            types[f"{section}.{name}"] = _IN_WORDS[kind]
     return types
+
+
+def tasks_with(setting: str | None) -> list[str]:
+    """The tasks that have ``setting``, such as ``task.threshold``."""
+    section, _, name = (setting or "").partition(".")
+    return [task.name for task in all_tasks() if section == "task" and name in get_type_hints(task.settings)]
 
 
 def expand_home(words: Sequence[str]) -> list[str]:
@@ -77,6 +84,8 @@ def explain(error: Exception) -> str:
         cause = cause.__cause__
     key = getattr(cause, "full_key", None)
     first_line = str(cause).strip().splitlines()[0]
+    if isinstance(cause, (ConfigKeyError, ConfigAttributeError)) and (owners := tasks_with(key)):
+        return f"{key} is a setting of task={' or '.join(owners)} and of no other task; leave it out"
     if key in (types := setting_types()):
         value = re.search(r"[Vv]alue '(.*?)'", first_line)
         shown = f"{key}={value[1]}" if value else key

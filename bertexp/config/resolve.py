@@ -8,12 +8,13 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
-from bertexp.config.overrides import check_overrides, expand_home
+from bertexp.config.overrides import check_overrides, expand_home, explain
 from bertexp.config.schema import Config
 from bertexp.config.store import register, shipped_folder
-from bertexp.config.task import METRICS, TOKEN_TASKS, TaskConfig
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.runs.folder import with_former_overrides
 
@@ -44,6 +45,8 @@ def compose_config(overrides: Sequence[str]) -> tuple[Config, str]:
     try:
         with initialize_config_dir(str(shipped_folder("conf")), version_base="1.3"):
             composed = compose("config", with_former_overrides(overrides), return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error)) from error
     finally:
         if around is not None:
             GlobalHydra.instance().initialize(around)
@@ -69,10 +72,10 @@ def flat_parameters(config: Config) -> dict[str, Any]:
 
 
 def _fill(config: Config) -> None:
-    model, pretrained = config.model, config.model.source != "random"
+    model, task, pretrained = config.model, config.task.spec, config.model.source != "random"
     if config.task.main_metric is None:
-        config.task.main_metric = METRICS[config.task.name][0]
-    if config.task.name in TOKEN_TASKS:
+        config.task.main_metric = task.metrics[0]
+    if task.reads_positions:
         model.pooling = "none"  # what a model's YAML says is for tasks of one vector a text
     elif model.pooling is None:
         model.pooling = "pooler"
@@ -99,26 +102,17 @@ def _rehearse(config: Config) -> None:
 
 
 def _check(config: Config) -> None:
-    model, trainer, trainable = config.model, config.trainer, config.trainable
-    if model.pooling == "none" and config.task.name not in TOKEN_TASKS:
+    model, trainer, trainable, task = config.model, config.trainer, config.trainable, config.task.spec
+    if model.pooling == "none" and not task.reads_positions:
         raise ConfigError(
-            f"task={config.task.name} reads one vector of a text, not model.pooling=none; leave model.pooling out"
+            f"task={task.name} reads one vector of a text, not model.pooling=none; leave model.pooling out"
         )
-    if config.task.name == "tagging" and config.dataset.long_text != "truncate_head":
+    if config.dataset.long_text not in task.long_texts:
+        why, cure = task.long_text_rule
         raise ConfigError(
-            f"task=tagging reads sentences from their head, not with dataset.long_text={config.dataset.long_text}; leave "
-            "it out, and raise dataset.max_length where sentences are long"
+            f"task={task.name} {why}, not with dataset.long_text={config.dataset.long_text}; leave it out{cure}"
         )
-    if config.task.threshold != TaskConfig.threshold and config.task.name != "multi_label":
-        raise ConfigError(
-            f"task.threshold={config.task.threshold} is for task=multi_label, and this is task={config.task.name}; leave it out"
-        )
-    if config.task.name == "question_answering" and config.dataset.long_text in ("truncate_tail", "head_tail"):
-        raise ConfigError(
-            f"task=question_answering reads the whole of long contexts in windows, not with dataset.long_text="
-            f"{config.dataset.long_text}; leave it out"
-        )
-    if trainer.jit_compile and config.dataset.long_text == "windows" and config.task.name != "question_answering":
+    if trainer.jit_compile and config.dataset.long_text == "windows" and not task.reads_windows:
         raise ConfigError(
             "trainer.jit_compile compiles for one number of rows, and with dataset.long_text=windows a text has any number; "
             "drop one of them"
@@ -145,9 +139,9 @@ def _check(config: Config) -> None:
     monitor = trainer.monitor
     if monitor is not None and not monitor.startswith("val/"):
         raise ConfigError(f"trainer.monitor={monitor} must be a validation metric such as val/accuracy or val/loss")
-    known = [f"val/{name}" for name in METRICS[config.task.name]]
+    known = [f"val/{name}" for name in task.metrics]
     if monitor is not None and monitor not in known:
         raise ConfigError(
-            f"trainer.monitor={monitor} is not measured by task={config.task.name}; there are {', '.join(known)}"
+            f"trainer.monitor={monitor} is not measured by task={task.name}; there are {', '.join(known)}"
             f"{did_you_mean(monitor, known)}"
         )

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from bertexp.config.schema import Config
 from bertexp.data.table import TextDataset
+from bertexp.interfaces import Task
 from bertexp.runs.plan import Plan
 from bertexp.system import devices
 from bertexp.system.console import progress, say
@@ -19,7 +20,6 @@ from bertexp.data.tokens.tokenizer import Tokenizer  # noqa: E402
 from bertexp.models.pretrained import LoadedEncoder, load_encoder  # noqa: E402
 from bertexp.models.text_model import TextClassifier  # noqa: E402
 from bertexp.models.trainable import set_trainable  # noqa: E402
-from bertexp.tasks.build import Task, build_task  # noqa: E402
 from bertexp.training.module import FineTuningModule  # noqa: E402
 from bertexp.training.optimizers.build import build_optimizer  # noqa: E402
 
@@ -44,7 +44,7 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     loaded = load_encoder(plan.model, config.model, config.run.seed)
     say(f"weights    {plan.model.description}")
     dataset = dataset.spelled_by(loaded.vocab, loaded.lowercase)
-    task = build_task(config.task, dataset.label_names, dataset.has_null_answers)
+    task = config.task.spec.build(config.task, dataset)
     # numbers begin at their mean: a bias learns in steps of the learning rate, and would take thousands to get there
     first_bias = dataset.mean_label if dataset.task == "regression" else 0.0
     model = TextClassifier(

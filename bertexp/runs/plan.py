@@ -60,7 +60,7 @@ def describe_plan(plan: Plan, config: Config, folder: str) -> str:
     if plan.model.architecture is None:
         lines.append("parameters known after the weights are read")
     else:
-        units = config.task.count_units(classes or 1)
+        units = config.task.spec.count_units(config.task, classes or 1)
         trained, frozen = count_trained(
             plan.model.architecture, config.trainable, units, config.model.pooling or "pooler"
         )

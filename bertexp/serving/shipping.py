@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +38,10 @@ def ship(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tr
         max_length=config.dataset.max_length,
         has_pair=dataset.has_pair,
         task=dataset.task,
-        binary_head=config.task.binary_head,
-        threshold=config.task.threshold,
         long_text=config.dataset.long_text,
         window_overlap=config.dataset.overlap,
-        max_answer_length=config.task.max_answer_length,
         null_answers=dataset.has_null_answers,
+        **{key: value for key, value in asdict(config.task).items() if key not in ("name", "main_metric")},
     )
     export_saved_model(model, parts.loaded.vocab, parts.loaded.lowercase, spec, folder.model_folder)
     split = "test" if "test" in dataset.splits else "train"

@@ -14,10 +14,10 @@ from bertexp.config.schema import Config
 from bertexp.config.store import group_options
 from bertexp.config.sweep import SweepConfig
 from bertexp.config.sweep_syntax import split_overrides
-from bertexp.config.task import METRICS, metric_mode
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.runs.plan import Plan, make_plan
 from bertexp.sweeps.space import Point, Space, as_override, make_space
+from bertexp.tasks.spec import TaskSpec
 
 LATENCY = "predict/latency_ms"
 DEFAULT_TRIALS = 20
@@ -103,7 +103,7 @@ def make_spec(words: Sequence[str], config: Config) -> SweepSpec:
     objectives = tuple(
         sweep.objectives or [sweep.objective or config.trainer.monitor or f"val/{config.task.main_metric}"]
     )
-    _check_objectives(objectives, config.task.name)
+    _check_objectives(objectives, config.task.spec)
     directions = _directions(objectives, config)
     return SweepSpec(
         name=sweep.name or _make_name(config, overrides, expressions, words),
@@ -163,8 +163,8 @@ def choose_sampler(sweep: SweepConfig, space: Space) -> str:
     return sweep.sampler
 
 
-def _check_objectives(objectives: Sequence[str], task: str) -> None:
-    known = [f"val/{name}" for name in METRICS[task]] + [LATENCY]
+def _check_objectives(objectives: Sequence[str], task: TaskSpec) -> None:
+    known = [f"val/{name}" for name in task.metrics] + [LATENCY]
     for name in objectives:
         if name.startswith("test/"):
             raise ConfigError(
@@ -183,9 +183,9 @@ def _directions(objectives: Sequence[str], config: Config) -> tuple[str, ...]:
     if len(objectives) > 1:
         if sweep.direction is not None:
             raise ConfigError("sweep.direction is for one objective; of several, each has the direction its name says")
-        return tuple(_direction_of(name) for name in objectives)
+        return tuple(_direction_of(name, config) for name in objectives)
     own = mode.get(config.trainer.monitor_mode or "") if objectives[0] == config.trainer.monitor else None
-    return (sweep.direction or own or _direction_of(objectives[0]),)
+    return (sweep.direction or own or _direction_of(objectives[0], config),)
 
 
 def _monitor(objective: str, direction: str, config: Config) -> list[str]:
@@ -196,13 +196,14 @@ def _monitor(objective: str, direction: str, config: Config) -> list[str]:
     monitor = (
         [] if objective == (trainer.monitor or f"val/{config.task.main_metric}") else [f"trainer.monitor={objective}"]
     )
-    usual = direction == _direction_of(objective) and trainer.monitor_mode is None
+    usual = direction == _direction_of(objective, config) and trainer.monitor_mode is None
     mode = "max" if direction == "maximize" else "min"
     return monitor + ([] if usual or trainer.monitor_mode == mode else [f"trainer.monitor_mode={mode}"])
 
 
-def _direction_of(metric: str) -> str:
-    return {"min": "minimize", "max": "maximize"}[metric_mode(metric)]
+def _direction_of(metric: str, config: Config) -> str:
+    better = "min" if metric == LATENCY else config.task.spec.better(metric)
+    return {"min": "minimize", "max": "maximize"}[better]
 
 
 def _first_points(sweep: SweepConfig, space: Space, config: Config) -> tuple[Point, ...]:

@@ -1,35 +1,8 @@
-"""What a run asks of its task, and what tasks of one vector a text have in common."""
+"""What tasks of one answer a text have in common."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
-import numpy as np
 import tensorflow as tf
-
-
-class Task(Protocol):
-    """What is predicted: the head's size, the loss, the metrics and the answer that a model ships with."""
-
-    label_names: tuple[str, ...]
-    units: int  # logits of a text, or of each position of it
-    main_metric: str
-    batch_metric: str  # what `score` sums, shown while training
-
-    def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """<float32>[batch], summed over all that counts in each example."""
-
-    def score(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """<float32>[batch], ``batch_metric`` summed the same way."""
-
-    def weights(self, labels: tf.Tensor) -> tf.Tensor:
-        """<float32>[batch]: how much counts in each example; means divide by it."""
-
-    def metrics(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        """Quality of logits of a whole split."""
-
-    def answers(self, truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
-        """<float32>[rows, …]: the numbers of its answer that an export must reproduce."""
 
 
 class TextTask:

@@ -10,21 +10,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from bertexp.interfaces import Task
 from bertexp.training.features import BatchSpec, Features, FeatureSpec
 from bertexp.training.optimizers.adamw import AdamW
 from bertexp.training.step import TrainStep
-
-
-class Task(Protocol):
-    """What a module needs of a task; ``bertexp.tasks`` holds the tasks there are."""
-
-    main_metric: str
-    batch_metric: str  # what `score` sums, shown while training
-
-    def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor: ...
-    def score(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor: ...
-    def weights(self, labels: tf.Tensor) -> tf.Tensor: ...
-    def metrics(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, float]: ...
 
 
 class NarrowedTable(Protocol):

@@ -31,7 +31,6 @@ import tf_keras
 
 from bertexp.config.run_length import make_run_length
 from bertexp.config.schema import TrainerConfig
-from bertexp.config.task import metric_mode
 from bertexp.errors import ConfigError, TrainingDiverged, did_you_mean
 from bertexp.system.signals import StopSignal
 from bertexp.training.callbacks import Callback, KerasCallbacks
@@ -291,7 +290,7 @@ class Trainer:
 
     def _resolve_monitor(self, module: FineTuningModule) -> tuple[str, str]:
         monitor = self.config.monitor or f"val/{module.task.main_metric}"
-        return monitor, self.config.monitor_mode or metric_mode(monitor)
+        return monitor, self.config.monitor_mode or module.task.spec.better(monitor)
 
     # ----------------------------------------------- validate, test, predict
 

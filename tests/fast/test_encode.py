@@ -152,7 +152,7 @@ def test_a_run_with_another_vocabulary_ends_before_tensorflow_is_imported(folder
         (["out={new}", "shards=0"], "shards=0 is not a whole number"),
         (["out={new}", "worker=2"], "worker is no setting of encode; did you mean 'workers'"),
         (["out={new}", "dataset.lenght=9"], "dataset.lenght is not a setting"),
-        (["out={new}", "task.name=tagging", "model.pooling=null"], "task=tagging has no features in these files"),
+        (["out={new}", "task=tagging"], "task=tagging has no features in these files"),
         (["out={new}", "dataset.long_text=windows"], "windows makes several rows of one"),
         (["out={new}", "dataset=tfrecord", "dataset.path=."], "encoded already"),
         (["out={file}"], "is a file"),

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from bertexp.tasks.base import TextTask
+from bertexp.tasks.classification.spec import ClassificationSpec
 
 
 class Classification(TextTask):
@@ -17,6 +18,7 @@ class Classification(TextTask):
     logit per class.
     """
 
+    spec = ClassificationSpec()
     batch_metric = "accuracy"
 
     def __init__(self, label_names: Sequence[str], binary_head: str = "sigmoid", main_metric: str = "accuracy"):

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from bertexp.tasks.base import TextTask
+from bertexp.tasks.multi_label.spec import MultiLabelSpec
 
 
 class MultiLabel(TextTask):
@@ -19,6 +20,7 @@ class MultiLabel(TextTask):
         main_metric: chooses the checkpoint.
     """
 
+    spec = MultiLabelSpec()
     batch_metric = "exact_match"
 
     def __init__(self, label_names: Sequence[str], threshold: float = 0.5, main_metric: str = "f1"):

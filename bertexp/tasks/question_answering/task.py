@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from bertexp.tasks.question_answering.answers import best_spans, best_windows, exact_match, f1_score, log_softmax
+from bertexp.tasks.question_answering.spec import QuestionAnsweringSpec
 
 
 class Answers(NamedTuple):
@@ -34,6 +35,7 @@ class QuestionAnswering:
 
     label_names: tuple[str, ...] = ()
     units = 2
+    spec = QuestionAnsweringSpec()
     batch_metric = "span_accuracy"
 
     def __init__(self, max_answer_length: int = 30, null_answers: bool = False, main_metric: str = "f1"):

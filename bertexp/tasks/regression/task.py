@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from bertexp.tasks.base import TextTask
+from bertexp.tasks.regression.spec import RegressionSpec
 
 
 class Regression(TextTask):
@@ -13,6 +14,7 @@ class Regression(TextTask):
 
     label_names: tuple[str, ...] = ()
     units = 1
+    spec = RegressionSpec()
     batch_metric = "mae"
 
     def __init__(self, main_metric: str = "pearson"):

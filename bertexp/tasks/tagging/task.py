@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from bertexp.tasks.tagging.entities import count_entities, precision_recall_f1
+from bertexp.tasks.tagging.spec import TaggingSpec
 from bertexp.tasks.tagging.tags import OUTSIDE
 
 Tags = list[list[str]]  # of each sentence
@@ -21,6 +22,7 @@ class Tagging:
     were cut follow after the last place that has logits: they count as tagged O.
     """
 
+    spec = TaggingSpec()
     batch_metric = "accuracy"
 
     def __init__(self, label_names: Sequence[str], main_metric: str = "f1"):

@@ -1,0 +1,39 @@
+"""What the rooms share and none of them owns: protocols and the names of what passes between them. Light."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+    from bertexp.tasks.spec import TaskSpec
+
+FEATURES = ("input_word_ids", "input_mask", "input_type_ids")  # of a batch of tokens, <int32>[batch, seq] each
+SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+
+
+class Task(Protocol):
+    """What is predicted: the head's size, the loss, the metrics and the answer that a model ships with."""
+
+    spec: TaskSpec  # what can be said of the task without TensorFlow
+    label_names: tuple[str, ...]
+    units: int  # logits of a text, or of each position of it
+    main_metric: str
+    batch_metric: str  # what `score` sums, shown while training
+
+    def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """<float32>[batch], summed over all that counts in each example."""
+
+    def score(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """<float32>[batch], ``batch_metric`` summed the same way."""
+
+    def weights(self, labels: tf.Tensor) -> tf.Tensor:
+        """<float32>[batch]: how much counts in each example; means divide by it."""
+
+    def metrics(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+        """Quality of logits of a whole split."""
+
+    def answers(self, truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
+        """<float32>[rows, …]: the numbers of its answer that an export must reproduce."""

@@ -1,0 +1,43 @@
+"""Classification as the other rooms see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bertexp.config.checks import one_of
+from bertexp.config.task import TaskConfig
+from bertexp.tasks.spec import TaskSpec
+
+if TYPE_CHECKING:
+    from bertexp.data.table import TextDataset
+    from bertexp.interfaces import Task
+
+
+@dataclass
+class ClassificationConfig(TaskConfig):
+    """One class of a text or a pair."""
+
+    name: str = "classification"
+    binary_head: str = "sigmoid"  # two classes: sigmoid (one logit) | softmax (two logits)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("task.binary_head", self.binary_head, ("sigmoid", "softmax"))
+
+
+class ClassificationSpec(TaskSpec):
+    """One class of a text or a pair."""
+
+    name = "classification"
+    help = "One label per text; two classes take one logit (task.binary_head=softmax: two)."
+    settings = ClassificationConfig
+    metrics = ("accuracy", "precision", "recall", "f1", "mcc", "roc_auc", "loss")
+
+    def count_units(self, settings: ClassificationConfig, classes: int) -> int:
+        return 1 if classes == 2 and settings.binary_head == "sigmoid" else classes
+
+    def build(self, settings: ClassificationConfig, dataset: TextDataset) -> Task:
+        from bertexp.tasks.classification.task import Classification
+
+        return Classification(dataset.label_names, settings.binary_head, settings.main_metric)

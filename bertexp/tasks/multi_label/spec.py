@@ -1,0 +1,42 @@
+"""Multi-label classification as the other rooms see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bertexp.config.checks import require
+from bertexp.config.task import TaskConfig
+from bertexp.tasks.spec import TaskSpec
+
+if TYPE_CHECKING:
+    from bertexp.data.table import TextDataset
+    from bertexp.interfaces import Task
+
+
+@dataclass
+class MultiLabelConfig(TaskConfig):
+    """Any number of the classes of a text or a pair."""
+
+    name: str = "multi_label"
+    threshold: float = 0.5  # a class is given from this probability on
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 < self.threshold < 1, f"task.threshold={self.threshold} must lie between 0 and 1")
+
+
+class MultiLabelSpec(TaskSpec):
+    """Any number of the classes of a text or a pair."""
+
+    name = "multi_label"
+    help = (
+        'Any number of the classes per text: lists in jsonl or parquet, "a,b" in a csv cell (dataset.label_separator).'
+    )
+    settings = MultiLabelConfig
+    metrics = ("f1", "f1_macro", "precision", "recall", "exact_match", "roc_auc", "loss")
+
+    def build(self, settings: MultiLabelConfig, dataset: TextDataset) -> Task:
+        from bertexp.tasks.multi_label.task import MultiLabel
+
+        return MultiLabel(dataset.label_names, settings.threshold, settings.main_metric)
