@@ -9,9 +9,10 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertexp.data.formats.readers import LIST_SEPARATOR, Bad
+from bertexp.data.formats.spec import Bad
 from bertexp.errors import DataError, did_you_mean
 
+LIST_SEPARATOR = "\x1f"  # between the labels of one row: ASCII's unit separator, which no name holds
 _NAMES_SHOWN = 12
 _LARGEST = 3.4028234e38  # of <float32>
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bertexp.config.schema import DatasetConfig
+from bertexp.data.formats.columns import column_names
+from bertexp.data.formats.spec import FORMATS, Bad, Columns, format_of, load_format, place_of
 from bertexp.errors import DataError
 
 if TYPE_CHECKING:
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 
 Row = tuple[str, ...]  # one text, or two
 Words = list[str]  # of a sentence
-TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 class Asked(NamedTuple):
@@ -36,12 +37,12 @@ def read_file(path: Path, columns: Sequence[str]) -> Asked:
         raise DataError(
             f"--file {path} is no list of texts; give a csv, tsv, jsonl or parquet file, or one text a line"
         )
-    if path.suffix not in TABLES:
+    if path.suffix.removeprefix(".") not in FORMATS:
         try:
             return Asked(from_lines(path.read_text(encoding="utf-8-sig").splitlines(), len(columns), str(path)))
         except UnicodeDecodeError as error:
             raise DataError(f"{path} cannot be read: {error}") from error
-    table = _read_table(path, columns, "--text-column and --pair-column")
+    table = _read_table(path, Columns(*columns, label=None), "--text-column and --pair-column")
     rows = list(zip(*(table[column].to_pylist() for column in columns), strict=True))
     for number, row in enumerate(rows, start=1):
         if not all(isinstance(text, str) for text in row):
@@ -57,8 +58,9 @@ def read_words(path: Path, column: str) -> Asked:
     """
     if not path.is_file():
         raise DataError(f"--file {path} does not exist")
-    if path.suffix in (".jsonl", ".parquet"):
-        table = _read_table(path, (column,), "--words-column")
+    format = FORMATS.get(path.suffix.removeprefix("."))
+    if format is not None and format.has_lists:
+        table = _read_table(path, Columns(None, label=column), "--words-column")
         rows = table[column].to_pylist()
         for number, words in enumerate(rows, start=1):
             if not isinstance(words, list) or not words or not all(isinstance(word, str) and word for word in words):
@@ -66,44 +68,34 @@ def read_words(path: Path, column: str) -> Asked:
         return Asked(rows, table)
     if path.suffix != ".conll":
         raise DataError(f"--words-column reads lists of words, and {path} has none; give a jsonl or parquet file")
-    from bertexp.data.formats.conll import place_of, read_sentences
-    from bertexp.data.formats.readers import Bad
+    from bertexp.data.formats.conll import read_sentences
 
     sentences: list[Words] = []
-    for number, found in read_sentences(path, DatasetConfig(), needs_tags=False):
-        if isinstance(found, Bad):
-            raise DataError(f"{place_of(path, number)}: {found.detail}")
-        sentences.append(found.words)
+    for number, sentence in read_sentences(path, DatasetConfig(), needs_tags=False):
+        if isinstance(sentence, Bad):
+            raise DataError(f"{place_of(path, number)}: {sentence.detail}")
+        sentences.append(sentence.words)
     return Asked(sentences)
 
 
-def _read_table(path: Path, columns: Sequence[str], settings: str) -> pa.Table:
-    """The rows of a csv, tsv, jsonl or parquet file that has ``columns``; ``settings`` are what names others."""
-    table = _parse_table(path, columns)
-    missing = [column for column in columns if column not in table.column_names]
+def _read_table(path: Path, columns: Columns, settings: str) -> pa.Table:
+    """The rows of a file that has ``columns``, its other columns too; ``settings`` are what names others."""
+    from pyarrow import ArrowException
+
+    format = format_of(path)
+    present = column_names(path, format)
+    missing = [name for name in columns.wanted().values() if name not in present]
     if missing:
         raise DataError(
-            f"{path} has no column {missing[0]!r}, only {', '.join(table.column_names)}: name the right ones with {settings}"
+            f"{path} has no column {missing[0]!r}, only {', '.join(present)}: name the right ones with {settings}"
         )
+    try:
+        table = load_format(format).read_table(path, columns, others=True)
+    except (ArrowException, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
     if not table.num_rows:
         raise DataError(f"{path} holds no text to answer")
     return table
-
-
-def _parse_table(path: Path, columns: Sequence[str]) -> pa.Table:
-    import pyarrow as pa
-    from pyarrow import csv, json, parquet
-
-    try:
-        if path.suffix == ".jsonl":
-            return json.read_json(path)
-        if path.suffix == ".parquet":
-            return parquet.read_table(path)
-        parse = csv.ParseOptions(delimiter="," if path.suffix == ".csv" else "\t", newlines_in_values=True)
-        as_strings = csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()))
-        return csv.read_csv(path, parse_options=parse, convert_options=as_strings)
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
 
 
 def from_words(words: Sequence[str], inputs: Sequence[str]) -> list[Row]:

@@ -81,13 +81,17 @@ def test_missing_input_is_told(outputs, monkeypatch):
     ("name", "content"),
     [
         ("a.csv", 'id,text,text_pair\n1,"one, with\nnewline",two\n2,7,\n'),
-        ("a.tsv", "text_pair\ttext\ntwo\t'one, with\\nnewline'\n\t7\n".replace("'", '"').replace("\\n", "\n")),
         ("a.jsonl", '{"text": "one, with\\nnewline", "text_pair": "two"}\n{"text": "7", "text_pair": ""}\n'),
     ],
 )
 def test_tables_are_read_by_column_name(tmp_path, name, content):
     (tmp_path / name).write_text(content)
     assert read_file(tmp_path / name, ("text", "text_pair")).rows == [("one, with\nnewline", "two"), ("7", "")]
+
+
+def test_quotes_in_a_tsv_are_plain_characters_as_in_training(tmp_path):
+    (tmp_path / "a.tsv").write_text('text_pair\ttext\ntwo\t"one\n\t7\n')
+    assert read_file(tmp_path / "a.tsv", ("text", "text_pair")).rows == [('"one', "two"), ("7", "")]
 
 
 def test_plain_lines_hold_one_text_or_two_parted_by_a_tab(tmp_path):

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bertexp.data.find.columns import Columns
 from bertexp.data.formats.read import read_file, read_folder
+from bertexp.data.formats.spec import Columns
 from bertexp.data.labels import ClassLabels, discover_labels, encode_labels, make_labels
 from bertexp.errors import DataError
 

@@ -7,7 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.find.columns import KINDS, Columns, check_columns, column_names, kind_of
+from bertexp.data.formats.columns import check_columns, column_names
+from bertexp.data.formats.spec import FORMATS, Columns, format_of
 from bertexp.errors import DataError, did_you_mean
 
 _TAGGED = {  # pieces of file names that tell the split of tagged words: eng.testa and wnut17train.conll among them
@@ -107,7 +108,7 @@ def _search(root: Path, split: str) -> Path | None:
     found = [
         path
         for alias in _ALIASES[split]
-        for path in (root / alias, *(root / f"{alias}.{kind}" for kind in KINDS))
+        for path in (root / alias, *(root / f"{alias}.{format}" for format in FORMATS))
         if path.is_file() or _has_class_folders(path)
     ]
     if len(found) > 1:
@@ -122,10 +123,10 @@ def _has_class_folders(folder: Path) -> bool:
 
 
 def _only_file(root: Path) -> Path:
-    found = sorted(path for path in root.iterdir() if path.suffix.removeprefix(".") in KINDS)
+    found = sorted(path for path in root.iterdir() if path.suffix.removeprefix(".") in FORMATS)
     if len(found) != 1:
         held = f"several data files ({', '.join(path.name for path in found[:5])})" if found else "no data file"
-        wanted = ", ".join(f"train.{kind}" for kind in KINDS)
+        wanted = ", ".join(f"train.{format}" for format in FORMATS)
         raise DataError(
             f"dataset.path={root} holds {held} and none of {wanted} or train/<class>/*.txt; name the training file "
             f"with dataset.train_file"
@@ -138,9 +139,9 @@ def _columns(config: DatasetConfig, split: str, path: Path) -> Columns:
         if config.text_pair_column is not None:
             raise DataError(f"dataset.text_pair_column needs a file with columns, and {path} is a folder of texts")
         return Columns()
-    kind = kind_of(path)
+    format = format_of(path)
     columns = Columns(config.text_column, config.text_pair_column, config.label_column)
-    if split == "test" and columns.label not in column_names(path, kind):
+    if split == "test" and columns.label not in column_names(path, format):
         columns = Columns(config.text_column, config.text_pair_column, None)
-    check_columns(path, kind, columns)
+    check_columns(path, format, columns)
     return columns

@@ -1,1 +1,1 @@
-"""From files of every kind to tables."""
+"""Formats of files: one module each, of which `spec.py` lists those that hold rows with named columns."""

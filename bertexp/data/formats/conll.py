@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.find.columns import Columns, check_columns, column_names
-from bertexp.data.formats.readers import READERS, Bad
+from bertexp.data.formats.columns import check_columns, column_names
+from bertexp.data.formats.spec import FORMATS, Bad, Columns, load_format, place_of
 from bertexp.errors import DataError
 
-TABLES = ("jsonl", "parquet")
 _DOCUMENT = "-DOCSTART-"  # stands between the documents of CoNLL-2003
 _USUAL = {"words": ("words", "tokens"), "tags": ("tags", "ner_tags")}  # names of columns
 _LINES_SEEN = 100  # to find what parts the columns
@@ -27,11 +26,11 @@ class Sentence(NamedTuple):
 
 
 Line = tuple[int, str]
-Found = tuple[int, "Sentence | Bad"]  # line of the first word or of the mistake (parquet: the row), from 1
+Numbered = tuple[int, "Sentence | Bad"]  # line of the first word or of the mistake (parquet: the row), from 1
 
 
-def read_sentences(path: Path, config: DatasetConfig, needs_tags: bool) -> Iterator[Found]:
-    """Yields what stands in a file, mistakes included.
+def read_sentences(path: Path, config: DatasetConfig, needs_tags: bool) -> Iterator[Numbered]:
+    """Yields the sentences of a file, mistakes included.
 
     Args:
         config: ``words_column`` and ``tags_column``.
@@ -40,21 +39,22 @@ def read_sentences(path: Path, config: DatasetConfig, needs_tags: bool) -> Itera
     Raises:
         DataError: a column is missing.
     """
-    read = _table_rows if _kind(path) in TABLES else _conll_rows
-    for number, found in read(path, config, needs_tags):
-        yield number, found if isinstance(found, Bad) else _checked(found)
+    read = _table_rows if _holds_lists(path) else _conll_rows
+    for number, sentence in read(path, config, needs_tags):
+        yield number, sentence if isinstance(sentence, Bad) else _checked(sentence)
 
 
-def place_of(path: Path, number: int, word: int | None = None) -> str:
-    """Names the place of what ``read_sentences`` found at ``number``, or of a word in it (from 0)."""
-    if _kind(path) not in TABLES:
-        return f"{path}:{number + (word or 0)}"
-    row = f"{path}, row {number}" if _kind(path) == "parquet" else f"{path}:{number}"
-    return row if word is None else f"{row}, word {word + 1}"
+def place_of_word(path: Path, number: int, word: int) -> str:
+    """Names the place of a word (from 0) in the sentence that ``read_sentences`` yielded with ``number``."""
+    return f"{place_of(path, number)}, word {word + 1}" if _holds_lists(path) else place_of(path, number + word)
 
 
-def _kind(path: Path) -> str:
+def _format(path: Path) -> str:
     return path.suffix.removeprefix(".").lower()
+
+
+def _holds_lists(path: Path) -> bool:
+    return _format(path) in FORMATS and FORMATS[_format(path)].has_lists
 
 
 def _checked(sentence: Sentence) -> Sentence | Bad:
@@ -93,7 +93,7 @@ class _Layout(NamedTuple):
         return self.separator is not None and line.startswith("# ") and self.separator not in line
 
 
-def _conll_rows(path: Path, config: DatasetConfig, needs_tags: bool) -> Iterator[Found]:
+def _conll_rows(path: Path, config: DatasetConfig, needs_tags: bool) -> Iterator[Numbered]:
     layout = _layout(path, config, needs_tags)
     for block in _blocks(path):
         lines = [(number, line) for number, line in block if not layout.is_comment(line)]
@@ -101,7 +101,7 @@ def _conll_rows(path: Path, config: DatasetConfig, needs_tags: bool) -> Iterator
             yield _sentence(lines, layout)
 
 
-def _sentence(lines: list[Line], layout: _Layout) -> Found:
+def _sentence(lines: list[Line], layout: _Layout) -> Numbered:
     rows = [layout.split(line) for _, line in lines]
     for (number, _), row in zip(lines, rows, strict=True):
         if len(row) != layout.columns:
@@ -153,12 +153,12 @@ def _layout(path: Path, config: DatasetConfig, needs_tags: bool) -> _Layout:
     return layout._replace(columns=columns, word=word, tag=tag)
 
 
-def _column(setting: str, value: str | None, default: int, columns: int, where: str) -> int:
+def _column(setting: str, value: str | None, default: int, columns: int, place: str) -> int:
     """Returns a column's number, from 0."""
     wanted = str(default) if value is None else value
     if not re.fullmatch(r"-?\d+", wanted) or not -columns <= int(wanted) < columns:
         raise DataError(
-            f"dataset.{setting}={wanted} is not a column of {where}; its {columns} columns are counted from 0 (the last is -1)"
+            f"dataset.{setting}={wanted} is not a column of {place}; its {columns} columns are counted from 0 (the last is -1)"
         )
     return int(wanted) % columns
 
@@ -166,14 +166,13 @@ def _column(setting: str, value: str | None, default: int, columns: int, where: 
 # jsonl and parquet
 
 
-def _table_rows(path: Path, config: DatasetConfig, needs_tags: bool) -> Iterator[Found]:
-    present = column_names(path, _kind(path))
+def _table_rows(path: Path, config: DatasetConfig, needs_tags: bool) -> Iterator[Numbered]:
+    present = column_names(path, _format(path))
     words = config.words_column or next((name for name in _USUAL["words"] if name in present), "words")
     tags = config.tags_column or next((name for name in _USUAL["tags"] if name in present), "tags")
     columns = Columns(words, None, tags if needs_tags or tags in present else None)
-    check_columns(path, _kind(path), columns)
-    for where, values in READERS[_kind(path)][1](path, columns):
-        number = int(re.search(r"\d+$", where)[0])
+    check_columns(path, _format(path), columns)
+    for number, values in load_format(_format(path)).read_rows(path, columns):
         yield number, values if isinstance(values, Bad) else _from_lists(values, columns)
 
 

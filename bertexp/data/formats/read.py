@@ -1,4 +1,4 @@
-"""Reads csv, tsv, jsonl and parquet files and folders of texts into one table of strings.
+"""Reads files of rows with named columns, and folders of texts, into one table of strings.
 
 Two ways lead through a file. pyarrow reads it at its speed; only where that fails, or where a row is not as it should
 be, the file is read again row by row, to say which row it is or to leave it out.
@@ -7,16 +7,16 @@ be, the file is read again row by row, to say which row it is or to leave it out
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertexp.data.find.columns import Columns, check_columns, kind_of
-from bertexp.data.formats.readers import LIST_SEPARATOR, READERS, Bad, Located, Values, folder_rows
-from bertexp.data.labels import ClassLabels, Labels
+from bertexp.data.formats.columns import check_columns
+from bertexp.data.formats.spec import Bad, Columns, Values, format_of, load_format, place_of
+from bertexp.data.labels import LIST_SEPARATOR, ClassLabels, Labels
 from bertexp.errors import DataError
 
 
@@ -31,48 +31,46 @@ class Rows:
 def read_file(
     path: Path,
     columns: Columns,
-    kind: str | None = None,
+    format: str | None = None,
     labels: Labels | None = None,
     on_bad_row: str = "error",
 ) -> Rows:
-    """Reads a csv, tsv, jsonl or parquet file.
-
-    In a tsv file quotes are plain characters and there are no line breaks in fields, as in GLUE; csv fields may be
-    quoted and then hold line breaks.
+    """Reads a file.
 
     Args:
-        kind: ``csv``, ``tsv``, ``jsonl`` or ``parquet``; None: as the extension says.
+        format: one of ``FORMATS``; None: as the extension says.
         labels: what a label is; None: a class, whichever.
         on_bad_row: ``error``, or ``skip`` to leave bad rows out and count them.
 
     Raises:
         DataError: a column is missing, no row is left or, with ``error``, a row is bad; names file and line.
     """
-    kind = kind or kind_of(path)
-    check_columns(path, kind, columns)
-    read_table, read_rows = READERS[kind]
+    format = format or format_of(path)
+    check_columns(path, format, columns)
+    module = load_format(format)
     labels = labels or ClassLabels()
     try:
-        table = _spell_labels(read_table(path, columns), labels.separator)
+        table = _spell_labels(_rename(module.read_table(path, columns), columns), labels.separator)
         rows = Rows(table, {}) if table is not None and _is_clean(table, labels) else None
     except (pa.ArrowInvalid, UnicodeDecodeError):
         rows = None
     if rows is None:
-        rows = _collect(read_rows(path, columns), list(columns.wanted()), labels, on_bad_row)
+        numbered = ((place_of(path, number), values) for number, values in module.read_rows(path, columns))
+        rows = _collect(numbered, list(columns.wanted()), labels, on_bad_row)
     return _not_empty(rows, path)
 
 
-def read_whole(path: Path, columns: Columns, kind: str) -> pa.Table:
+def read_whole(path: Path, columns: Columns, format: str) -> pa.Table:
     """Reads a file of which every row counts, whatever it holds: <string> columns, empty texts among them.
 
     Raises:
         DataError: a column is missing or the file is broken.
     """
-    check_columns(path, kind, columns)
+    check_columns(path, format, columns)
     try:
-        return READERS[kind][0](path, columns)
+        return _rename(load_format(format).read_table(path, columns), columns)
     except pa.ArrowInvalid as error:
-        raise DataError(f"{path} cannot be read as {kind} ({error}); fetch it again") from error
+        raise DataError(f"{path} cannot be read as {format} ({error}); fetch it again") from error
 
 
 def read_folder(
@@ -81,10 +79,27 @@ def read_folder(
     """Reads ``folder/<class>/*.txt``, one text a file, in the order of their names; else as ``read_file``.
 
     Args:
-        folders: read only these class folders; all where empty.
+        folders: read only these class folders; all if empty.
     """
-    rows = folder_rows(folder, folders)
+    rows = _read_texts(folder, folders)
     return _not_empty(_collect(rows, ["text", "label"], labels or ClassLabels(), on_bad_row), folder)
+
+
+def _read_texts(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, Values | Bad]]:
+    for class_folder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        if names and class_folder.name not in names:
+            continue
+        for path in sorted(class_folder.glob("*.txt")):
+            try:
+                yield str(path), {"text": path.read_bytes().decode("utf-8-sig"), "label": class_folder.name}
+            except UnicodeDecodeError:
+                yield str(path), Bad("not UTF-8", "the text is not UTF-8")
+
+
+def _rename(table: pa.Table, columns: Columns) -> pa.Table:
+    """The wanted columns under their canonical names."""
+    wanted = columns.wanted()
+    return table.select(list(wanted.values())).rename_columns(list(wanted))
 
 
 def _not_empty(rows: Rows, path: Path) -> Rows:
@@ -122,11 +137,11 @@ def _is_clean(table: pa.Table, labels: Labels) -> bool:
     return True
 
 
-def _collect(rows: Iterable[Located], names: Sequence[str], labels: Labels, on_bad_row: str) -> Rows:
-    """Checks row by row, and raises or counts the bad ones."""
+def _collect(rows: Iterable[tuple[str, Values | Bad]], names: Sequence[str], labels: Labels, on_bad_row: str) -> Rows:
+    """Checks row by row, each with its place, and raises or counts the bad ones."""
     good: dict[str, list[object]] = {name: [] for name in names}
     skipped: Counter[str] = Counter()
-    for where, values in rows:
+    for place, values in rows:
         checked = values if isinstance(values, Bad) else _checked(values, labels)
         if not isinstance(checked, Bad):
             for name in names:
@@ -134,7 +149,7 @@ def _collect(rows: Iterable[Located], names: Sequence[str], labels: Labels, on_b
         elif on_bad_row == "skip":
             skipped[checked.reason] += 1
         else:
-            raise DataError(f"{where}: {checked.detail}; mend the row, or leave such rows out: dataset.on_bad_row=skip")
+            raise DataError(f"{place}: {checked.detail}; mend the row, or leave such rows out: dataset.on_bad_row=skip")
     return Rows(pa.table({name: pa.array(column, pa.string()) for name, column in good.items()}), dict(skipped))
 
 

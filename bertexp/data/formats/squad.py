@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.formats.readers import Bad
+from bertexp.data.formats.spec import Bad
 from bertexp.data.splits import hold_out, make_dataset
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError

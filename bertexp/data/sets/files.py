@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.find.columns import Columns
 from bertexp.data.formats.read import Rows, read_file, read_folder
+from bertexp.data.formats.spec import Columns
 from bertexp.data.labels import Labels, encode_labels, make_labels
 from bertexp.data.splits import hold_out, make_dataset
 from bertexp.data.table import TextDataset

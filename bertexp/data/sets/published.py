@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.find.columns import Columns, check_columns
 from bertexp.data.find.paths import existing_path
 from bertexp.data.find.source import DatasetSource
+from bertexp.data.formats.columns import check_columns
+from bertexp.data.formats.spec import Columns
 from bertexp.errors import DataError
 from bertexp.system.downloads import fetch
 

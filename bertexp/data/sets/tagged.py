@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.formats.conll import place_of, read_sentences
-from bertexp.data.formats.readers import Bad
+from bertexp.data.formats.conll import place_of_word, read_sentences
+from bertexp.data.formats.spec import Bad, place_of
 from bertexp.data.labels import spellings
 from bertexp.data.splits import hold_out, make_dataset
 from bertexp.data.table import TextDataset
@@ -50,7 +50,7 @@ class Sentences:
         """Names the place of word number ``word`` of all."""
         ends = np.cumsum(self.lengths)
         row = int(np.searchsorted(ends, word, side="right"))
-        return place_of(self.path, int(self.numbers[row]), int(word - (ends - self.lengths)[row]))
+        return place_of_word(self.path, int(self.numbers[row]), int(word - (ends - self.lengths)[row]))
 
     def without(self, words: np.ndarray, reason: str) -> Sentences:
         """Leaves the sentences of the marked words <bool>[words] out.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bertexp.data.find.columns import Columns
+from bertexp.data.formats.spec import Columns
 from bertexp.errors import DataError
 
 GLUE_URL = "https://dl.fbaipublicfiles.com/glue/data"

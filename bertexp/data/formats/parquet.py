@@ -1,0 +1,60 @@
+"""Parquet: columns with types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bertexp.data.formats.spec import Bad, Columns, Row
+from bertexp.errors import DataError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def column_names(path: Path) -> tuple[str, ...]:
+    """Reads the schema."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return tuple(parquet.read_schema(path).names)
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path} is not a parquet file ({error})") from error
+
+
+def read_table(path: Path, columns: Columns, others: bool = False) -> pa.Table:
+    """Reads all rows at once; labels are <string> or <list<string>>."""
+    import pyarrow as pa
+    from pyarrow import parquet, types
+
+    wanted = columns.wanted()
+    table = parquet.read_table(path, columns=None if others else list(wanted.values()))
+    text_types = (types.is_string, types.is_large_string, types.is_string_view, types.is_dictionary)
+    for canonical, name in wanted.items():
+        found = table.schema.field(name).type
+        if canonical != "label" and not any(is_text(found) for is_text in text_types):
+            raise DataError(
+                f"column {name!r} of {path} holds {found} and no texts; name another one with "
+                f"dataset.{canonical}_column (columns: {', '.join(column_names(path))})"
+            )
+        as_list = canonical == "label" and types.is_nested(found)
+        column = table[name].cast(pa.list_(pa.string()) if as_list else pa.string())
+        table = table.set_column(table.column_names.index(name), name, column)
+    return table
+
+
+def read_rows(path: Path, columns: Columns) -> Iterator[Row]:
+    """Reads row by row."""
+    from pyarrow import parquet
+
+    wanted = columns.wanted()
+    number = 0
+    for batch in parquet.ParquetFile(path).iter_batches(columns=list(wanted.values())):
+        for index in range(batch.num_rows):
+            number += 1
+            try:
+                yield number, {canonical: batch[name][index].as_py() for canonical, name in wanted.items()}
+            except UnicodeDecodeError:
+                yield number, Bad("not UTF-8", "the row is not UTF-8")
