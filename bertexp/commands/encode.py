@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -29,7 +28,7 @@ from bertexp.errors import ConfigError, DataError, did_you_mean
 from bertexp.models.source.locate import read_vocabulary
 from bertexp.runs.plan import Plan, make_plan
 from bertexp.system.console import progress, say
-from bertexp.system.files import write_text
+from bertexp.system.files import locked, write_text
 
 if TYPE_CHECKING:
     from bertexp.data.table import TextDataset
@@ -170,12 +169,8 @@ def _hold(folder: Path, encoding: Encoding) -> Iterator[None]:
     Raises:
         DataError: it is another one's, or another process is at work in it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(f"another process is encoding into {folder}; wait for it, or name another folder") from None
+    busy = DataError(f"another process is encoding into {folder}; wait for it, or name another folder")
+    with locked(folder / ".lock", fail=busy):
         there = read_encoding(folder)
         if there is None:
             write_text(folder / SHEET, encoding.as_text())

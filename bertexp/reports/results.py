@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from bertexp.reports.pictures.figures import draw_curves, draw_learning_rate, draw_model
 from bertexp.reports.pictures.model_rows import make_layer_rows
 from bertexp.system.console import say
+from bertexp.system.files import atomic_file
 from bertexp.tasks.report import make_report
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def keep_predictions(parts: Parts, split: str, outputs: Outputs, folder: RunFold
 
 def _keep_table(table: pa.Table, task: str, folder: RunFolder, tracker: Tracker) -> None:
     table = table.replace_schema_metadata({"task": task})
-    pq.write_table(table, folder.path / "predictions.parquet")
+    with atomic_file(folder.path / "predictions.parquet", "wb") as file:
+        pq.write_table(table, file)
     tracker.log_file(folder.path / "predictions.parquet")
     tracker.log_table(table, "predictions.json")
 

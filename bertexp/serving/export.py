@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata, resources
@@ -25,6 +22,7 @@ import bertexp
 from bertexp.errors import ExportError
 from bertexp.serving.signatures import make_signatures
 from bertexp.serving.spec import ServingSpec
+from bertexp.system.files import atomic_folder, scratch_folder
 
 Features = Mapping[str, np.ndarray | tf.Tensor]
 
@@ -47,11 +45,9 @@ def export_saved_model(
         ExportError: the graph holds an operation that TensorFlow Serving lacks.
     """
     folder = Path(folder).absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-        vocab_file = Path(scratch) / "vocab.txt"
+    with scratch_folder(folder.parent) as scratch, atomic_folder(folder, replace=True) as written:
+        vocab_file = scratch / "vocab.txt"
         vocab_file.write_text("".join(f"{piece}\n" for piece in vocab), encoding="utf-8")
-        written = Path(scratch) / "model"
         module = tf.Module()
         module.weights = list(model.variables)  # only these: tracking the model would export each of its layers too
         module.vocab_file = tf.saved_model.Asset(str(vocab_file))
@@ -62,10 +58,6 @@ def export_saved_model(
         about = {"format": 1, **asdict(spec), **derived}
         (written / "bertexp.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         check_ops(written)
-        _sync(written)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(written, folder)
     return folder
 
 
@@ -120,10 +112,3 @@ def check_ops(folder: str | Path) -> None:
 def _versions() -> dict[str, str]:
     installed = {name: metadata.version(name) for name in ("tensorflow", "tensorflow-text")}
     return {"bertexp": bertexp.__version__, **installed}
-
-
-def _sync(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())

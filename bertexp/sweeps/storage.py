@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bertexp.errors import ConfigError, TrackingError
+from bertexp.system.files import locked
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -47,7 +48,7 @@ def open_storage(folder: Path, url: str | None) -> tuple[BaseStorage, Lock]:
         return _open_database(url)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / JOURNAL
-    lock = _file_lock(path.with_suffix(".lock"))
+    lock = partial(locked, path.with_suffix(".lock"))
     with lock():
         _mend(path)
     appending: Any = _AppendLock(path)  # Optuna asks for its own base class; the two methods are what it uses
@@ -59,26 +60,16 @@ class _AppendLock:
 
     def __init__(self, path: Path):
         self._path = path.with_suffix(".append.lock")
-        self._descriptor = -1
+        self._held: AbstractContextManager[None]
 
     def acquire(self) -> bool:
-        descriptor = os.open(self._path, os.O_CREAT | os.O_RDWR)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        self._descriptor = descriptor
+        lock = locked(self._path)
+        lock.__enter__()
+        self._held = lock
         return True
 
     def release(self) -> None:
-        os.close(self._descriptor)  # and with it the lock
-
-
-def _file_lock(path: Path) -> Lock:
-    @contextlib.contextmanager
-    def locked() -> Iterator[None]:
-        with open(path, "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
-    return locked
+        self._held.__exit__(None, None, None)
 
 
 def _mend(path: Path) -> None:
@@ -121,7 +112,7 @@ def _database_lock(engine: sqlalchemy.Engine) -> Lock:
     }[engine.dialect.name]
 
     @contextlib.contextmanager
-    def locked() -> Iterator[None]:
+    def alone() -> Iterator[None]:
         with engine.connect() as connection:  # the server frees the lock when the connection ends
             connection.execute(sqlalchemy.text(take))
             try:
@@ -129,4 +120,4 @@ def _database_lock(engine: sqlalchemy.Engine) -> Lock:
             finally:
                 connection.execute(sqlalchemy.text(give))
 
-    return locked
+    return alone

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from bertexp.errors import DataError
+from bertexp.system.files import atomic_folder
 
 _BROKEN_ARCHIVE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError)
 
@@ -22,7 +23,7 @@ def extract(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> 
     """Unpacks a tar (also compressed) or zip archive into ``folder``, which appears only when it is complete.
 
     Nothing is written outside the folder and no link or device is made: links to files of the archive become copies,
-    all others are refused. Does nothing where ``folder`` exists.
+    all others are refused. Does nothing if ``folder`` exists.
 
     Raises:
         DataError: the archive is broken, of another kind, or reaches out of its folder.
@@ -30,30 +31,21 @@ def extract(archive: str | os.PathLike[str], folder: str | os.PathLike[str]) -> 
     archive, folder = Path(archive), Path(folder)
     if folder.exists():
         return
-    temporary = Path(f"{folder}.tmp-{os.getpid()}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     try:
-        for name, source in _members(archive):
-            parts = PurePosixPath(name).parts
-            if name.startswith("/") or ".." in parts:
-                raise DataError(f"{archive} wants to write outside its folder ({name}) and was not unpacked")
-            target = temporary.joinpath(*parts)
-            if source is None:
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with source, open(target, "wb") as sink:
-                shutil.copyfileobj(source, sink)
-        try:
-            os.rename(temporary, folder)
-        except OSError:
-            if not folder.exists():  # it does where another process was faster
-                raise
+        with atomic_folder(folder) as new:
+            for name, source in _members(archive):
+                parts = PurePosixPath(name).parts
+                if name.startswith("/") or ".." in parts:
+                    raise DataError(f"{archive} wants to write outside its folder ({name}) and was not unpacked")
+                target = new.joinpath(*parts)
+                if source is None:
+                    target.mkdir(parents=True, exist_ok=True)
+                    continue
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with source, open(target, "wb") as sink:
+                    shutil.copyfileobj(source, sink)
     except _BROKEN_ARCHIVE as error:
         raise DataError(f"{archive} is not a whole tar or zip archive ({error}); fetch it again") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:

@@ -7,7 +7,6 @@ Standard library only, so that an unreachable network is known before anything h
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import http.client
 import os
@@ -26,9 +25,7 @@ from pathlib import Path
 
 from bertexp import __version__
 from bertexp.errors import EnvironmentProblem, NetworkError
-from bertexp.system.archives import extract
-
-__all__ = ["extract", "fetch", "https_address", "probe"]
+from bertexp.system.files import NO_SPACE, enough_space, locked, publish, write_text
 
 _AGENT = {"User-Agent": f"bertexp/{__version__}"}  # some hosts refuse Python's own
 _CHUNK_BYTES = 1 << 18
@@ -87,8 +84,8 @@ def fetch(
     address = https_address(url)
     if not address.startswith(("http://", "https://")):
         raise NetworkError(f"{url} is {_NO_ADDRESS}; {_CURE}")
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(destination):
+    waiting = f"waiting for another process that downloads {destination.name}"
+    with locked(f"{destination}.lock", wait=waiting), enough_space(destination.parent):
         if destination.exists():
             return
         part = Path(f"{destination}.part")
@@ -101,7 +98,7 @@ def fetch(
         if wrong:
             part.unlink()
             raise NetworkError(f"{url} does not hold the expected file: {wrong}; {_CURE}")
-        os.replace(part, destination)
+        publish(part, destination)
         Path(f"{part}.validator").unlink(missing_ok=True)
 
 
@@ -149,17 +146,6 @@ def _proxy_note() -> str:
     )
 
 
-@contextlib.contextmanager
-def _locked(destination: Path) -> Iterator[None]:
-    with open(f"{destination}.lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"waiting for another process that downloads {destination.name}", file=sys.stderr, flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _download(url: str, part: Path, sha256: str | None, progress: bool, timeout_seconds: float) -> bool:
     """Brings ``part`` to its full length; returns whether it was put together from more than one transfer."""
     resumed, failures = False, 0
@@ -174,8 +160,8 @@ def _download(url: str, part: Path, sha256: str | None, progress: bool, timeout_
                 part.unlink(missing_ok=True)
             reason = f"HTTP {error.code}"
         except (OSError, http.client.HTTPException) as error:
-            if getattr(error, "errno", None) == 28:
-                raise EnvironmentProblem(f"no space is left on the disk for {part}; free some and run again") from error
+            if getattr(error, "errno", None) in NO_SPACE:
+                raise
             reason = _reason(error)
         now = part.stat().st_size if part.exists() else 0
         resumed = resumed or now > 0
@@ -209,7 +195,7 @@ def _transfer(url: str, part: Path, sha256: str | None, progress: bool, timeout_
             have = 0
             etag = response.headers.get("ETag", "")
             strong = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
-            memory.write_text(f"{url}\n{strong}")
+            write_text(memory, f"{url}\n{strong}")
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
         if total and total - have > shutil.disk_usage(part.parent).free:
@@ -263,7 +249,7 @@ def _difference(part: Path, destination: Path, sha256: str | None, size: int | N
     record = Path(f"{destination}.sha256")
     expected = sha256 or (record.read_text().strip() if record.exists() else None)
     if expected is None:
-        record.write_text(digest.hexdigest() + "\n")
+        write_text(record, digest.hexdigest() + "\n")
     elif digest.hexdigest() != expected:
         note = "" if sha256 else f", recorded at first use in {record}"
         return f"SHA-256 {digest.hexdigest()} instead of {expected}{note}"

@@ -25,6 +25,7 @@ from typing import IO, Any
 from bertexp.errors import BertexpError, EnvironmentProblem
 from bertexp.system.identity import boot_id
 
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _PREFIX, _SUFFIX = ".bertexp-", ".tmp"
 _DEAD_SECONDS = 24 * 3600.0  # age of another machine's temporary: its lock may not be seen here
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of renameat2(2), Linux
@@ -144,7 +145,7 @@ def enough_space(folder: AnyPath) -> Iterator[None]:
     except BertexpError:
         raise
     except Exception as error:
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        full = getattr(error, "errno", None) in NO_SPACE
         if full or os.strerror(errno.ENOSPC) in str(error):  # TensorFlow's errors carry the text alone
             raise EnvironmentProblem(f"no space is left on the disk of {folder}; free some and run again") from error
         raise

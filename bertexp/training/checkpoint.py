@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from bertexp.errors import RunNotFound
+from bertexp.system.files import atomic_folder
 
 
 @dataclass
@@ -46,7 +46,7 @@ class CheckpointStore:
     """The checkpoints of one run.
 
     ``step-<n>/`` holds weights, optimizer and loop state, the newest ``keep`` of them; ``best-<n>/`` holds the weights of
-    the best validation. Each is written under a temporary name, synced and renamed. A former best is removed only with
+    the best validation. Each is complete or absent. A former best is removed only with
     the next step checkpoint, so that whatever a checkpoint calls the best is still there when a run goes on from it.
     """
 
@@ -78,17 +78,10 @@ class CheckpointStore:
         return sorted(p for p in self.folder.glob(f"{prefix}*") if (p / "state.json").exists())
 
     def _write(self, name: str, checkpoint: tf.train.Checkpoint, state: dict) -> Path:
-        target, partial = self.folder / name, self.folder / f".partial-{name}"
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        checkpoint.write(str(partial / "checkpoint"))
-        (partial / "state.json").write_text(json.dumps(state))
-        for path in [*partial.iterdir(), partial]:
-            _sync(path)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(partial, target)
-        _sync(self.folder)
-        return target
+        with atomic_folder(self.folder / name, replace=True) as folder:
+            checkpoint.write(str(folder / "checkpoint"))
+            (folder / "state.json").write_text(json.dumps(state))
+        return self.folder / name
 
 
 def read_state(path: Path) -> LoopState:
@@ -117,11 +110,3 @@ def restore(checkpoint: tf.train.Checkpoint, path: Path) -> None:
         raise RunNotFound(
             f"{path} was written by another version of bertexp; start the run anew without trainer.resume"
         ) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from bertexp.errors import DataError, NetworkError
-from bertexp.system import downloads
+from bertexp.system import archives, downloads
 
 CONTENT = os.urandom(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -234,13 +234,13 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
 def test_tar_and_zip_are_unpacked_whole(tmp_path):
     links = [member("model/hard", tarfile.LNKTYPE, "model/a.txt"), member("model/soft", tarfile.SYMTYPE, "a.txt")]
     folder = member("model", tarfile.DIRTYPE)
-    downloads.extract(write_tar(tmp_path / "x.tar.gz", [folder, member("./model/a.txt"), *links[1:]]), tmp_path / "tar")
+    archives.extract(write_tar(tmp_path / "x.tar.gz", [folder, member("./model/a.txt"), *links[1:]]), tmp_path / "tar")
     assert (tmp_path / "tar/model/a.txt").read_text() == "text"
     assert (tmp_path / "tar/model/soft").read_text() == "text"
     assert not (tmp_path / "tar/model/soft").is_symlink()
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
         file.writestr("SST-2/train.tsv", "text")
-    downloads.extract(tmp_path / "x.zip", tmp_path / "zip")
+    archives.extract(tmp_path / "x.zip", tmp_path / "zip")
     assert (tmp_path / "zip/SST-2/train.tsv").read_text() == "text"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tar", "x.tar.gz", "x.zip", "zip"]
 
@@ -262,7 +262,7 @@ def test_tar_and_zip_are_unpacked_whole(tmp_path):
 def test_an_archive_that_reaches_out_is_refused(tmp_path, bad):
     archive = write_tar(tmp_path / "x.tar.gz", [member("good.txt"), bad])
     with pytest.raises(DataError, match="not unpacked"):
-        downloads.extract(archive, tmp_path / "folder")
+        archives.extract(archive, tmp_path / "folder")
     assert [path.name for path in tmp_path.iterdir()] == ["x.tar.gz"]
 
 
@@ -270,7 +270,7 @@ def test_a_zip_that_reaches_out_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
         file.writestr("../outside.txt", "text")
     with pytest.raises(DataError, match="not unpacked"):
-        downloads.extract(tmp_path / "x.zip", tmp_path / "folder")
+        archives.extract(tmp_path / "x.zip", tmp_path / "folder")
     assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
 
 
@@ -279,5 +279,5 @@ def test_a_broken_archive_is_named(tmp_path):
     for name, content in (("cut.tar.gz", whole[: len(whole) // 2]), ("page.zip", b"<html>not found</html>")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=f"{name} is not a whole tar or zip archive"):
-            downloads.extract(tmp_path / name, tmp_path / "folder")
+            archives.extract(tmp_path / name, tmp_path / "folder")
     assert not (tmp_path / "folder").exists()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+
+from bertexp.system.files import atomic_file
 
 Features = dict[str, np.ndarray]
 
@@ -92,11 +93,12 @@ class ActivationFolder:
             shape: of all values.
             batches: row numbers <int>[batch] and their vectors <float32>[batch, hidden] or [batch, seq, hidden].
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._make_room(4 * shape[0] * shape[1])
         path = self._folder / f"{name}.npy"
-        with _scratch(path) as scratch:
-            values = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.float32, shape=shape)
+        with atomic_file(path, "wb") as file:
+            values = np.lib.format.open_memmap(file.name, mode="w+", dtype=np.float32, shape=shape)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, os.path.getsize(file.name))  # else a full disk kills us at a page
             for rows, vectors in batches:
                 if offsets is None:
                     values[rows] = vectors
@@ -105,8 +107,6 @@ class ActivationFolder:
                     start, end = offsets[row], offsets[row + 1]
                     values[start:end] = states[: end - start]
             values.flush()
-            del values
-            os.replace(scratch, path)
         return Activations(np.load(path, mmap_mode="r"), offsets)
 
     def _make_room(self, needed: int) -> None:
@@ -118,13 +118,3 @@ class ActivationFolder:
                 break
             kept -= path.stat().st_size
             path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _scratch(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` of this process alone; what is left there at the end is removed."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield scratch
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ from bertexp.data.encoded.protobuf import write_examples
 from bertexp.data.examples.build import ExampleBuilder
 from bertexp.data.table import TextDataset, is_labelled
 from bertexp.data.tokens.tokenizer import ROWS_PER_CHUNK, Progress, Tokenizer
+from bertexp.system.files import atomic_file
 
 Features = dict[str, np.ndarray]  # Model Garden's, each <int32>[rows, values] but float labels
 
@@ -48,11 +49,8 @@ def write_shards(
         table = dataset.splits[shard.split].slice(shard.begin, shard.rows)
         chunks = (table.slice(first, ROWS_PER_CHUNK) for first in range(0, shard.rows, ROWS_PER_CHUNK))
         encoded = (_encode(replace(dataset, splits={shard.split: chunk}), tokenizer, config) for chunk in chunks)
-        temporary = folder / f".{shard.name}.tmp"
-        (_write_tfrecord if shard.name.endswith(".tfrecord") else _write_arrow)(temporary, encoded, advance)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, folder / shard.name)
+        with atomic_file(folder / shard.name, "wb") as file:
+            (_write_tfrecord if shard.name.endswith(".tfrecord") else _write_arrow)(file, encoded, advance)
 
     tokenizer.encode([""])  # builds it before two threads would
     with ThreadPoolExecutor(workers) as pool:
@@ -83,8 +81,8 @@ def _encode(dataset: TextDataset, tokenizer: Tokenizer, config: DatasetConfig) -
     return features
 
 
-def _write_tfrecord(path: Path, chunks: Iterator[Features], progress: Progress) -> None:
-    with tf.io.TFRecordWriter(str(path)) as writer:
+def _write_tfrecord(file: IO[bytes], chunks: Iterator[Features], progress: Progress) -> None:
+    with tf.io.TFRecordWriter(file.name) as writer:
         for features in chunks:
             data, offsets = write_examples(features)
             data = data.tobytes()
@@ -93,15 +91,14 @@ def _write_tfrecord(path: Path, chunks: Iterator[Features], progress: Progress) 
             progress(len(offsets) - 1)
 
 
-def _write_arrow(path: Path, chunks: Iterator[Features], progress: Progress) -> None:
+def _write_arrow(file: IO[bytes], chunks: Iterator[Features], progress: Progress) -> None:
     writer = None
-    with pa.OSFile(str(path), "wb") as sink:
-        for features in chunks:
-            batch = pa.RecordBatch.from_arrays([_as_arrow(values) for values in features.values()], [*features])
-            writer = writer or pa.ipc.new_file(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
-            writer.write_batch(batch)
-            progress(batch.num_rows)
-        writer.close()
+    for features in chunks:
+        batch = pa.RecordBatch.from_arrays([_as_arrow(values) for values in features.values()], [*features])
+        writer = writer or pa.ipc.new_file(file, batch.schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+        writer.write_batch(batch)
+        progress(batch.num_rows)
+    writer.close()
 
 
 def _as_arrow(values: np.ndarray) -> pa.Array:

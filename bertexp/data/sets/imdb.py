@@ -6,8 +6,6 @@ No file is unpacked. A second start finds the reviews under the archive's size, 
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -16,11 +14,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
+from bertexp.data.arrow_file import write_arrow
 from bertexp.data.formats.read import read_folder
 from bertexp.data.labels import ClassLabels, encode_labels
 from bertexp.data.splits import hold_out, make_dataset
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError
+from bertexp.system.files import atomic_folder
 
 LABEL_NAMES = ("negative", "positive")
 _CLASSES = {"neg": 0, "pos": 1}
@@ -51,19 +51,9 @@ def load_imdb(config: DatasetConfig, path: Path, cache_dir: Path) -> TextDataset
 def _read_archive_once(archive: Path, cache_dir: Path) -> dict[str, pa.Table]:
     folder = cache_dir / f"arrow-{_identity(archive)}"
     if not folder.exists():
-        temporary = Path(f"{folder}.tmp-{os.getpid()}")
-        temporary.mkdir(parents=True, exist_ok=True)
-        try:
+        with atomic_folder(folder) as new:
             for split, table in _read_archive(archive).items():
-                with pa.OSFile(str(temporary / f"{split}.arrow"), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as out:
-                    out.write_table(table)
-            try:
-                os.rename(temporary, folder)
-            except OSError:
-                if not folder.exists():  # it does where another process was faster
-                    raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+                write_arrow(table, new / f"{split}.arrow")
     return {
         split: pa.ipc.open_file(pa.memory_map(str(folder / f"{split}.arrow"))).read_all() for split in ("train", "test")
     }

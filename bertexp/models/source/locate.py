@@ -18,7 +18,7 @@ from bertexp.models.source.folders import (
     read_vocab,
     require_files,
 )
-from bertexp.system import downloads
+from bertexp.system import archives, downloads
 
 _WAYS = {
     "tfhub": "a TF-Hub handle, or a SavedModel's folder or .tar.gz archive",
@@ -48,7 +48,7 @@ class Download:
         if self.unpack:
             archive = self.target.with_name(f"{self.target.name}.archive")
             downloads.fetch(self.url, archive)
-            downloads.extract(archive, self.target)
+            archives.extract(archive, self.target)
             archive.unlink()
             return
         try:
@@ -92,7 +92,7 @@ class ModelSource:
           DataError: an archive is broken.
         """
         if self.archive is not None:
-            downloads.extract(self.archive, self.folder)
+            archives.extract(self.archive, self.folder)
         for item in self.downloads:
             item.fetch()
 
@@ -249,7 +249,7 @@ def _locate_tfhub(config: ModelConfig, cache: Path) -> ModelSource:
         return source
     preprocessor = _locate_place("tfhub", config.tfhub_preprocess, cache, "model.tfhub_preprocess")
     if preprocessor.archive is not None:
-        downloads.extract(preprocessor.archive, preprocessor.folder)  # half a megabyte
+        archives.extract(preprocessor.archive, preprocessor.folder)  # half a megabyte
     own_vocab = None if handles.hub_handle(path) else Path(source.folder, "assets", "vocab.txt")
     more = tuple(replace(item, unless=own_vocab) for item in preprocessor.downloads)
     return replace(source, preprocessor=preprocessor.folder, downloads=source.downloads + more)

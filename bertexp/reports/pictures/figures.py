@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from bertexp.system.files import atomic_file
+
 Points = Sequence[tuple[int, float]]  # (optimizer step, value), steps ascending
 History = Sequence[tuple[int, Mapping[str, float]]]  # (optimizer step, values by metric name `split/name`)
 
@@ -200,8 +202,8 @@ def new_figure(width: float, height: float) -> Figure:
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Writes the figure in the format that the file's suffix names (.png, .svg, .pdf)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, facecolor="white")
+    with atomic_file(path, "wb") as file:
+        figure.savefig(file, format=path.suffix[1:], facecolor="white")
     return path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from mlflow.models import Model
 from mlflow.models.signature import ModelSignature
 from mlflow.types import ColSpec, Schema
 
+from bertexp.system.files import scratch_folder
 from bertexp.tracking.outbox import Point
 
 OUTPUTS = {  # by task: the columns besides the probability of each class, and their types
@@ -79,11 +79,10 @@ def create_model(
         run.info.experiment_id, name="model", source_run_id=run_id, params=run.data.params, model_type="bertexp"
     )
     description = Model(logged.artifact_location, run_id, model_uuid=logged.model_id, model_id=logged.model_id)
-    scratch_dir.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(dir=scratch_dir) as scratch:
-            _write_model(Path(scratch, "model"), description, files)
-            client.log_model_artifacts(logged.model_id, str(Path(scratch, "model")))
+        with scratch_folder(scratch_dir) as scratch:
+            _write_model(scratch / "model", description, files)
+            client.log_model_artifacts(logged.model_id, str(scratch / "model"))
     except BaseException:
         client.finalize_logged_model(logged.model_id, "FAILED")
         raise

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bertexp.errors import TrackingError
+from bertexp.system.files import locked
 from bertexp.system.provenance import hide_passwords
 
 if TYPE_CHECKING:
@@ -140,16 +140,9 @@ def _knock(uri: str) -> None:
         sqlalchemy.create_engine(uri, connect_args={"connect_timeout": CONNECT_SECONDS}).connect().close()
 
 
-@contextmanager
-def _alone(path: Path | None) -> Iterator[None]:
+def _alone(path: Path | None) -> AbstractContextManager[None]:
     """Lets one process at a time create a local store: MLflow's migrations of an sqlite file are not atomic."""
-    if path is None:
-        yield
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(path.name + ".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return nullcontext() if path is None else locked(path.with_name(path.name + ".lock"))
 
 
 def _send_chatter_to_the_log() -> None:

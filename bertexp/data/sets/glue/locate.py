@@ -17,7 +17,8 @@ from bertexp.data.sets.glue.tasks import (
     find_labelled,
     find_unlabelled,
 )
-from bertexp.system.downloads import extract, fetch
+from bertexp.system.archives import extract
+from bertexp.system.downloads import fetch
 
 if TYPE_CHECKING:  # pyarrow loads when rows are read
     from bertexp.data.table import TextDataset
