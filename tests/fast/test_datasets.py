@@ -16,8 +16,9 @@ import pytest
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.find.locate import locate_dataset
-from bertexp.data.sets import published
+from bertexp.data.sets import banking77
 from bertexp.data.sets.glue import locate as glue
+from bertexp.data.sets.imdb import locate as imdb
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError
 
@@ -123,10 +124,10 @@ def test_what_is_to_download_is_known_and_then_cached(tmp_path, monkeypatch, rev
         destination.parent.mkdir(parents=True)
         destination.write_bytes(reviews_archive.read_bytes())
 
-    monkeypatch.setattr(published, "fetch", fake_fetch)
+    monkeypatch.setattr(imdb, "fetch", fake_fetch)
     mirror = DatasetConfig(name="imdb", url="https://mirror.example/a.tar.gz")
     assert rows_of(locate_dataset(mirror, str(tmp_path)).load())["test"] == 12
-    assert fetched == [("https://mirror.example/a.tar.gz", published._IMDB_SHA256, 84_125_825)]
+    assert fetched == [("https://mirror.example/a.tar.gz", imdb._SHA256, 84_125_825)]
     assert locate_dataset(DatasetConfig(name="imdb"), str(tmp_path)).urls == ()
 
 
@@ -194,7 +195,7 @@ def test_banking77_is_fetched_and_holds_validation_out_of_train(tmp_path, monkey
         destination.parent.mkdir(parents=True, exist_ok=True)
         destination.write_bytes((tmp_path / url.rsplit("/")[-1]).read_bytes())
 
-    monkeypatch.setattr(published, "fetch", fake_fetch)
+    monkeypatch.setattr(banking77, "fetch", fake_fetch)
     source = locate_dataset(DatasetConfig(name="banking77", val_fraction=0.1), str(tmp_path / "cache"))
     base = "https://raw.githubusercontent.com/PolyAI-LDN/task-specific-datasets/master/banking_data"
     assert source.urls == (f"{base}/train.csv", f"{base}/test.csv")

@@ -13,7 +13,7 @@ from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.find.locate import locate_dataset
 from bertexp.data.find.paths import find_tagged_splits
-from bertexp.data.sets import published
+from bertexp.data.sets import wnut17
 from bertexp.data.sets.tagged import read_splits
 from bertexp.errors import ConfigError, DataError
 from bertexp.tasks.tagging.tags import entity_types, scheme_of, sort_tags
@@ -266,13 +266,13 @@ def test_missing_splits_are_held_out_and_rows_limited(tmp_path):
 def test_wnut17_is_fetched_once_and_read_from_a_folder_too(tmp_path, monkeypatch):
     names = ["wnut17train.conll", "emerging.dev.conll", "emerging.test.annotated"]
     source = locate_dataset(DatasetConfig(name="wnut17"), str(tmp_path), "tagging")
-    assert list(source.urls) == [f"{published._WNUT17_URL}/{name}" for name in names]
+    assert list(source.urls) == [f"{wnut17._URL}/{name}" for name in names]
 
     def fake_fetch(url, destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
         write(destination, CONLL)
 
-    monkeypatch.setattr(published, "fetch", fake_fetch)
+    monkeypatch.setattr(wnut17, "fetch", fake_fetch)
     dataset = locate_dataset(
         DatasetConfig(name="wnut17", url="https://mirror.example/w/"), str(tmp_path), "tagging"
     ).load()

@@ -1,1 +1,1 @@
-"""The data sets that bertexp knows by name."""
+"""The data sets that bertexp knows by name: a module or folder each; `spec.py` lists them."""

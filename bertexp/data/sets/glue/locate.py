@@ -24,7 +24,8 @@ if TYPE_CHECKING:  # pyarrow loads when rows are read
     from bertexp.data.table import TextDataset
 
 
-def locate_glue(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
+def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
+    """Finds it; see ``DataSet``."""
     name, glue = config.name, GLUE[config.name]
     archive: Path | None = None
     downloads: dict[Path, str] = {}  # destination -> address

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from bertexp.data.sets.reviews.grammar import ReviewWriter
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 LABEL_NAMES = ("negative", "positive")
 SIZES = {"train": 4000, "val": 500, "test": 1000}
@@ -22,6 +24,8 @@ def make_reviews(sizes: Mapping[str, int] = SIZES) -> dict[str, pa.Table]:
         Of each split a table of ``text`` <string> and ``label`` <int32>, the index into ``LABEL_NAMES``. Half of
         each split is positive, and no text occurs twice.
     """
+    import pyarrow as pa
+
     seen: set[str] = set()
     splits = {}
     for split, rows in sizes.items():

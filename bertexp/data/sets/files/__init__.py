@@ -1,0 +1,1 @@
+"""A user's own data: files with columns, or folders of texts."""

@@ -1,0 +1,1 @@
+"""Large Movie Review Dataset (Maas et al. 2011): 50,000 film reviews."""

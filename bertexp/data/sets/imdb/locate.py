@@ -1,0 +1,52 @@
+"""Where the IMDB reviews lie: an archive or a folder."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.find.paths import existing_path
+from bertexp.data.find.source import DatasetSource
+from bertexp.errors import DataError
+from bertexp.system.downloads import fetch
+
+if TYPE_CHECKING:  # pyarrow loads when rows are read
+    from bertexp.data.table import TextDataset
+
+_URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
+_SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
+_BYTES = 84_125_825
+
+
+def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
+    """Finds it; see ``DataSet``."""
+    urls: tuple[str, ...] = ()
+    if config.path is not None:
+        path = existing_path("dataset.path", config.path)
+        if path.is_dir():
+            path = next((folder for folder in (path, path / "aclImdb") if (folder / "train" / "pos").is_dir()), path)
+            missing = [
+                name for name in ("train/neg", "train/pos", "test/neg", "test/pos") if not (path / name).is_dir()
+            ]
+            if missing:
+                raise DataError(
+                    f"dataset.path={config.path} has no folder {missing[0]}; give the folder aclImdb itself"
+                )
+        elif not tarfile.is_tarfile(path):
+            raise DataError(
+                f"dataset.path={config.path} is no tar archive; give aclImdb_v1.tar.gz or the folder aclImdb"
+            )
+    else:
+        path = cache_dir / "aclImdb_v1.tar.gz"
+        urls = () if path.exists() else (config.url or _URL,)
+
+    def load() -> TextDataset:
+        from bertexp.data.sets.imdb.load import load_imdb
+
+        for url in urls:
+            fetch(url, path, _SHA256, _BYTES)
+        return load_imdb(config, path, cache_dir)
+
+    return DatasetSource(f"IMDB film reviews (Maas et al. 2011), {urls[0] if urls else path}", urls, load)

@@ -1,0 +1,38 @@
+"""The data sets there are, and which settings each reads. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_SPLIT_FILES = ("train_file", "val_file", "test_file")
+_COLUMNS = ("text_column", "text_pair_column", "label_column")
+_WORD_COLUMNS = ("words_column", "tags_column")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set by its name.
+
+    Its module has ``locate(config, task, cache_dir) -> DatasetSource``, which finds where its rows lie and checks what can be
+    checked without reading them; it imports pyarrow, and what reads rows, within functions.
+    """
+
+    module: str  # in this folder
+    uses: tuple[str, ...] = ("path", "url")  # of the settings in SOURCE_SETTINGS
+    is_own: bool = False  # whether it is a user's own data, at hand and of any content
+
+
+SOURCE_SETTINGS = ("path", "url", *_SPLIT_FILES, "label_names", *_COLUMNS, *_WORD_COLUMNS, "submission")
+_GLUE = DataSet("glue.locate", ("path", "url", "submission"))
+_SQUAD = DataSet("squad", ("path", "url", *_SPLIT_FILES))
+SETS = {  # dataset.name, in the order in which messages list them
+    "reviews": DataSet("reviews.locate", ()),
+    "imdb": DataSet("imdb.locate"),
+    "banking77": DataSet("banking77"),
+    **dict.fromkeys(("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte", "wnli"), _GLUE),
+    "wnut17": DataSet("wnut17"),
+    "conll": DataSet("conll", ("path", *_SPLIT_FILES, "label_names", *_WORD_COLUMNS), is_own=True),
+    **dict.fromkeys(("squad", "squad_v2", "xquad"), _SQUAD),
+    "files": DataSet("files.locate", ("path", *_SPLIT_FILES, "label_names", *_COLUMNS, *_WORD_COLUMNS), is_own=True),
+    "tfrecord": DataSet("tfrecord", ("path", *_SPLIT_FILES, "label_names")),
+}
