@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -12,6 +13,18 @@ if TYPE_CHECKING:
 
 FEATURES = ("input_word_ids", "input_mask", "input_type_ids")  # of a batch of tokens, <int32>[batch, seq] each
 SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+
+
+class RunState(str, Enum):
+    """How a run or a sweep's trial stands, in the words of run.json and of the tracked run's tag."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    PRUNED = "pruned"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+    __str__ = str.__str__
 
 
 class Task(Protocol):

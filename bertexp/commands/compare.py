@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bertexp.errors import ConfigError
+from bertexp.interfaces import RunState
 from bertexp.reports.comparison import Compared, different_parameters, find_runs
 from bertexp.reports.paired import ALL_PAIRS_UP_TO, Pair, compare_pairs, group_by_rows
 from bertexp.runs.folder import with_outputs_dir
@@ -86,7 +87,7 @@ def _report(
 def _notes(runs: Sequence[Compared]) -> list[str]:
     """What a reader of the tables must know, a sentence a line."""
     notes = []
-    unfinished = [f"{run.letter} ({run.state})" for run in runs if run.state != "completed"]
+    unfinished = [f"{run.letter} ({run.state})" for run in runs if run.state != RunState.COMPLETED]
     if unfinished:
         notes.append(f"not completed: {', '.join(unfinished)}")
     untested = [run.letter for run in runs if not run.predictions]

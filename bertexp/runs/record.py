@@ -15,6 +15,7 @@ import numpy as np
 from bertexp.config.resolve import flat_parameters
 from bertexp.config.schema import Config
 from bertexp.errors import ConfigError, RunInterrupted, RunNotFound, RunPruned
+from bertexp.interfaces import RunState
 from bertexp.runs.folder import RunFolder
 from bertexp.system.console import say
 from bertexp.system.provenance import collect_provenance, hide_passwords, provenance_tags
@@ -68,7 +69,7 @@ class RunRecord:
             tags = provenance_tags(provenance) | self._tags
             self.tracker.start(self.parameters, tags, lambda run_id: self.folder.update_info(mlflow_run_id=run_id))
             self.folder.update_info(
-                state="running",
+                state=RunState.RUNNING,
                 overrides=self.overrides,
                 command=self.command,
                 parameters=self.parameters,
@@ -86,13 +87,13 @@ class RunRecord:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop.__exit__()
-        state, reason = "completed", ""
+        state, reason = RunState.COMPLETED, ""
         if error is not None:
             state = state_of(error)
             reason = str(error) or type(error).__name__
         if self.folder.info:
             self.folder.update_info(state=state, reason=reason, ended=_now())
-            if state in ("interrupted", "failed") and any(self.folder.checkpoints.glob("step-*")):
+            if state in (RunState.INTERRUPTED, RunState.FAILED) and any(self.folder.checkpoints.glob("step-*")):
                 say(
                     f"go on with: python -m bertexp trainer.resume={self.folder.info.get('mlflow_run_id') or self.folder.path}"
                 )
@@ -102,7 +103,7 @@ class RunRecord:
         former = self.folder.info
         if not former:
             raise RunNotFound(f"{self.folder.path} holds no run to resume; start it without trainer.resume")
-        if former["state"] == "completed" and former.get("stage") != TRAINED:
+        if former["state"] == RunState.COMPLETED and former.get("stage") != TRAINED:
             raise ConfigError(f"the run in {self.folder.path} is complete; start a new one without trainer.resume")
         different = {
             key: (former["parameters"].get(key), value)
@@ -141,11 +142,11 @@ class RunResult:
     logits: np.ndarray
 
 
-def state_of(error: BaseException) -> str:
+def state_of(error: BaseException) -> RunState:
     """How a run ends that ``error`` has ended."""
     if isinstance(error, RunPruned):
-        return "pruned"
-    return "interrupted" if isinstance(error, (RunInterrupted, KeyboardInterrupt)) else "failed"
+        return RunState.PRUNED
+    return RunState.INTERRUPTED if isinstance(error, (RunInterrupted, KeyboardInterrupt)) else RunState.FAILED
 
 
 def _now() -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config
+from bertexp.interfaces import RunState
 from bertexp.runs.folder import BEST, RunFolder
 from bertexp.runs.record import state_of
 from bertexp.runs.runner import execute
@@ -51,7 +52,7 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
                 if mine:
                     _finish(study, config, folder, trials, parent, local)
     except BaseException as error:
-        if state_of(error) == "interrupted":
+        if state_of(error) == RunState.INTERRUPTED:
             say("\nstopped; the same command goes on with this sweep")
         parent.stop(state_of(error), str(error) or type(error).__name__)
         raise

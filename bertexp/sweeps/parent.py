@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bertexp.config.schema import Config
+from bertexp.interfaces import RunState
 from bertexp.sweeps.spec import choose_sampler, count_trials
 from bertexp.sweeps.study import SweepStudy
 from bertexp.sweeps.summary import SweepSummary
@@ -40,7 +41,7 @@ class ParentRun:
         tags = {"sweep": self._study.spec.name}
         return tags | ({"parent_run_id": run_id} if run_id else {})
 
-    def stop(self, state: str, reason: str) -> None:
+    def stop(self, state: RunState, reason: str) -> None:
         """Says that the sweep stands still: interrupted or failed."""
         self._open(self._study.recall(RUN_ID)).finish(state, reason)
 
@@ -48,7 +49,10 @@ class ParentRun:
         """Writes the result, its pictures and files, and ends the run."""
         tracker = self._open(self._study.recall(RUN_ID), _describe(summary))
         states = [row.state for row in summary.trials]
-        counts = {f"trials/{state}": float(states.count(state)) for state in ("completed", "pruned", "failed")}
+        counts = {
+            f"trials/{state}": float(states.count(state))
+            for state in (RunState.COMPLETED, RunState.PRUNED, RunState.FAILED)
+        }
         best = summary.best_row
         values = dict(zip(summary.spec.objectives, best.values, strict=True)) if best else {}
         step = len(states)
@@ -61,7 +65,7 @@ class ParentRun:
                 tracker.log_figure(file)
             else:
                 tracker.log_file(file)
-        tracker.finish("completed")
+        tracker.finish(RunState.COMPLETED)
 
     def _open(self, run_id: str | None, description: str = "") -> Tracker:
         config, spec = self._config, self._study.spec

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertexp.config.sweep import SweepConfig
+from bertexp.interfaces import RunState
 from bertexp.sweeps.samplers import given_point
 from bertexp.sweeps.spec import SweepSpec, choose_sampler, count_trials
 
@@ -102,7 +103,7 @@ def describe_end(summary: SweepSummary, folder: Path) -> str:
         lines.append(f"{'' if len(lines) > 1 else 'best':<10} trial {number}  {'  '.join([*values, *point])}")
     if not summary.best:
         lines.append("best       no trial has completed")
-    pruned = sum(row.state == "pruned" for row in summary.trials)
+    pruned = sum(row.state == RunState.PRUNED for row in summary.trials)
     if pruned:
         saved = show_seconds(summary.seconds_saved)
         lines.append(f"pruned     {pruned} of {len(summary.trials)} trials, {saved} saved")

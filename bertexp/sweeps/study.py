@@ -14,13 +14,14 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from bertexp.config.sweep import SweepConfig
+from bertexp.interfaces import RunState
 from bertexp.sweeps.samplers import KEPT, build_pruner
 from bertexp.sweeps.space import Point
 from bertexp.sweeps.spec import SweepSpec
 from bertexp.sweeps.storage import Lock, open_storage
 from bertexp.system.leases import is_free, new_lease, renewed, worker_name
 
-STATES = {"completed": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+ENDS = {RunState.COMPLETED: TrialState.COMPLETE, RunState.PRUNED: TrialState.PRUNED, RunState.FAILED: TrialState.FAIL}
 MOST_DEATHS = 5
 _SPEC, _LEASE, _SEGMENTS, _FINAL = "spec", "lease", "segments", "final_lease"
 
@@ -42,10 +43,15 @@ class Claim:
 class Outcome:
     """How a trial ended; ``values`` has one number per objective where it completed."""
 
-    state: str  # completed | pruned | failed
+    state: RunState
     values: tuple[float, ...] = ()
     reason: str = ""
     facts: dict[str, Any] = field(default_factory=dict)  # what else the study keeps of it, JSON-able
+
+
+def state_of_trial(trial: FrozenTrial) -> RunState:
+    """What Optuna's word for it means; a trial that is not ended runs or waits for a worker."""
+    return next((state for state, end in ENDS.items() if end == trial.state), RunState.RUNNING)
 
 
 class SweepStudy:
@@ -106,7 +112,7 @@ class SweepStudy:
     @property
     def ended(self) -> int:
         """How many trials have come to an end, whichever."""
-        return self.count(*STATES.values())
+        return self.count(*ENDS.values())
 
     @property
     def best(self) -> list[FrozenTrial]:
@@ -199,8 +205,8 @@ class SweepStudy:
         self._close_segment(claim)
         for key, value in (outcome.facts | {"reason": outcome.reason}).items():
             claim.trial.set_user_attr(key, value)
-        values = list(outcome.values) if outcome.state == "completed" else None
-        self.study.tell(claim.trial, values, STATES[outcome.state])
+        values = list(outcome.values) if outcome.state == RunState.COMPLETED else None
+        self.study.tell(claim.trial, values, ENDS[outcome.state])
 
     def note(self, claim: Claim, key: str, value: Any) -> None:
         """Keeps a JSON-able fact about a trial in work."""

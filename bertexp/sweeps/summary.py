@@ -7,17 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bertexp.config.sweep import SweepConfig
+from bertexp.interfaces import RunState
 from bertexp.sweeps.space import Point
 from bertexp.sweeps.spec import SweepSpec, choose_sampler
-from bertexp.sweeps.study import SweepStudy
-
-STATE_NAMES = {
-    "COMPLETE": "completed",
-    "PRUNED": "pruned",
-    "FAIL": "failed",
-    "RUNNING": "running",
-    "WAITING": "running",
-}
+from bertexp.sweeps.study import SweepStudy, state_of_trial
 
 
 @dataclass(frozen=True)
@@ -25,7 +18,7 @@ class TrialRow:
     """One trial; times are UNIX seconds."""
 
     number: int
-    state: str  # completed | pruned | failed | running
+    state: RunState
     point: Point  # by dotted name
     values: tuple[float, ...] = ()  # one per objective where completed
     reports: Mapping[int, float] = field(default_factory=dict)  # validation index from 1 -> first objective's value
@@ -75,13 +68,17 @@ class SweepSummary:
     @property
     def step_share(self) -> float:
         """Optimizer steps done by ended trials, as a share of those that none pruned would have done."""
-        ended = [row for row in self.trials if row.state in ("completed", "pruned") and row.steps and row.steps[1]]
+        ended = [
+            row
+            for row in self.trials
+            if row.state in (RunState.COMPLETED, RunState.PRUNED) and row.steps and row.steps[1]
+        ]
         return sum(row.steps[0] for row in ended if row.steps) / max(sum(row.steps[1] for row in ended if row.steps), 1)
 
     @property
     def seconds_saved(self) -> float:
         """Time that pruned trials would have taken to their ends at their own pace."""
-        pruned = [row for row in self.trials if row.state == "pruned" and row.steps and row.steps[0]]
+        pruned = [row for row in self.trials if row.state == RunState.PRUNED and row.steps and row.steps[0]]
         return sum(row.seconds * (row.steps[1] / row.steps[0] - 1.0) for row in pruned if row.steps)
 
 
@@ -99,7 +96,7 @@ def summarize(study: SweepStudy, rules: SweepConfig, local: list[str]) -> SweepS
         rows.append(
             TrialRow(
                 number=trial.number,
-                state=STATE_NAMES[trial.state.name],
+                state=state_of_trial(trial),
                 point={name: trial.params[name] for name in study.spec.space.names if name in trial.params},
                 # of a pruned trial Optuna gives the last report as its value
                 values=tuple(trial.values or ()) if trial.state.name == "COMPLETE" else (),

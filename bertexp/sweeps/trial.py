@@ -19,6 +19,7 @@ from bertexp.config.run_length import make_run_length
 from bertexp.config.schema import Config
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError, RunInterrupted, RunPruned
+from bertexp.interfaces import RunState
 from bertexp.runs.folder import RunFolder
 from bertexp.runs.frozen_layers import keep_activations
 from bertexp.runs.parts import Parts
@@ -80,17 +81,19 @@ class TrialRunner:
         except (RunInterrupted, KeyboardInterrupt):
             raise
         except RunPruned as ended:
-            return Outcome("pruned", reason=str(ended), facts=self._facts(claim, started))
+            return Outcome(RunState.PRUNED, reason=str(ended), facts=self._facts(claim, started))
         except Exception as error:  # whatever it is, the sweep goes on; the run's log has the traceback
             first_line = (str(error).splitlines() or [""])[0]
-            return Outcome("failed", reason=f"{type(error).__name__}: {first_line}", facts=self._facts(claim, started))
+            return Outcome(
+                RunState.FAILED, reason=f"{type(error).__name__}: {first_line}", facts=self._facts(claim, started)
+            )
         facts = self._facts(claim, started)
         if spec.seeds > 1:
             facts["seed_values"] = [[metrics[name] for name in spec.objectives] for metrics in found]
         values = tuple(statistics.fmean(metrics[name] for metrics in found) for name in spec.objectives)
         if not all(map(math.isfinite, values)):
-            return Outcome("failed", reason=f"the objective {values[0]} is no number", facts=facts)
-        return Outcome("completed", values, facts=facts)
+            return Outcome(RunState.FAILED, reason=f"the objective {values[0]} is no number", facts=facts)
+        return Outcome(RunState.COMPLETED, values, facts=facts)
 
     def _facts(self, claim: Claim, started: float) -> dict:
         """Steps of the last seed's run that began, done and of how many, and this worker's seconds."""
@@ -112,7 +115,7 @@ class TrialRunner:
         parameters = {key: value for key, value in flat_parameters(config).items() if key != "run.seed"}
         tracker.start(parameters, tags)
         self._study.note(claim, "mlflow_run_id", tracker.run_id)
-        state, reason = "completed", ""
+        state, reason = RunState.COMPLETED, ""
         try:
             yield tags | ({"parent_run_id": tracker.run_id} if tracker.run_id else {})
             runs = [RunFolder(self.run_folder(claim.number, index)).info for index in range(spec.seeds)]
@@ -143,9 +146,9 @@ class TrialRunner:
         """The objectives of one seed's run."""
         folder = RunFolder(self.run_folder(claim.number, index))
         former = folder.info
-        if former.get("state") == "completed":  # the worker died between its run's end and the trial's
+        if former.get("state") == RunState.COMPLETED:  # the worker died between its run's end and the trial's
             return former["objectives"]
-        if former.get("state") == "pruned":
+        if former.get("state") == RunState.PRUNED:
             raise RunPruned(former["reason"])
         overrides = self.overrides(claim, index)
         config, _ = compose_config(overrides)

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bertexp.interfaces import RunState
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ParamValue = str | int | float | bool | list | None
 OnOpen = Callable[[str], None]
-STATES = ("completed", "pruned", "interrupted", "failed")
 
 
 class Tracker(Protocol):
@@ -69,8 +70,8 @@ class Tracker(Protocol):
     def flush(self) -> None:
         """Hands over every metric logged so far, before returning."""
 
-    def finish(self, state: str, reason: str = "") -> None:
-        """Closes the run as one of ``STATES``."""
+    def finish(self, state: RunState, reason: str = "") -> None:
+        """Closes the run."""
 
 
 class NoTracker:
@@ -106,4 +107,4 @@ class NoTracker:
 
     def flush(self) -> None: ...
 
-    def finish(self, state: str, reason: str = "") -> None: ...
+    def finish(self, state: RunState, reason: str = "") -> None: ...

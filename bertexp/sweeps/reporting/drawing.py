@@ -8,13 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bertexp.interfaces import RunState
 from bertexp.reports.pictures.figures import BLUE, GREEN, GREY, INK, ORANGE
 from bertexp.sweeps.reporting.facts import found_value, show_value
 from bertexp.sweeps.summary import SweepSummary, TrialRow
 
 SKY = "#56B4E9"  # the light blue of Okabe and Ito
-COLOURS = {"completed": BLUE, "pruned": GREY, "failed": ORANGE, "running": SKY}
-MARKS = {"completed": "o", "pruned": "x", "failed": "X", "running": "o"}
+COLOURS = {RunState.COMPLETED: BLUE, RunState.PRUNED: GREY, RunState.FAILED: ORANGE, RunState.RUNNING: SKY}
+MARKS = {RunState.COMPLETED: "o", RunState.PRUNED: "x", RunState.FAILED: "X", RunState.RUNNING: "o"}
 
 
 def is_maximized(summary: SweepSummary) -> bool:
@@ -60,7 +61,7 @@ def draw_trials(axes: Axes, summary: SweepSummary, places: Sequence[float], rows
         off = not low <= value <= high
         mark = ("v" if value < low else "^") if off else MARKS[row.state]
         edge = 0.025 * (high - low)
-        hollow = {"markerfacecolor": "white"} if row.state == "running" else {}
+        hollow = {"markerfacecolor": "white"} if row.state == RunState.RUNNING else {}
         axes.plot(
             place,
             np.clip(value, low + edge, high - edge) if off else value,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bertexp.interfaces import RunState
 from bertexp.sweeps.summary import SweepSummary, TrialRow
 
 
@@ -34,9 +35,9 @@ class WorkerFacts:
 def found_value(row: TrialRow) -> float | None:
     """The first objective where the trial completed, else its last report; ``None`` where neither is a finite number."""
     known = [value for _, value in sorted(row.reports.items()) if math.isfinite(value)]
-    if row.state == "completed":
+    if row.state == RunState.COMPLETED:
         known = [value for value in row.values[:1] if math.isfinite(value)]
-    return known[-1] if known and row.state != "failed" else None
+    return known[-1] if known and row.state != RunState.FAILED else None
 
 
 def find_spans(summary: SweepSummary) -> list[Span]:

@@ -17,6 +17,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
+from bertexp.interfaces import RunState
 from bertexp.reports.pictures.figures import BLUE, GREEN, GREY, INK, new_figure, save_figure
 from bertexp.sweeps.reporting.drawing import (
     COLOURS,
@@ -48,7 +49,7 @@ def draw_history(summary: SweepSummary, path: Path) -> Path | None:
         return None
     figure = new_figure(7.4, 3.9)
     axes = figure.subplots()
-    done = [row for row in rows if row.state == "completed"]
+    done = [row for row in rows if row.state == RunState.COMPLETED]
     last = summary.trials[-1].number
     if done:
         better = np.maximum if is_maximized(summary) else np.minimum
@@ -93,7 +94,7 @@ def draw_curves(summary: SweepSummary, path: Path) -> Path | None:
     figure = new_figure(7.4, 3.9)
     axes = figure.subplots()
     best = summary.best[0] if len(summary.best) == 1 else None
-    order = ("pruned", "failed", "running", "completed")
+    order = (RunState.PRUNED, RunState.FAILED, RunState.RUNNING, RunState.COMPLETED)
     for row in sorted(rows, key=lambda row: (row.number == best, order.index(row.state))):
         indices, values = _curve(row)
         chosen = row.number == best
@@ -103,12 +104,12 @@ def draw_curves(summary: SweepSummary, path: Path) -> Path | None:
             color=GREEN if chosen else COLOURS[row.state],
             linewidth=2.2 if chosen else 1.1,
             alpha=1.0 if chosen else 0.65,
-            marker="o" if chosen or (len(values) == 1 and row.state != "pruned") else None,
+            marker="o" if chosen or (len(values) == 1 and row.state != RunState.PRUNED) else None,
             markersize=4,
             label=f"best, trial {best}" if chosen else row.state,
         )
-        if row.state == "pruned":
-            axes.plot(indices[-1], values[-1], MARKS["pruned"], color=GREY, markersize=5)
+        if row.state == RunState.PRUNED:
+            axes.plot(indices[-1], values[-1], MARKS[RunState.PRUNED], color=GREY, markersize=5)
     limit_values(axes, summary, [value for row in rows for value in _curve(row)[1]])
     style_axes(axes, "validation", objective_label(summary, 0))
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
@@ -144,7 +145,7 @@ def draw_timeline(summary: SweepSummary, path: Path) -> Path | None:
             linewidth=1,
         )
         if (span.end - span.begin) / whole > 0.013 * len(str(span.number)):  # else the number is wider than its bar
-            colour = INK if span.open or span.state == "running" else "white"
+            colour = INK if span.open or span.state == RunState.RUNNING else "white"
             axes.text(left + length / 2, row, str(span.number), ha="center", va="center", fontsize=8, color=colour)
     style_axes(axes, f"{word} since the first start", "")
     axes.grid(axis="x", color="#E6E6E6", linewidth=0.8)
@@ -163,7 +164,7 @@ def draw_pareto(summary: SweepSummary, path: Path) -> Path | None:
 
     ``None`` where there are not two objectives, or no completed trial.
     """
-    rows = [row for row in summary.trials if row.state == "completed"]
+    rows = [row for row in summary.trials if row.state == RunState.COMPLETED]
     if len(summary.spec.objectives) != 2 or not rows:
         return None
     figure = new_figure(6.4, 4.4)
@@ -191,7 +192,7 @@ def draw_seeds(summary: SweepSummary, path: Path) -> Path | None:
 
     Left out are trials far behind (``good_limits``) and those after the best ``SEEDED_UP_TO``.
     """
-    rows = [row for row in summary.trials if row.state == "completed" and row.seed_values]
+    rows = [row for row in summary.trials if row.state == RunState.COMPLETED and row.seed_values]
     if summary.spec.seeds < 2 or not rows:
         return None
     low, high = good_limits(summary, [row.values[0] for row in rows])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 from bertexp.config.recipe import as_recipe
+from bertexp.interfaces import RunState
 from bertexp.sweeps.reporting.facts import show_value
 from bertexp.sweeps.summary import SweepSummary
 
@@ -19,7 +20,7 @@ def make_recipe(summary: SweepSummary) -> str:
     spec = summary.spec
     words = [*spec.trial_overrides(row.point), *row.derived]
     found = [f"{name} {show_value(name, value)}" for name, value in zip(spec.objectives, row.values, strict=True)]
-    done = sum(trial.state == "completed" for trial in summary.trials)
+    done = sum(trial.state == RunState.COMPLETED for trial in summary.trials)
     where = "the best" if len(summary.best) == 1 else f"on the Pareto front ({len(summary.best)} trials)"
     comments = [
         f"Trial {row.number} of the sweep {spec.name}, {where} of {done} completed; {', '.join(found)}.",

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from bertexp.interfaces import RunState
 from bertexp.sweeps.progress import show_seconds
 from bertexp.sweeps.reporting.facts import find_front, find_workers, found_value, show_setting, show_value
 from bertexp.sweeps.reporting.figures import draw_curves, draw_history, draw_pareto, draw_seeds, draw_timeline
@@ -102,7 +103,7 @@ def make_html(
 def describe_result(summary: SweepSummary) -> str:
     """The result in a sentence or two."""
     names = summary.spec.objectives
-    done = sum(row.state == "completed" for row in summary.trials)
+    done = sum(row.state == RunState.COMPLETED for row in summary.trials)
     if not summary.best:
         return f"No trial of {len(summary.trials)} has completed, so there is no best one."
     if len(summary.best) > 1:
@@ -127,7 +128,7 @@ def describe_test(summary: SweepSummary, shipped: Mapping[str, Any] | None) -> I
         which += "'s best seed" if summary.spec.seeds > 1 else ""
         ordered = sorted(texts, key=lambda name: name != first)  # the others stay in their order
         yield f"On the test split, {which} has {', '.join(texts[name] for name in ordered)}."
-    done = sum(row.state == "completed" for row in summary.trials)
+    done = sum(row.state == RunState.COMPLETED for row in summary.trials)
     if summary.best and done > 1:
         yield (
             f"The best of {done} by validation is optimistic: it was chosen for its luck with these rows too. "
@@ -147,7 +148,7 @@ def describe_rules(summary: SweepSummary) -> dict[str, str]:
     goals = [f"{name} ({direction})" for name, direction in zip(spec.objectives, spec.directions, strict=True)]
     counts = {
         state: sum(row.state == state for row in summary.trials)
-        for state in ("completed", "pruned", "failed", "running")
+        for state in (RunState.COMPLETED, RunState.PRUNED, RunState.FAILED, RunState.RUNNING)
     }
     seeds = "1" if spec.seeds == 1 else f"{spec.seeds} a trial, from {spec.base_seed}; the objective is their mean"
     facts = {
@@ -158,7 +159,7 @@ def describe_rules(summary: SweepSummary) -> dict[str, str]:
         "seeds": seeds,
         "fixed settings": " ".join(spec.overrides) or "the defaults",
     }
-    if counts["pruned"]:
+    if counts[RunState.PRUNED]:
         facts["saved by pruning"] = (
             f"about {show_seconds(summary.seconds_saved)}; the ended trials did {summary.step_share:.0%} of the optimizer "
             f"steps that they would have done unpruned"

@@ -16,6 +16,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.ticker import MaxNLocator
 from matplotlib.tri import TriAnalyzer, Triangulation
 
+from bertexp.interfaces import RunState
 from bertexp.reports.pictures.figures import BLUE, GREY, INK, ORANGE, new_figure, save_figure
 from bertexp.sweeps.reporting.drawing import (
     add_legend,
@@ -69,7 +70,7 @@ def importances(summary: SweepSummary) -> dict[str, float]:
     import optuna
 
     dimensions = [d for d in summary.spec.space.dimensions if len(d.ends()) > 1]
-    rows = [row for row in summary.trials if row.state == "completed" and found_value(row) is not None]
+    rows = [row for row in summary.trials if row.state == RunState.COMPLETED and found_value(row) is not None]
     rows = [row for row in rows if all(dimension.name in row.point for dimension in dimensions)]
     if len(rows) < LEAST_FOR_IMPORTANCES or len(dimensions) < 2 or len({row.values[0] for row in rows}) < 2:
         return {}
@@ -129,7 +130,11 @@ def draw_contour(summary: SweepSummary, path: Path) -> Path | None:
         The path, or ``None`` for fewer than two numeric dimensions or five different points, or points on one line.
     """
     numeric = [dimension for dimension in summary.spec.space.dimensions if _is_numeric(dimension)][:2]
-    rows = [row for row in summary.trials if row.state in ("completed", "pruned") and found_value(row) is not None]
+    rows = [
+        row
+        for row in summary.trials
+        if row.state in (RunState.COMPLETED, RunState.PRUNED) and found_value(row) is not None
+    ]
     rows = [row for row in rows if all(dimension.name in row.point for dimension in numeric)]
     if len(numeric) < 2 or not rows:
         return None
@@ -151,7 +156,7 @@ def draw_contour(summary: SweepSummary, path: Path) -> Path | None:
     figure = new_figure(6.6, 4.6)
     axes = figure.subplots()
     # early reports of pruned trials lie low: they may be the palest, but not take the colours from the others
-    whole = [value for row, value in zip(rows, values, strict=True) if row.state == "completed"]
+    whole = [value for row, value in zip(rows, values, strict=True) if row.state == RunState.COMPLETED]
     levels = MaxNLocator(12).tick_values(*good_limits(summary, whole if len(set(whole)) > 2 else values))
     ends_open = (bool(means.min() < levels[0]), bool(means.max() > levels[-1]))
     shades = colormaps["Blues" if is_maximized(summary) else "Blues_r"](
@@ -164,9 +169,9 @@ def draw_contour(summary: SweepSummary, path: Path) -> Path | None:
         cmap=ListedColormap(shades),
         extend={(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[ends_open],
     )
-    for state, mark in (("pruned", "x"), ("completed", "o")):
+    for state, mark in ((RunState.PRUNED, "x"), (RunState.COMPLETED, "o")):
         own = [place for place, row in zip(spots, rows, strict=True) if row.state == state]
-        look = {"color": GREY} if state == "pruned" else {"color": INK, "markeredgecolor": "white"}
+        look = {"color": GREY} if state == RunState.PRUNED else {"color": INK, "markeredgecolor": "white"}
         if own:
             axes.plot(*np.asarray(own).T, mark, markersize=6, label=state, **look)
     best = summary.best_row if len(summary.best) == 1 else None

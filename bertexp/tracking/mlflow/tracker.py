@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertexp.errors import TrackingError
+from bertexp.interfaces import RunState
 from bertexp.system.console import say
 from bertexp.system.provenance import hide_passwords
-from bertexp.tracking.base import STATES, OnOpen, ParamValue
+from bertexp.tracking.base import OnOpen, ParamValue
 from bertexp.tracking.mlflow.run import create_run, log_params, reopen_run, set_tags
 from bertexp.tracking.mlflow.store import (
     first_line,
@@ -31,7 +32,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TABLE_ROWS = 1000  # what a browser shows with ease; the parquet file has them all
-STATUS = {"completed": "FINISHED", "pruned": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
+STATUS = {
+    RunState.COMPLETED: "FINISHED",
+    RunState.PRUNED: "FINISHED",
+    RunState.INTERRUPTED: "KILLED",
+    RunState.FAILED: "FAILED",
+}
 
 
 class MlflowTracker:
@@ -171,10 +177,8 @@ class MlflowTracker:
         if self._wait():
             self._outbox.flush()
 
-    def finish(self, state: str, reason: str = "") -> None:
+    def finish(self, state: RunState, reason: str = "") -> None:
         """See ``Tracker.finish``; what the store missed is offered to it once more."""
-        if state not in STATES:
-            raise ValueError(f"state {state!r} is not one of {', '.join(STATES)}")
         if self._opening is None or self._told:  # never started, or ended by the store
             return
         if not self._wait():
@@ -229,7 +233,7 @@ class MlflowTracker:
             self._problem = error
             if self._run_id:  # half begun
                 with contextlib.suppress(Exception):
-                    client.set_terminated(self._run_id, STATUS["failed"])
+                    client.set_terminated(self._run_id, STATUS[RunState.FAILED])
             return
         with self._order:
             self._is_open = True
