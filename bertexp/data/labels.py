@@ -92,6 +92,8 @@ class ClassSetLabels(ClassLabels):
     Files give them as a list (jsonl, parquet) or in one cell with ``separator`` between them.
     """
 
+    separator: str
+
     def __init__(self, names: Sequence[str] | None = None, separator: str = ","):
         super().__init__(names)
         self.separator = separator

@@ -90,7 +90,7 @@ class TextModel:
                 begin = row
         return bounds
 
-    def answers(self, texts: Mapping[str, Sequence[str]], batch_size: int = 64) -> list[dict[str, Any]]:
+    def answers(self, texts: Mapping[str, Sequence[Any]], batch_size: int = 64) -> list[dict[str, Any]]:
         """What the model says of each row, ready for JSON.
 
         classification: label, probability (of the label), probabilities (by class); multi_label: labels, probabilities;

@@ -77,7 +77,7 @@ class Verifier:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._errors):
+        for pipe in filter(None, (self._process.stdin, self._process.stdout, self._errors)):
             with contextlib.suppress(BrokenPipeError):  # it died with our request half written; `verify` has said so
                 pipe.close()
 

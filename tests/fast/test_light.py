@@ -2,65 +2,82 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[2] / "bertexp"
-HEAVY = ("tensorflow", "tensorflow_text", "tf_keras", "official", "mlflow", "optuna", "pandas", "matplotlib", "sklearn")
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from imports import HEAVY, imports, light_modules, loads, modules, settings  # noqa: E402
 
 
-def run_python(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+def test_linter_and_types_follow_one_list():
+    listed = [name for name in settings()["tool"]["mypy"]["files"] if not name.startswith("hydra_plugins")]
+    assert all((ROOT / name).exists() for name in listed if "*" not in name)
+    light = "!{" + ",".join(name if name.endswith(".py") else f"{name}/*" for name in listed) + "}"
+    lint = settings()["tool"]["ruff"]["lint"]
+    assert lint["per-file-ignores"][light] == ["TID253"], f"pyproject.toml should ignore TID253 for {light!r}"
+    assert {*lint["flake8-tidy-imports"]["banned-module-level-imports"]} == {*HEAVY}
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "bertexp",
-        "bertexp.__main__",
-        "bertexp.runs.plan",
-        "bertexp.runs.runner",
-        "bertexp.runs.record",
-        "bertexp.commands.doctor",
-        "bertexp.commands.encode",
-        "bertexp.data.encoded.dataset",
-        "bertexp.commands.compare",
-        "bertexp.sweeps.start",
-        "hydra_plugins.bertexp.sweeper",
-    ],
-)
+def way_to_heavy(module: str) -> str:
+    """How a module's imports, theirs and so on lead to a heavy library or to a module that is not light; empty if not."""
+    came_from, waiting = {module: ""}, deque([module])
+    while waiting:
+        current = waiting.popleft()
+        is_package = current in modules() and modules()[current].name == "__init__.py"  # of a room: holds no imports
+        if current in HEAVY or (current not in light_modules() and not is_package):
+            way = [current]
+            while came_from[way[-1]]:
+                way.append(came_from[way[-1]])
+            return " <- ".join(way)
+        for name in loads(current):
+            if name not in came_from:
+                came_from[name] = current
+                waiting.append(name)
+    return ""
+
+
+def test_what_light_modules_import_is_light():
+    assert light_modules()
+    assert [way for module in sorted(light_modules()) if (way := way_to_heavy(module))] == []
+
+
+def test_the_way_to_a_heavy_library_is_found():
+    assert way_to_heavy("bertexp.training.optimizers.adam") == "bertexp.training.optimizers.adam"
+    assert "tensorflow" in loads("bertexp.training.schedule")
+    assert not {*HEAVY} & {*loads("bertexp.system.devices")}  # it imports TensorFlow in functions
+
+
+@pytest.mark.parametrize("module", ["bertexp.__main__", "bertexp.runs.runner", "bertexp.commands.doctor"])
 def test_importing_the_light_half_imports_nothing_heavy(module):
-    loaded = run_python(f"import {module}, sys; print(*sys.modules)").split()
-    assert not set(HEAVY) & set(loaded)
+    code = f"import {module}, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert module in loaded
+    assert not {*HEAVY} & {*loaded}
 
 
-def imported_rooms(path: Path) -> set[str]:
-    """Rooms (sub-packages of bertexp) that a file imports when it runs, not only for its type hints."""
-    tree = ast.parse(path.read_text())
-    typing_only = {id(n) for block in ast.walk(tree) if isinstance(block, ast.If) for n in ast.walk(block)}
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and id(node) not in typing_only:
-            parts = node.module.split(".")
-            if parts[0] == "bertexp" and len(parts) > 1:
-                found.add(parts[1])
-    return found
+def imported_rooms(module: str) -> set[str]:
+    """Rooms (sub-packages of bertexp) that a module imports, in functions too."""
+    names = (one.module.split(".") for one in imports(module))
+    return {parts[1] for parts in names if parts[0] == "bertexp" and len(parts) > 1}
 
 
 @pytest.mark.parametrize("room", ["data", "models", "training", "tracking"])
 def test_rooms_do_not_import_one_another_sideways(room):
     rooms = {"data", "models", "training", "tracking", "serving", "reports"}  # a task's folder holds a part of each
     allowed = {"models": {"data"}}.get(room, set())  # random weights take the vocabulary that data embeds
-    for path in (PACKAGE / room).rglob("*.py"):
-        assert not (imported_rooms(path) & rooms) - {room} - allowed, path
+    for module in modules():
+        if module.startswith(f"bertexp.{room}."):
+            assert not (imported_rooms(module) & rooms) - {room} - allowed, module
 
 
 def test_hydra_stops_at_the_config_room():
-    for path in PACKAGE.rglob("*.py"):
-        if path.parent.name != "config" and path.name != "__main__.py":
+    for module, path in modules().items():
+        if not module.startswith(("bertexp.config.", "bertexp.__main__", "hydra_plugins.")):
             assert not re.search(r"^\s*(import|from) (hydra|omegaconf)", path.read_text(), re.MULTILINE), path

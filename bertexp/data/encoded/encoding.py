@@ -199,7 +199,9 @@ def _require_whole(files: Sequence[Path]) -> None:
     """Raises DataError where the files' names count more shards than there are."""
     for path in files:
         match = _SHARD.search(path.name)
-        for number in range(int(match[2])) if match else ():
+        if match is None:
+            continue
+        for number in range(int(match[2])):
             name = path.name.replace(match[0], f"-{number:05d}-of-{match[2]}")
             if not (path.parent / name).is_file():
                 raise DataError(

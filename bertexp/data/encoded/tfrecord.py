@@ -1,4 +1,4 @@
-"""TFRecord files without TensorFlow: the records' places, and their checksums.
+"""TFRecord files without TensorFlow: the records' offsets, and their checksums.
 
 A record is: length <uint64>, checksum of the length <uint32>, data, checksum of the data <uint32>; little-endian
 (tensorflow.org/tutorials/load_data/tfrecord). A checksum is the CRC-32C (Castagnoli) of RFC 3720, rotated and shifted.
@@ -26,25 +26,28 @@ def map_records(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Finds the records of a file, plain or gzip-compressed, and checks every byte.
 
     Returns:
-        (data <uint8>[bytes], begins <int64>[records], ends <int64>[records]), the records' places in the data.
+        (data <uint8>[bytes], begins <int64>[records], ends <int64>[records]), the records' offsets in the data.
 
     Raises:
         DataError: the file is no TFRecord file, or damaged.
     """
     data = _read(path)
-    begins, ends, place = [], [], 0
-    while place < len(data):
-        length = struct.unpack_from("<Q", data, place)[0] if place + _HEAD <= len(data) else 0
-        if place + _HEAD + length + _TAIL > len(data):
+    starts: list[int] = []
+    lengths: list[int] = []
+    offset = 0
+    while offset < len(data):
+        length = struct.unpack_from("<Q", data.data, offset)[0] if offset + _HEAD <= len(data) else 0
+        if offset + _HEAD + length + _TAIL > len(data):
             raise DataError(
-                f"{path} is cut off in record {len(begins) + 1}" if begins else f"{path} is not a TFRecord file"
+                f"{path} is cut off in record {len(starts) + 1}" if starts else f"{path} is not a TFRecord file"
             )
         if length > _LONGEST:
-            raise DataError(f"{path}: record {len(begins) + 1} has {length:,} bytes, which no row of word pieces needs")
-        begins.append(place + _HEAD)
-        place += _HEAD + length + _TAIL
-        ends.append(place - _TAIL)
-    begins, ends = np.array(begins, np.int64), np.array(ends, np.int64)
+            raise DataError(f"{path}: record {len(starts) + 1} has {length:,} bytes, which no row of word pieces needs")
+        starts.append(offset + _HEAD)
+        lengths.append(length)
+        offset += _HEAD + length + _TAIL
+    begins = np.array(starts, np.int64)
+    ends = begins + np.array(lengths, np.int64)
     _check(path, data, begins - _HEAD, begins - 4)
     _check(path, data, begins, ends)
     return data, begins, ends

@@ -26,7 +26,8 @@ _TASKS = {  # the others: classification
     "conll": ("tagging",),
     **dict.fromkeys(("squad", "squad_v2", "xquad"), ("question_answering",)),
 }
-_TEXT_COLUMNS, _WORD_COLUMNS = ("text_column", "text_pair_column", "label_column"), ("words_column", "tags_column")
+_TEXT_COLUMNS: tuple[str, ...] = ("text_column", "text_pair_column", "label_column")
+_WORD_COLUMNS: tuple[str, ...] = ("words_column", "tags_column")
 
 
 def locate_dataset(
@@ -82,9 +83,9 @@ def _refuse_foreign_settings(config: DatasetConfig, task: str) -> None:
         own = "dataset=conll" if task == "tagging" else "dataset=files"
         cure = "leave it out" if known.is_own else f"for data of your own: {own}"
         raise DataError(f"dataset={config.name} does not use {unused}; {cure}")
-    foreign = _TEXT_COLUMNS if task == "tagging" else _WORD_COLUMNS
+    others = _TEXT_COLUMNS if task == "tagging" else _WORD_COLUMNS
     if task == "regression" and known.is_own:
-        foreign = (*foreign, "label_names")
-    unused = ", ".join(f"dataset.{key}" for key in given if key in foreign)
+        others = (*others, "label_names")
+    unused = ", ".join(f"dataset.{key}" for key in given if key in others)
     if unused:
         raise DataError(f"task={task} does not use {unused}; leave it out")

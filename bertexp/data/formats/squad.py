@@ -132,6 +132,7 @@ def _checked(question: Mapping[str, Any], context: object, labelled: bool) -> di
         text, start = (answer.get(key) if isinstance(answer, dict) else None for key in ("text", "answer_start"))
         if not isinstance(text, str) or not text or type(start) is not int:
             return Bad("no answer", f"the answer {answer!r} is not one of a text and an answer_start"[:300])
+        assert isinstance(context, str)  # as was checked above
         if start < 0 or not context.startswith(text, start):
             stands = f", but at {context.index(text)}" if text in context else ", nor anywhere in the context"
             return Bad("answer not in context", f"the answer {text[:80]!r} does not stand at character {start}{stands}")

@@ -30,7 +30,7 @@ class Sentences:
 
     path: Path
     words: pa.ChunkedArray  # <list<string>>[rows]
-    tags: np.ndarray | None  # <int32>[words], places in a list of spellings; None where the file has no tags
+    tags: np.ndarray | None  # <int32>[words], indices into a list of spellings; None: the file has no tags
     numbers: np.ndarray  # <int64>[rows], line or row in the file, from 1
     skipped: Counter[str]  # reason -> sentences left out
 
@@ -49,8 +49,13 @@ class Sentences:
     def place(self, word: int) -> str:
         """Names the place of word number ``word`` of all."""
         ends = np.cumsum(self.lengths)
-        row = int(np.searchsorted(ends, word, side="right"))
-        return place_of_word(self.path, int(self.numbers[row]), int(word - (ends - self.lengths)[row]))
+        index = int(np.searchsorted(ends, word, side="right"))
+        return place_of_word(self.path, int(self.numbers[index]), int(word - (ends - self.lengths)[index]))
+
+    @property
+    def used(self) -> np.ndarray:
+        """<int32>[at most spellings]: the tags that occur, as indices into the list of spellings."""
+        return np.zeros(0, np.int32) if self.tags is None else np.unique(self.tags)
 
     def without(self, words: np.ndarray, reason: str) -> Sentences:
         """Leaves the sentences of the marked words <bool>[words] out.
@@ -58,18 +63,17 @@ class Sentences:
         Raises:
             DataError: none is left.
         """
-        rows = np.repeat(np.arange(len(self.numbers)), self.lengths)
-        kept = np.bincount(rows, words, len(self.numbers)) == 0
+        sentence = np.repeat(np.arange(len(self.numbers)), self.lengths)  # of each word
+        kept = np.bincount(sentence, words, len(self.numbers)) == 0
         left = Counter({reason: int(np.sum(~kept))})
         if not kept.any():
             counts = ", ".join(f"{count} sentences: {why}" for why, count in (self.skipped + left).items())
             raise DataError(f"{self.path} holds no usable sentence ({counts})")
-        return Sentences(
-            self.path, self.words.filter(pa.array(kept)), self.tags[kept[rows]], self.numbers[kept], self.skipped + left
-        )
+        tags = None if self.tags is None else self.tags[kept[sentence]]
+        return Sentences(self.path, self.words.filter(pa.array(kept)), tags, self.numbers[kept], self.skipped + left)
 
     def table(self, indices: np.ndarray) -> pa.Table:
-        """The canonical columns; ``indices`` <int32>[spellings] are the places of the tags in ``label_names``."""
+        """The canonical columns; ``indices`` <int32>[spellings] are the indices of the tags in ``label_names``."""
         words = self.words.combine_chunks()
         offsets = pa.array(np.concatenate([[0], np.cumsum(self.lengths)]), pa.int32())
         label = (
@@ -80,22 +84,22 @@ class Sentences:
         return pa.table({"words": words, "text": pc.binary_join(words, " "), "label": label})
 
 
-def load_tagging(config: DatasetConfig, places: Mapping[str, Path]) -> TextDataset:
-    """Reads the splits in ``places`` (``train`` and perhaps ``val``, ``test``) and cuts the others out of ``train``.
+def load_tagging(config: DatasetConfig, paths: Mapping[str, Path]) -> TextDataset:
+    """Reads the splits in ``paths`` (``train`` and perhaps ``val``, ``test``) and cuts the others out of ``train``.
 
     Raises:
         DataError: a sentence is bad, or the sentences cannot be split as asked for.
     """
-    tables, label_names, skipped, scheme = read_splits(config, places)
+    tables, label_names, skipped, scheme = read_splits(config, paths)
     absent = {"test": config.test_fraction, "val": config.val_fraction}
     fractions = {split: fraction for split, fraction in absent.items() if split not in tables}
     tables |= hold_out(tables["train"], fractions, label_names, config)
-    source = f"{', '.join(f'{split} {path}' for split, path in places.items())} ({scheme})"
+    source = f"{', '.join(f'{split} {path}' for split, path in paths.items())} ({scheme})"
     return make_dataset(config, tables, label_names, source, skipped, "tagging")
 
 
 def read_splits(
-    config: DatasetConfig, places: Mapping[str, Path]
+    config: DatasetConfig, paths: Mapping[str, Path]
 ) -> tuple[dict[str, pa.Table], tuple[str, ...], dict[str, int], str]:
     """Reads and checks files of tagged words.
 
@@ -109,39 +113,40 @@ def read_splits(
         DataError: a sentence is bad, an entity goes on that did not begin, or a tag does not occur in training.
     """
     spelled: dict[str, int] = {}
-    found = {split: _read(path, config, spelled, needs_tags=split != "test") for split, path in places.items()}
-    tags = _named(list(spelled), config.label_names, places["train"])
-    used = [tags[place] for place in np.unique(found["train"].tags)]
+    splits = {split: _read(path, config, spelled, needs_tags=split != "test") for split, path in paths.items()}
+    tags = _named(list(spelled), config.label_names, paths["train"])
+    used = [tags[index] for index in splits["train"].used]
     scheme = scheme_of(config.label_names or used)
     note = f"tags in {scheme}" if scheme else "tags without entities of several words"
     if scheme:
-        if scheme == "IOB2" and _is_iob1(found, tags):
-            found, tags = _begun(found, tags)
+        if scheme == "IOB2" and _is_iob1(splits, tags):
+            splits, tags = _begun(splits, tags)
             note = "tags in IOB1, read as IOB2"
-        found = {split: _well_formed(one, tags, scheme, config.on_bad_row) for split, one in found.items()}
-        used = [tags[place] for place in np.unique(found["train"].tags)]
+        splits = {split: _well_formed(one, tags, scheme, config.on_bad_row) for split, one in splits.items()}
+        used = [tags[index] for index in splits["train"].used]
     label_names = tuple(config.label_names or sort_tags(used))
-    found = {split: _known(one, tags, label_names, config.on_bad_row) for split, one in found.items()}
-    places_of = {tag: index for index, tag in enumerate(label_names)}
-    indices = np.array([places_of.get(tag, -1) for tag in tags], np.int32)
-    skipped = sum((one.skipped for one in found.values()), Counter())
-    return {split: one.table(indices) for split, one in found.items()}, label_names, dict(skipped), note
+    splits = {split: _known(one, tags, label_names, config.on_bad_row) for split, one in splits.items()}
+    index_of = {tag: index for index, tag in enumerate(label_names)}
+    indices = np.array([index_of.get(tag, -1) for tag in tags], np.int32)
+    skipped = sum((one.skipped for one in splits.values()), Counter())
+    return {split: one.table(indices) for split, one in splits.items()}, label_names, dict(skipped), note
 
 
 def _read(path: Path, config: DatasetConfig, spelled: dict[str, int], needs_tags: bool) -> Sentences:
-    """Reads a file; ``spelled`` gathers the spellings of tags and their places."""
-    chunks, tags, numbers, skipped = [], [], [], Counter()
+    """Reads a file; ``spelled`` gathers the spellings of tags and their indices."""
+    chunks, tags, numbers = [], [], []
+    skipped: Counter[str] = Counter()
     words: list[list[str]] = []
-    for number, found in read_sentences(path, config, needs_tags):
-        if isinstance(found, Bad):
+    for number, sentence in read_sentences(path, config, needs_tags):
+        if isinstance(sentence, Bad):
             if config.on_bad_row != "skip":
-                raise DataError(f"{place_of(path, number)}: {found.detail}; {_CURE}")
-            skipped[found.reason] += 1
+                raise DataError(f"{place_of(path, number)}: {sentence.detail}; {_CURE}")
+            skipped[sentence.reason] += 1
             continue
-        words.append(found.words)
+        words.append(sentence.words)
         numbers.append(number)
-        if found.tags is not None:
-            tags.append(np.array([spelled.setdefault(tag, len(spelled)) for tag in found.tags], np.int32))
+        if sentence.tags is not None:
+            tags.append(np.array([spelled.setdefault(tag, len(spelled)) for tag in sentence.tags], np.int32))
         if len(words) == _ROWS_AT_ONCE:
             chunks.append(pa.array(words, pa.list_(pa.string())))
             words = []
@@ -197,10 +202,10 @@ def _parts(sentences: Sentences, tags: Sequence[str]) -> tuple[np.ndarray, np.nd
     return prefixes, np.concatenate([[False], opens[:-1] & same]), opens
 
 
-def _is_iob1(found: Mapping[str, Sentences], tags: Sequence[str]) -> bool:
+def _is_iob1(splits: Mapping[str, Sentences], tags: Sequence[str]) -> bool:
     """Whether entities begin with I-, and B- stands only where one of the same type ends."""
     begun_with_i = False
-    for sentences in found.values():
+    for sentences in splits.values():
         if sentences.tags is not None:
             prefixes, before, _ = _parts(sentences, tags)
             if np.any((prefixes == "B") & ~before):
@@ -209,12 +214,12 @@ def _is_iob1(found: Mapping[str, Sentences], tags: Sequence[str]) -> bool:
     return begun_with_i
 
 
-def _begun(found: Mapping[str, Sentences], tags: Sequence[str]) -> tuple[dict[str, Sentences], list[str]]:
+def _begun(splits: Mapping[str, Sentences], tags: Sequence[str]) -> tuple[dict[str, Sentences], list[str]]:
     """Lets every entity begin with B-."""
     tags = [*tags, *sorted({f"B{tag[1:]}" for tag in tags if split_tag(tag)[0] == "I"} - {*tags})]
     beginning = np.array([tags.index(f"B{tag[1:]}") if split_tag(tag)[0] == "I" else -1 for tag in tags], np.int32)
     changed = {}
-    for split, sentences in found.items():
+    for split, sentences in splits.items():
         changed[split] = sentences
         if sentences.tags is not None:
             prefixes, before, _ = _parts(sentences, tags)

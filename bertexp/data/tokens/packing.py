@@ -94,12 +94,12 @@ def kept_lengths(lengths: Sequence[np.ndarray], max_length: int) -> list[np.ndar
 def packed_lengths(columns: Sequence[TokenColumn], max_length: int) -> np.ndarray:
     """Length of every row as it enters the encoder, special tokens included, <int32>[n_rows]."""
     kept = kept_lengths([np.diff(offsets) for _, offsets in columns], max_length)
-    return (sum(kept) + 1 + len(columns)).astype(np.int32)
+    return (np.sum(kept, axis=0) + 1 + len(columns)).astype(np.int32)
 
 
 def untruncated_lengths(columns: Sequence[TokenColumn]) -> np.ndarray:
     """Length that every row would need to stay whole, special tokens included, <int32>[n_rows]."""
-    return (sum(np.diff(offsets) for _, offsets in columns) + 1 + len(columns)).astype(np.int32)
+    return (np.sum([np.diff(offsets) for _, offsets in columns], axis=0) + 1 + len(columns)).astype(np.int32)
 
 
 def padded_width(longest: int, max_length: int) -> int:

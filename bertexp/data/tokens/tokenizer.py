@@ -112,7 +112,7 @@ class Tokenizer:
             arrays = [part.flat_values.numpy().astype(np.int32, copy=False) for part in found]
             splits = found[0].row_splits.numpy()
             if placed:
-                arrays[2] = _whole_characters(*arrays[1:], splits)
+                arrays[2] = _whole_characters(arrays[1], arrays[2], splits)
             return arrays, np.diff(splits)
 
         threads = os.cpu_count() or 1

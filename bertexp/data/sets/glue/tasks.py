@@ -87,10 +87,10 @@ def find_labelled(name: str, folder: Path) -> dict[str, Path]:
     """
     task = GLUE[name]
     for files in (task.labelled, MSR_FILES) if name == "mrpc" else (task.labelled,):
-        for candidate in (folder, folder / task.folder):
-            found = {split: candidate / file for split, file in files.items()}
-            if all(path.is_file() for path in found.values()):
-                return found
+        for parent in (folder, folder / task.folder):
+            paths = {split: parent / file for split, file in files.items()}
+            if all(path.is_file() for path in paths.values()):
+                return paths
     names = " and ".join(task.labelled.values())
     raise DataError(f"{folder} holds no {names}, nor a folder {task.folder} with them; check dataset.path")
 
@@ -102,14 +102,15 @@ def find_unlabelled(name: str, folder: Path) -> dict[str, Path]:
         DataError: one is not there.
     """
     task = GLUE[name]
-    found = {}
+    paths = {}
     for submission, file in task.submissions().items():
         names = (file, MSR_FILES["test"]) if name == "mrpc" else (file,)
-        places = (candidate / name for name in names for candidate in (folder, folder / task.folder))
-        found[submission] = next((path for path in places if path.is_file()), None)
-        if found[submission] is None:
+        candidates = (parent / name for name in names for parent in (folder, folder / task.folder))
+        path = next((path for path in candidates if path.is_file()), None)
+        if path is None:
             raise DataError(
                 f"{folder} holds no {file}, whose rows dataset.submission=true predicts; put it there, or set "
                 "dataset.submission=false"
             )
-    return found
+        paths[submission] = path
+    return paths
