@@ -87,17 +87,23 @@ class RunRecord:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop.__exit__()
-        state, reason = RunState.COMPLETED, ""
-        if error is not None:
-            state = state_of(error)
-            reason = str(error) or type(error).__name__
-        if self.folder.info:
-            self.folder.update_info(state=state, reason=reason, ended=_now())
-            if state in (RunState.INTERRUPTED, RunState.FAILED) and any(self.folder.checkpoints.glob("step-*")):
-                say(
-                    f"go on with: python -m bertexp trainer.resume={self.folder.info.get('mlflow_run_id') or self.folder.path}"
-                )
-        self.tracker.finish(state, reason)
+        try:
+            self._write_end(*end_of(error))
+        except BaseException as second:  # a full disk, mostly: the tracker is told all the same
+            error = error or second
+            if error is second:
+                raise
+            say(f"warning    {self.folder.path / 'run.json'} does not tell how the run ended: {second}")
+        finally:
+            self.tracker.finish(*end_of(error))
+
+    def _write_end(self, state: RunState, reason: str) -> None:
+        if not self.folder.info:
+            return
+        self.folder.update_info(state=state, reason=reason, ended=_now())
+        if state in (RunState.INTERRUPTED, RunState.FAILED) and any(self.folder.checkpoints.glob("step-*")):
+            known = self.folder.info.get("mlflow_run_id") or self.folder.path
+            say(f"go on with: python -m bertexp trainer.resume={known}")
 
     def _former_info(self) -> dict[str, Any]:
         former = self.folder.info
@@ -142,11 +148,15 @@ class RunResult:
     logits: np.ndarray
 
 
-def state_of(error: BaseException) -> RunState:
-    """How a run ends that ``error`` has ended."""
+def end_of(error: BaseException | None) -> tuple[RunState, str]:
+    """The state and the reason with which a run, a trial or a sweep ends that ``error`` has ended."""
+    if error is None:
+        return RunState.COMPLETED, ""
+    reason = str(error) or type(error).__name__
     if isinstance(error, RunPruned):
-        return RunState.PRUNED
-    return RunState.INTERRUPTED if isinstance(error, (RunInterrupted, KeyboardInterrupt)) else RunState.FAILED
+        return RunState.PRUNED, reason
+    stopped = isinstance(error, (RunInterrupted, KeyboardInterrupt))
+    return RunState.INTERRUPTED if stopped else RunState.FAILED, reason
 
 
 def _now() -> str:

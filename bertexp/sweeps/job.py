@@ -10,7 +10,7 @@ from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config
 from bertexp.interfaces import RunState
 from bertexp.runs.folder import BEST, RunFolder
-from bertexp.runs.record import state_of
+from bertexp.runs.record import end_of
 from bertexp.runs.runner import execute
 from bertexp.sweeps.parent import ParentRun
 from bertexp.sweeps.progress import describe_end
@@ -52,9 +52,13 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
                 if mine:
                     _finish(study, config, folder, trials, parent, local)
     except BaseException as error:
-        if state_of(error) == RunState.INTERRUPTED:
+        state, reason = end_of(error)
+        if state == RunState.INTERRUPTED:
             say("\nstopped; the same command goes on with this sweep")
-        parent.stop(state_of(error), str(error) or type(error).__name__)
+        try:
+            parent.stop(state, reason)
+        except Exception as second:  # the first error is the one to show
+            say(f"warning    the sweep's tracked run does not tell how it ended: {second}")
         raise
     if mine:
         say(describe_end(summarize(study, config.sweep, local), folder))

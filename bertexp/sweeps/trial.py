@@ -24,7 +24,7 @@ from bertexp.runs.folder import RunFolder
 from bertexp.runs.frozen_layers import keep_activations
 from bertexp.runs.parts import Parts
 from bertexp.runs.plan import make_plan
-from bertexp.runs.record import TRAINED, RunRecord, state_of
+from bertexp.runs.record import TRAINED, RunRecord, end_of
 from bertexp.sweeps.spec import LATENCY
 from bertexp.sweeps.study import Claim, Outcome, SweepStudy
 from bertexp.sweeps.warm import WarmParts
@@ -115,7 +115,7 @@ class TrialRunner:
         parameters = {key: value for key, value in flat_parameters(config).items() if key != "run.seed"}
         tracker.start(parameters, tags)
         self._study.note(claim, "mlflow_run_id", tracker.run_id)
-        state, reason = RunState.COMPLETED, ""
+        end = end_of(None)
         try:
             yield tags | ({"parent_run_id": tracker.run_id} if tracker.run_id else {})
             runs = [RunFolder(self.run_folder(claim.number, index)).info for index in range(spec.seeds)]
@@ -125,10 +125,10 @@ class TrialRunner:
             first = statistics.fmean(run["objectives"][spec.objectives[0]] for run in runs)
             tracker.log_metrics({"objective": first}, 0)
         except BaseException as error:
-            state, reason = state_of(error), str(error)
+            end = end_of(error)
             raise
         finally:
-            tracker.finish(state, reason)
+            tracker.finish(*end)
 
     def run_folder(self, number: int, index: int) -> Path:
         """Where the run of the ``index``-th seed of a trial lies."""

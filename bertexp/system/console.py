@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import logging
 import os
@@ -66,7 +67,7 @@ def log_to(file: Path, redirect_stderr: bool) -> Iterator[None]:
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     stream = open(file, "a", encoding="utf-8")  # noqa: SIM115  closed below
-    handler = logging.StreamHandler(stream)
+    handler = _LogFile(stream)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
     root = logging.getLogger()
     former_handlers, former_level = root.handlers[:], root.level
@@ -90,4 +91,12 @@ def log_to(file: Path, redirect_stderr: bool) -> Iterator[None]:
             sys.stderr = former_stderr
         logging.captureWarnings(False)
         root.handlers, root.level = former_handlers, former_level
-        stream.close()
+        with contextlib.suppress(OSError):  # a full disk keeps the last lines
+            stream.close()
+
+
+class _LogFile(logging.StreamHandler):
+    """Stays silent if a line cannot be written: a full disk is told by what must be kept, not by each line of the log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Drops the line."""

@@ -299,20 +299,6 @@ def test_locks_keep_threads_out_too(tmp_path):
     assert most == 1
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 64 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
 def test_a_full_disk_is_one_sentence_and_keeps_the_old_file(small_disk):
     write_text(small_disk / "run.json", "old")
     with pytest.raises(EnvironmentProblem, match=f"no space is left on the disk of {small_disk}"):

@@ -10,12 +10,14 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
 from bertexp.errors import ConfigError, SweepFailed
+from bertexp.sweeps import job
 from bertexp.sweeps.progress import TrialTable
 from bertexp.sweeps.samplers import build_sampler
 from bertexp.sweeps.start import NamedSweep, name_sweep
@@ -348,3 +350,17 @@ def test_postgresql_keeps_the_study_as_well(tmp_path, postgres):
     kill_workers_at_random(folder, 30, 30, 3, postgres)
     sweep = name_sweep(["sweep=lr_warmup", "sweep.pruner=none", "sweep.name=killed", f"sweep.storage='{postgres}'"])
     check_nothing_was_lost(SweepStudy.open(folder, sweep.config.sweep), folder, 30, 30)
+
+
+def test_a_store_that_fails_too_does_not_hide_why_a_sweep_stopped(tmp_path, monkeypatch, capsys):
+    def fail(error):
+        raise error
+
+    parent = SimpleNamespace(begin=dict, stop=lambda *_: fail(OSError("the store is gone")))
+    monkeypatch.setattr(job, "ParentRun", lambda *_: parent)
+    monkeypatch.setattr(job, "pull_trials", lambda *_: fail(SweepFailed("4 trials failed")))
+    sweep = named()
+    opened(tmp_path, sweep)
+    with pytest.raises(SweepFailed, match="4 trials failed"):
+        job.work(sweep.config, [], tmp_path)
+    assert "does not tell how it ended: the store is gone" in capsys.readouterr().out
