@@ -31,8 +31,8 @@ from bertexp.system import devices
 
 devices.prepare()
 
-from bertexp.reports.pictures.figures import count_confusions  # noqa: E402
-from bertexp.reports.statistics import f1_of_sums, matthews_of  # noqa: E402
+from bertexp.reports.confusions import count_confusions, matthews_of  # noqa: E402
+from bertexp.reports.statistics import f1_of_sums  # noqa: E402
 from bertexp.tasks.question_answering.answers import f1_score  # noqa: E402
 from bertexp.tasks.tagging.entities import count_entities  # noqa: E402
 
@@ -193,7 +193,8 @@ def make_score(metric: str, predicted: list, test: Test) -> Callable[[np.ndarray
     found = np.array([test.label_names.index(name) for name in predicted])
     wanted = labels.to_numpy()
     if metric == "mcc":
-        return lambda rows: float(matthews_of(count_confusions(wanted[rows], found[rows], len(test.label_names))))
+        classes = len(test.label_names)
+        return lambda rows: float(matthews_of(count_confusions(wanted[rows], found[rows], classes).marginals()))
     return lambda rows: float((found[rows] == wanted[rows]).mean())
 
 

@@ -27,6 +27,18 @@ class RunState(str, Enum):
     __str__ = str.__str__
 
 
+class Metrics(Protocol):
+    """The quality of a split whose batches are seen once, in any order, and not kept."""
+
+    left_out: str  # what is not measured and why, a sentence; "" if nothing is left out
+
+    def update(self, truth: np.ndarray, logits: np.ndarray) -> None:
+        """Counts a batch: logits <float32>[batch, …] and what they are judged by, [batch, …]."""
+
+    def result(self) -> dict[str, float]:
+        """The metrics of all batches so far, by name."""
+
+
 class Task(Protocol):
     """What is predicted: the head's size, the loss, the metrics and the answer that a model ships with."""
 
@@ -45,8 +57,8 @@ class Task(Protocol):
     def weights(self, labels: tf.Tensor) -> tf.Tensor:
         """<float32>[batch]: how much counts in each example; means divide by it."""
 
-    def metrics(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        """Quality of logits of a whole split."""
+    def make_metrics(self) -> Metrics:
+        """The quality of one pass over a split."""
 
     def answers(self, truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """<float32>[rows, …]: the numbers of its answer that an export must reproduce."""

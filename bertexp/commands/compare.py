@@ -68,7 +68,7 @@ def _report(
         yield ""
         yield from _table("metric", cells, runs)
     tested = [run for run in runs if run.predictions]
-    if any(run.predictions and run.predictions.counts is not None for run in runs):
+    if any(run.predictions and run.predictions.confusions is not None for run in runs):
         yield "[low, high]: 95% bootstrap interval, from the logged predictions"
     yield ""
     notes = _notes(runs)

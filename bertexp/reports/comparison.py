@@ -13,19 +13,14 @@ from typing import Any
 import numpy as np
 
 from bertexp.errors import ConfigError, RunNotFound
+from bertexp.reports.confusions import Marginals, accuracy_of, f1_of, matthews_of
 from bertexp.reports.paired import Predictions, read_predictions
-from bertexp.reports.statistics import Counts, bootstrap_interval, f1_of, matthews_of
 from bertexp.runs.folder import RunFolder, find_run
 
 BOOKKEEPING = ("run.name", "run.dry", "run.outputs_dir", "trainer.resume", "tracking.", "sweep.", "export.")
 
 
-def accuracy_of(counts: Counts) -> np.ndarray:
-    """Share of rows on the diagonal, <float64>[...]."""
-    return np.asarray(np.trace(counts, axis1=-2, axis2=-1) / counts.sum((-2, -1)), np.float64)
-
-
-RESAMPLED: dict[str, Callable[[Counts], np.ndarray]] = {"accuracy": accuracy_of, "f1": f1_of, "mcc": matthews_of}
+RESAMPLED: dict[str, Callable[[Marginals], np.ndarray]] = {"accuracy": accuracy_of, "f1": f1_of, "mcc": matthews_of}
 
 
 @dataclass(frozen=True)
@@ -64,10 +59,11 @@ class Compared:
         """``test/…`` and ``val/…`` by name; those with an interval come first."""
         known, found = self.info.get("metrics", {}), {}
         if self.predictions:
-            split, counts = self._judged_split(self.predictions.accuracy), self.predictions.counts
-            if counts is not None:
+            split, confusions = self._judged_split(self.predictions.accuracy), self.predictions.confusions
+            if confusions is not None:
+                counts = confusions.marginals()
                 for name, metric in RESAMPLED.items():
-                    found[f"{split}/{name}"] = Metric(float(metric(counts)), *bootstrap_interval(metric, counts))
+                    found[f"{split}/{name}"] = Metric(float(metric(counts)), *confusions.interval(metric))
         rest = {name: Metric(known[name]) for name in sorted(known) if name.startswith(("test/", "val/"))}
         return found | {name: metric for name, metric in rest.items() if name not in found}
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bertexp.errors import DataError
+from bertexp.reports.confusions import Confusions, count_confusions
 from bertexp.reports.statistics import bootstrap_interval
 
 LEVEL = 0.05  # of the whole family of tests
@@ -24,7 +25,7 @@ class Predictions:
 
     rows_digest: str  # equal for runs tested on the same rows
     correct: np.ndarray  # <bool>[rows]
-    counts: np.ndarray | None  # <int64>[classes, classes]: rows are true classes, columns predictions; None: no classes
+    confusions: Confusions | None  # of the classes; None: the rows are not of one class each
 
     @property
     def accuracy(self) -> float:
@@ -99,21 +100,25 @@ def read_predictions(path: Path) -> Predictions | None:
     return Predictions(
         rows_digest=hashlib.sha256(b"".join(keys[row] for row in order)).hexdigest(),
         correct=correct[order],
-        counts=_count_confusions(table, names, path) if task == "classification" else None,
+        confusions=_count(table, file.schema_arrow, path) if task == "classification" else None,
     )
 
 
-def _count_confusions(table: Any, names: Sequence[str], path: Path) -> np.ndarray:
+def _count(table: Any, schema: Any, path: Path) -> Confusions:
+    """The confusions of the classes that have a column ``p_<class>``; of many classes, of those that occur."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    classes = pa.array([name.removeprefix("p_") for name in names[names.index("predicted") :] if name.startswith("p_")])
-    true, predicted = (pc.index_in(table[name], value_set=classes) for name in ("label", "predicted"))
+    names = [
+        name.removeprefix("p_") for name in schema.names[schema.names.index("predicted") :] if name.startswith("p_")
+    ]
+    classes = len(names) or int((schema.metadata or {}).get(b"classes", 0))
+    if not names:
+        names = sorted({*table["label"].unique().to_pylist(), *table["predicted"].unique().to_pylist()})
+    true, predicted = (pc.index_in(table[name], value_set=pa.array(names)) for name in ("label", "predicted"))
     if true.null_count or predicted.null_count:
         raise DataError(f"{path} holds a label without a column of its probability; leave that run out or run it again")
-    size = len(classes)
-    cells = np.asarray(true, np.int64) * size + np.asarray(predicted, np.int64)
-    return np.bincount(cells, minlength=size**2).reshape(size, size)
+    return count_confusions(true.to_numpy(), predicted.to_numpy(), max(classes, len(names)))
 
 
 def mcnemar_exact(only_first: int, only_second: int) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-Counts = np.ndarray  # <int64>[..., classes, classes]: rows are true classes, columns predictions
+_CELLS_AT_ONCE = 1 << 21  # of resamples that are held in memory
 
 
 def wilson_interval(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:
@@ -24,22 +24,26 @@ def wilson_interval(correct: int, total: int, z: float = 1.96) -> tuple[float, f
 
 
 def bootstrap_interval(
-    metric: Callable[[Counts], np.ndarray], counts: Counts, resamples: int = 1000, seed: int = 0
+    metric: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, resamples: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
     """Returns the 95% percentile interval of a metric (Efron and Tibshirani 1993, chapter 13).
 
-    Drawing n rows with replacement is drawing the cells of their confusion matrix from a multinomial distribution, so
-    all resamples are one array operation however many rows there are.
+    Drawing n rows with replacement is drawing the sizes of the groups of equal rows from a multinomial distribution, so
+    many resamples are one array operation however many rows there are.
 
     Args:
-        metric: from <int64>[resamples, classes, classes] to <float>[resamples].
-        counts: <int64>[classes, classes], the confusion matrix of the test rows.
+        metric: from <int64>[n, …] to <float>[n], for any n.
+        counts: <int64>[…], how many of the rows are in each group, as a confusion matrix has them for instance.
     """
     total = int(counts.sum())
     if total == 0:
         return math.nan, math.nan
-    cells = np.random.default_rng(seed).multinomial(total, counts.ravel() / total, size=resamples)
-    low, high = np.percentile(metric(cells.reshape(resamples, *counts.shape)), (2.5, 97.5))
+    generator, found = np.random.default_rng(seed), []
+    at_once = max(1, _CELLS_AT_ONCE // counts.size)
+    for begin in range(0, resamples, at_once):
+        cells = generator.multinomial(total, counts.ravel() / total, size=min(at_once, resamples - begin))
+        found.append(metric(cells.reshape(len(cells), *counts.shape)))
+    low, high = np.percentile(np.concatenate(found), (2.5, 97.5))
     return float(low), float(high)
 
 
@@ -81,22 +85,6 @@ def correlation_interval(value: float, rows: int, kind: str) -> tuple[float, flo
     error = math.sqrt((1 + value**2 / 2 if kind == "spearman" else 1) / (rows - 3))
     middle = math.atanh(min(max(value, -1 + 1e-12), 1 - 1e-12))
     return math.tanh(middle - 1.96 * error), math.tanh(middle + 1.96 * error)
-
-
-def f1_of(counts: Counts) -> np.ndarray:
-    """F1 of the second class where there are two, else the mean over classes (macro), <float64>[...]."""
-    hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    scores = 2 * hits / np.maximum(counts.sum(-2) + counts.sum(-1), 1)
-    return scores[..., 1] if counts.shape[-1] == 2 else scores.mean(-1)
-
-
-def matthews_of(counts: Counts) -> np.ndarray:
-    """Matthews correlation for any number of classes, <float64>[...]; 0 where undefined (Gorodkin 2004, eq. 8)."""
-    total, correct = counts.sum((-2, -1)), np.trace(counts, axis1=-2, axis2=-1)
-    true, predicted = counts.sum(-1), counts.sum(-2)
-    covariance = total * correct - (true * predicted).sum(-1)
-    spread = np.sqrt((total**2 - (true**2).sum(-1)).astype(float) * (total**2 - (predicted**2).sum(-1)))
-    return np.divide(covariance, spread, out=np.zeros(np.shape(spread)), where=spread > 0)
 
 
 def sample_predictions(

@@ -118,7 +118,3 @@ class FineTuningModule:
         if key not in self._predict_steps:
             self._predict_steps[key] = tf.function(self.predict_step, input_signature=[dict(spec)], autograph=False)
         return self._predict_steps[key]
-
-    def metrics(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        """Quality of logits <float32>[n, …] against what the examples are judged by, [n, …]."""
-        return self.task.metrics(truth, logits)

@@ -31,11 +31,11 @@ import tf_keras
 
 from bertexp.config.run_length import make_run_length
 from bertexp.config.schema import TrainerConfig
-from bertexp.errors import ConfigError, TrainingDiverged, did_you_mean
+from bertexp.errors import ConfigError, DataError, TrainingDiverged, did_you_mean
 from bertexp.system.signals import StopSignal
 from bertexp.training.callbacks import Callback, KerasCallbacks
 from bertexp.training.checkpoint import CheckpointStore, LoopState, read_state, restore
-from bertexp.training.evaluation import Loaders, Outputs, evaluate
+from bertexp.training.evaluation import EvalBatches, Loaders, Outputs, collect, measure
 from bertexp.training.module import FineTuningModule
 from bertexp.training.step_statistics import TrainMeter
 
@@ -259,8 +259,8 @@ class Trainer:
         self._settle()
         started = time.monotonic()
         limit = self._limit(self.config.limit_val_batches)
-        outputs = evaluate(self.module, self._val, limit, before_batch=self._stop_if_asked)
-        metrics = _with_prefix("val", self.module.metrics(outputs.truth, outputs.logits))
+        measured = measure(self.module, self._val, limit, before_batch=self._stop_if_asked)
+        metrics = _with_prefix("val", measured.result())
         state.validated_step = state.step
         self._keep_best(metrics)
         self._log(metrics)
@@ -295,22 +295,36 @@ class Trainer:
     # ----------------------------------------------- validate, test, predict
 
     def validate(self, module: FineTuningModule, data: Loaders) -> dict[str, float]:
-        """Metrics of the validation split, as ``val/<name>``."""
-        outputs = evaluate(module, data.eval_loader("val"), self._limit(self.config.limit_val_batches))
-        return _with_prefix("val", module.metrics(outputs.truth, outputs.logits))
+        """Metrics of the validation split, as ``val/<name>``.
+
+        Raises:
+            DataError: there are no validation rows.
+        """
+        loader = _loader(data, "val")
+        return _with_prefix("val", measure(module, loader, self._limit(self.config.limit_val_batches)).result())
 
     def test(self, module: FineTuningModule, data: Loaders, split: str = "test") -> TestResult:
-        """Runs a labelled split and logs its metrics as ``test/<name>`` (or ``<split>/<name>``)."""
+        """Runs a labelled split and logs its metrics as ``test/<name>`` (or ``<split>/<name>``).
+
+        Raises:
+            DataError: the split has no rows.
+        """
         self._call("on_test_start")
         outputs = self.predict(module, data, split)
-        metrics = _with_prefix(split, module.metrics(outputs.truth, outputs.logits))
+        measured = module.task.make_metrics()
+        measured.update(outputs.truth, outputs.logits)
+        metrics = _with_prefix(split, measured.result())
         self._log(metrics)
         self._call("on_test_end", metrics)
         return TestResult(split, metrics, outputs)
 
     def predict(self, module: FineTuningModule, data: Loaders, split: str = "test") -> Outputs:
-        """Rows, truth and logits <float32>[n, …] of ``split``, in its own order."""
-        return evaluate(module, data.eval_loader(split), self._limit(self.config.limit_test_batches))
+        """Rows, truth and logits <float32>[n, …] of ``split``, in its own order.
+
+        Raises:
+            DataError: the split has no rows.
+        """
+        return collect(module, _loader(data, split), self._limit(self.config.limit_test_batches))
 
     # -------------------------------------------------------------- helpers
 
@@ -339,6 +353,16 @@ class Trainer:
     def _call(self, hook: str, *arguments: object) -> None:
         for callback in self._callbacks:
             getattr(callback, hook)(self, *arguments)
+
+
+def _loader(data: Loaders, split: str) -> EvalBatches:
+    loader = data.eval_loader(split)
+    if not len(loader):
+        raise DataError(
+            f"the data set has no rows in the split {split!r}; name a split that it has, or set dataset.val_fraction or "
+            "dataset.test_fraction above 0 so that some are held out"
+        )
+    return loader
 
 
 def _with_prefix(split: str, metrics: dict[str, float]) -> dict[str, float]:

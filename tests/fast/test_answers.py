@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bertexp.tasks.question_answering.answers import best_spans, best_windows, exact_match, f1_score, normalize_answer
+from bertexp.tasks.question_answering.answers import (
+    Candidates,
+    best_spans,
+    choose_answers,
+    exact_match,
+    f1_score,
+    normalize_answer,
+)
 
 
 @pytest.mark.parametrize(
@@ -79,4 +86,15 @@ def test_a_window_without_context_has_no_answer():
 
 def test_the_window_of_the_highest_score_speaks_for_its_question():
     rows, scores = np.array([4, 4, 0, 4, 0, 9]), np.array([-1.0, -0.5, -3.0, -0.5, -2.0, -np.inf])
-    assert best_windows(rows, scores).tolist() == [4, 1, 5]
+    firsts, nothing = np.array([0, 20, 0, 10, 5, 0]), np.zeros(6, np.int64)  # of equals the window that comes first
+    nulls = np.array([-0.1, -0.7, -9.0, -0.2, -1.0, -0.4])
+    found = Candidates(rows, firsts, nothing, nothing, scores, nulls)
+    choice = choose_answers(found, null_answers=False)
+    assert choice.windows.tolist() == [4, 3, 5]
+    assert choice.given.tolist() == [True, True, False]
+    np.testing.assert_allclose(choice.chances, np.exp([-2.0, -0.5, -np.inf]))
+    with_null = choose_answers(found, null_answers=True)
+    assert with_null.given.tolist() == [True, True, False]  # row 4: one of its windows has a worse null score
+    np.testing.assert_allclose(with_null.chances, np.exp([-2.0, -0.5, -0.4]))
+    sure = choose_answers(found._replace(null_scores=np.full(6, -0.3)), null_answers=True)
+    assert sure.given.tolist() == [False, False, False]

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from toy import measure
 
 from bertexp.tasks.classification.task import Classification
 
@@ -28,14 +29,14 @@ def test_two_logits_and_one_logit_agree():
     one = two[:, 1:] - two[:, :1]
     labels = generator.integers(0, 2, 50).astype(np.int32)
     np.testing.assert_allclose(softmax.probabilities(two), YES_NO.probabilities(one), atol=1e-6)
-    for name, value in softmax.metrics(labels, two).items():
-        assert YES_NO.metrics(labels, one)[name] == pytest.approx(value, abs=1e-6), name
+    for name, value in measure(softmax, labels, two).items():
+        assert measure(YES_NO, labels, one)[name] == pytest.approx(value, abs=1e-6), name
 
 
 def test_binary_metrics_by_hand():
     logits = np.array([[2.0], [1.0], [-1.0], [-2.0], [3.0]], np.float32)
     labels = np.array([1, 0, 1, 0, 1], np.int32)  # 2 hits, 1 false alarm, 1 miss, 1 true rejection
-    found = YES_NO.metrics(labels, logits)
+    found = measure(YES_NO, labels, logits)
     assert found["accuracy"] == pytest.approx(3 / 5)
     assert found["precision"] == pytest.approx(2 / 3)
     assert found["recall"] == pytest.approx(2 / 3)
@@ -47,8 +48,8 @@ def test_binary_metrics_by_hand():
 def test_three_classes_are_averaged_and_a_missing_class_has_no_roc_auc():
     task = Classification(("a", "b", "c"))
     logits = np.eye(3, dtype=np.float32)[[0, 1, 2, 2]] * 5
-    found = task.metrics(np.array([0, 1, 2, 1], np.int32), logits)
+    found = measure(task, np.array([0, 1, 2, 1], np.int32), logits)
     assert found["accuracy"] == 0.75
     assert found["f1"] == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
-    assert "roc_auc" not in task.metrics(np.array([0, 1, 1, 1], np.int32), logits)
+    assert "roc_auc" not in measure(task, np.array([0, 1, 1, 1], np.int32), logits)
     assert task.score(tf.constant([0, 1, 2, 1]), tf.constant(logits)).numpy().tolist() == [1, 1, 1, 0]

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 from tiny_questions import VOCAB, SpanModel, make_examples, random_table
+from toy import measure
 
 from bertexp.config.schema import DatasetConfig, TrainerConfig
 from bertexp.data.examples import FrozenExamples
@@ -73,7 +74,7 @@ def test_logits_that_name_every_answer_are_judged_perfect():
     logits = np.zeros([len(places), int(examples.lengths.max()), 2], np.float32)
     logits[places, labels[:, 0], 0] = logits[places, labels[:, 1], 1] = 30.0
     task = QuestionAnswering(null_answers=True)
-    found = task.metrics(truth, logits)
+    found = measure(task, truth, logits)
     assert (found["f1"], found["exact_match"]) == (1.0, 1.0)
     assert found["loss"] < 1e-6
     answers = task.choose(truth, logits)
@@ -81,7 +82,7 @@ def test_logits_that_name_every_answer_are_judged_perfect():
     assert answers.rows.tolist() == list(range(60))
     assert answers.texts == gold
     assert min(answers.scores) > 0.99
-    always = QuestionAnswering().metrics(truth, logits)
+    always = measure(QuestionAnswering(), truth, logits)
     assert always["exact_match"] == pytest.approx(np.mean([bool(text) for text in gold]))
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from tiny_questions import VOCAB, SpanModel, make_examples, make_spec, random_table, run
+from toy import measure
 
 from bertexp.commands.predict import Predictor, main
 from bertexp.data.table import TextDataset
@@ -88,7 +89,7 @@ def test_the_report_judges_questions_not_windows(tmp_path):
     places = np.arange(len(examples.lengths))
     outputs = Outputs(examples.source_rows, examples.truth(places), run(SpanModel(), examples))
     report = make_report(make_parts(table, task), "test", outputs)
-    metrics, rows = task.metrics(outputs.truth, outputs.logits), report.table()
+    metrics, rows = measure(task, outputs.truth, outputs.logits), report.table()
     assert rows.num_rows == 60
     assert np.mean(rows["f1"]) == pytest.approx(metrics["f1"])
     assert np.mean(rows["exact_match"]) == pytest.approx(metrics["exact_match"])

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
+from toy import measure
 
 from bertexp.tasks.tagging.task import Tagging
 
@@ -32,7 +33,7 @@ def test_loss_score_and_weights_are_sums_over_each_rows_labelled_places():
     np.testing.assert_allclose(task.loss(tf.constant(labels), tf.constant(logits)), losses, rtol=1e-5)
     np.testing.assert_allclose(task.score(tf.constant(labels), tf.constant(logits)), scores)
     np.testing.assert_allclose(task.weights(tf.constant(labels)), (labels >= 0).sum(1))
-    found = task.metrics(labels, logits)
+    found = measure(task, labels, logits)
     assert found["loss"] == pytest.approx(losses.sum() / (labels >= 0).sum(), rel=1e-5)
     assert found["accuracy"] == pytest.approx(scores.sum() / (labels >= 0).sum())
 
@@ -49,7 +50,7 @@ def test_metrics_are_seqevals_and_words_that_were_cut_count_as_outside():
             [TAGS[best[row, place]] for place in np.flatnonzero(labels[row] >= 0)] + ["O", "O"] for row in range(6)
         ]
         assert task.decode(truth, logits) == (true, predicted)
-        found = task.metrics(truth, logits)
+        found = measure(task, truth, logits)
         assert found["f1"] == pytest.approx(f1_score(true, predicted, mode="strict", scheme=IOB2, zero_division=0))
         pairs = [pair for a, b in zip(true, predicted, strict=True) for pair in zip(a, b, strict=True)]
         assert found["accuracy"] == pytest.approx(np.mean([a == b for a, b in pairs]))

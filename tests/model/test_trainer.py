@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -190,7 +191,8 @@ def test_early_stopping_counts_validations_without_improvement():
 def test_of_equal_scores_the_lower_loss_is_kept(tmp_path):
     module = make_module()
     losses = iter([0.5, 0.3, 0.4])
-    module.task.metrics = lambda truth, logits: {"f1": 0.0, "loss": next(losses)}
+    found = SimpleNamespace(update=lambda truth, logits: None, result=lambda: {"f1": 0.0, "loss": next(losses)})
+    module.task.make_metrics = lambda: found
     module.task.main_metric = "f1"
     state = Trainer(TrainerConfig(max_epochs=3), tmp_path).fit(module, ToyData())
     assert (state.best_step, state.best_loss) == (16, 0.3)

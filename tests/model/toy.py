@@ -80,3 +80,10 @@ def make_module(learning_rate: float = 0.05, rate: float = 0.2, optimizer=None) 
     return FineTuningModule(
         model, Classification(("no", "yes")), lambda steps: optimizer or AdamW(learning_rate, weight_decay=0.0)
     )
+
+
+def measure(task, truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    """The task's metrics of rows that come as one batch."""
+    metrics = task.make_metrics()
+    metrics.update(truth, logits)
+    return metrics.result()

@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 import pytest
-from sklearn.metrics import f1_score, matthews_corrcoef
+from sklearn.metrics import confusion_matrix, f1_score, matthews_corrcoef
 
 from bertexp.models.source.architecture import BertArchitecture
+from bertexp.reports import statistics
+from bertexp.reports.confusions import Confusions, accuracy_of, count_confusions, f1_of, matthews_of
 from bertexp.reports.pictures.figures import (
-    count_confusions,
     draw_confusion_matrix,
     draw_curves,
     draw_learning_rate,
@@ -19,17 +20,7 @@ from bertexp.reports.pictures.figures import (
 )
 from bertexp.reports.pictures.model_rows import make_layer_rows
 from bertexp.reports.results import find_sameness
-from bertexp.reports.statistics import (
-    bootstrap_interval,
-    f1_of,
-    matthews_of,
-    sample_predictions,
-    wilson_interval,
-)
-
-
-def accuracy_of(counts: np.ndarray) -> np.ndarray:
-    return np.trace(counts, axis1=-2, axis2=-1) / counts.sum((-2, -1))
+from bertexp.reports.statistics import bootstrap_interval, sample_predictions, wilson_interval
 
 
 def make_rows(classes: int, rows: int = 800) -> tuple[np.ndarray, np.ndarray]:
@@ -51,21 +42,51 @@ def test_wilson_interval_is_the_published_one():
 @pytest.mark.parametrize("classes", [2, 5])
 def test_metrics_of_counts_equal_scikit_learn(classes):
     labels, predictions = make_rows(classes)
-    counts = count_confusions(labels, predictions, classes)
+    counts = count_confusions(labels, predictions, classes).marginals()
     assert f1_of(counts) == pytest.approx(f1_score(labels, predictions, average="binary" if classes == 2 else "macro"))
     assert matthews_of(counts) == pytest.approx(matthews_corrcoef(labels, predictions))
 
 
 def test_matthews_of_a_constant_answer_is_zero():
-    assert matthews_of(np.array([[0, 5], [0, 7]])) == 0
+    assert matthews_of(count_confusions([0] * 5 + [1] * 7, [1] * 12, 2).marginals()) == 0
 
 
 def test_bootstrap_agrees_with_wilson_and_repeats_with_its_seed():
     labels, predictions = make_rows(2)
     counts = count_confusions(labels, predictions, 2)
-    low, high = bootstrap_interval(accuracy_of, counts, seed=1)
-    assert (low, high) == pytest.approx(wilson_interval(int(np.trace(counts)), len(labels)), abs=0.005)
-    assert bootstrap_interval(accuracy_of, counts, seed=1) == (low, high)
+    low, high = counts.interval(accuracy_of)
+    assert (low, high) == pytest.approx(wilson_interval(int((labels == predictions).sum()), len(labels)), abs=0.005)
+    assert counts.interval(accuracy_of) == (low, high)
+
+
+def test_resamples_drawn_a_few_at_a_time_are_those_drawn_at_once(monkeypatch):
+    def shares(cells: np.ndarray) -> np.ndarray:
+        return np.trace(cells, axis1=-2, axis2=-1) / cells.sum((-2, -1))
+
+    matrix = count_confusions(*make_rows(5), 5).matrix()
+    at_once = bootstrap_interval(shares, matrix)
+    monkeypatch.setattr(statistics, "_CELLS_AT_ONCE", 60)
+    assert bootstrap_interval(shares, matrix) == at_once
+
+
+@pytest.mark.parametrize("classes", [2, 5, 150])
+def test_confusions_are_the_same_in_batches_and_leave_out_unknown_rows(classes):
+    labels, predictions = make_rows(classes)
+    labels[::9] = -1
+    whole, parts = count_confusions(labels, predictions, classes), Confusions(classes)
+    for rows in np.array_split(np.random.default_rng(0).permutation(len(labels)), 6):
+        parts.add(labels[rows], predictions[rows])
+    expected = confusion_matrix(labels[labels >= 0], predictions[labels >= 0], labels=range(classes))
+    for confusions in (whole, parts):
+        np.testing.assert_array_equal(confusions.matrix(), expected)
+        np.testing.assert_array_equal(confusions.matrix(np.array([1, 0])), expected[1::-1, 1::-1])
+        found = confusions.marginals()
+        np.testing.assert_array_equal(found.hits, expected.diagonal())
+        np.testing.assert_array_equal(found.true, expected.sum(1))
+        np.testing.assert_array_equal(found.predicted, expected.sum(0))
+    low, high = whole.interval(accuracy_of)
+    assert (low, high) == parts.interval(accuracy_of)
+    assert low < accuracy_of(found) < high
 
 
 def test_samples_show_right_and_wrong_ones_on_one_line_each():
@@ -82,11 +103,13 @@ def test_samples_show_right_and_wrong_ones_on_one_line_each():
     assert len(sample_predictions(texts[:2], [-1, -1], probabilities[:2], ["negative", "positive"])) == 2
 
 
-@pytest.mark.parametrize("classes", [2, 77])
+@pytest.mark.parametrize("classes", [2, 77, 2000])
 def test_confusion_matrix_of_any_size(tmp_path, classes):
     labels, predictions = make_rows(classes)
     names = [f"a_rather_long_name_of_a_class_{i}" for i in range(classes)]
-    assert is_picture(draw_confusion_matrix(labels, predictions, names, tmp_path / "new" / "matrix.png"))
+    assert is_picture(
+        draw_confusion_matrix(count_confusions(labels, predictions, classes), names, tmp_path / "new" / "matrix.png")
+    )
 
 
 def test_curves_of_long_short_and_broken_runs(tmp_path):

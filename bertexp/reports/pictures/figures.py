@@ -6,7 +6,7 @@ tell apart. Every function writes one picture and returns its path.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from bertexp.reports.confusions import Confusions
 from bertexp.system.files import atomic_file
 
 Points = Sequence[tuple[int, float]]  # (optimizer step, value), steps ascending
@@ -27,6 +28,7 @@ BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#2
 SPLIT_COLOURS = {"train": BLUE, "val": ORANGE, "test": GREEN}
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 DOTS_PER_INCH = 150
+MATRIX_CLASSES = 200  # of a confusion matrix
 TRAINED, FROZEN, WEIGHTLESS = "#9CCBEA", "#DDDDDD", "#FFFFFF"
 EDGES = {TRAINED: "#0072B2", FROZEN: "#777777", WEIGHTLESS: "#777777"}
 BOX_WIDTH, BOX_HEIGHT, GAP, STACK = 5.6, 0.62, 0.34, 0.05  # inches
@@ -82,16 +84,17 @@ def draw_learning_rate(points: Points, path: Path) -> Path:
     return save_figure(figure, path)
 
 
-def draw_confusion_matrix(
-    labels: Sequence[int] | np.ndarray, predictions: Sequence[int] | np.ndarray, label_names: Sequence[str], path: Path
-) -> Path:
+def draw_confusion_matrix(confusions: Confusions, label_names: Sequence[str], path: Path) -> Path:
     """Draws how often each true class (row) got each prediction (column); colours are shares of the row.
 
-    Args:
-        labels: <int>[n] true classes; negative ones (unlabelled rows) are left out.
-        predictions: <int>[n] predicted classes.
+    Of more than ``MATRIX_CLASSES`` classes those are shown that are mistaken most often.
     """
-    counts = count_confusions(labels, predictions, len(label_names))
+    marginals = confusions.marginals()
+    shown = np.arange(confusions.classes)
+    if confusions.classes > MATRIX_CLASSES:
+        mistaken = marginals.true + marginals.predicted - 2 * marginals.hits
+        shown = np.sort(np.argsort(-mistaken, kind="stable")[:MATRIX_CLASSES])
+    counts, label_names = confusions.matrix(shown), [label_names[index] for index in shown]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     classes = len(label_names)
     names = [_shorten(name, 28) for name in label_names]
@@ -119,8 +122,11 @@ def draw_confusion_matrix(
             colour = "white" if shares[row, column] > 0.55 else INK
             text = f"{counts[row, column]:,}"
             axes.text(column, row, text, ha="center", va="center", fontsize=font, color=colour)
-    correct = np.trace(counts) / max(counts.sum(), 1)
-    axes.set_title(f"{correct:.1%} of {counts.sum():,} correct", fontsize=11, color=INK, loc="left")
+    total = int(marginals.true.sum())
+    title = f"{marginals.hits.sum() / max(total, 1):.1%} of {total:,} correct"
+    if confusions.classes > classes:
+        title += f"; the {classes} of {confusions.classes:,} classes that are mistaken most often"
+    axes.set_title(title, fontsize=11, color=INK, loc="left")
     height = min(1.0, 3.0 / side)
     bar = figure.colorbar(image, cax=axes.inset_axes((1 + 0.12 / side, 1 - height, 0.14 / side, height)))
     bar.set_label("share of the true class", fontsize=9, color=INK)
@@ -184,13 +190,6 @@ def draw_scatter(wanted: np.ndarray, predicted: np.ndarray, path: Path) -> Path:
     axes.set_ylabel("predicted", color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     return save_figure(figure, path)
-
-
-def count_confusions(labels: Iterable[int], predictions: Iterable[int], classes: int) -> np.ndarray:
-    """Returns <int64>[classes, classes]: rows are true classes, columns predictions."""
-    true, predicted = np.asarray(labels, np.int64), np.asarray(predictions, np.int64)
-    kept = true >= 0
-    return np.bincount(true[kept] * classes + predicted[kept], minlength=classes**2).reshape(classes, classes)
 
 
 def new_figure(width: float, height: float) -> Figure:

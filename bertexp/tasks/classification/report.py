@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from bertexp.reports.pictures.figures import count_confusions, draw_confusion_matrix
-from bertexp.reports.statistics import bootstrap_interval, f1_of, matthews_of, sample_predictions, wilson_interval
+from bertexp.reports.confusions import count_confusions, f1_of, matthews_of
+from bertexp.reports.pictures.figures import draw_confusion_matrix
+from bertexp.reports.statistics import sample_predictions, wilson_interval
 
 if TYPE_CHECKING:
     from bertexp.runs.parts import Parts
@@ -31,14 +32,18 @@ class ClassificationReport:
         found = {"accuracy": wilson_interval(int((self._predicted == self._labels).sum()), len(self._labels))}
         if self._main in _RESAMPLED:
             counts = count_confusions(self._labels, self._predicted, len(self._names))
-            found = {self._main: bootstrap_interval(_RESAMPLED[self._main], counts)} | found
+            found = {self._main: counts.interval(_RESAMPLED[self._main])} | found
         return found
 
     def samples(self) -> list[str]:
         return sample_predictions(self._rows["text"].to_pylist(), self._labels, self._probabilities, self._names)
 
     def draw(self, figures: Path) -> None:
-        draw_confusion_matrix(self._labels, self._predicted, self._names, figures / "confusion_matrix.png")
+        draw_confusion_matrix(
+            count_confusions(self._labels, self._predicted, len(self._names)),
+            self._names,
+            figures / "confusion_matrix.png",
+        )
 
     def table(self) -> pa.Table:
         in_words = np.array([*self._names, None], dtype=object)  # -1, an unknown label, is null

@@ -1,4 +1,4 @@
-"""From start and end logits to answers, and how good answers are. NumPy only."""
+"""From start and end logits to answers, and how good answers are. NumPy and SciPy only."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import log_softmax
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -60,7 +61,7 @@ def best_spans(logits: np.ndarray, firsts: np.ndarray, counts: np.ndarray, max_a
     """
     position = np.arange(logits.shape[1])
     after = (firsts + counts)[:, None]
-    likely = log_softmax(logits, after[:, 0] + 1)
+    likely = log_likelihoods(logits, after[:, 0] + 1)
     context = (position >= firsts[:, None]) & (position < after)
     starts, ends = (np.where(context, likely[..., i], -np.inf).astype(np.float32) for i in (0, 1))
     padded = np.pad(ends, [(0, 0), (0, max_answer_length - 1)], constant_values=-np.inf)
@@ -71,20 +72,45 @@ def best_spans(logits: np.ndarray, firsts: np.ndarray, counts: np.ndarray, max_a
     return Spans(start, end, totals[window, start], likely[:, 0].sum(axis=1))
 
 
-def log_softmax(logits: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def log_likelihoods(logits: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """<float32>[windows, seq, 2], over the first ``lengths`` <int>[windows] positions; -inf behind them."""
     inside = np.arange(logits.shape[1]) < lengths[:, None]
-    masked = np.where(inside[..., None], logits, -np.inf).astype(np.float32)
-    shifted = masked - masked.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_softmax(np.where(inside[..., None], logits, -np.inf).astype(np.float32), axis=1)
 
 
-def best_windows(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """<int64>[distinct rows]: the window of the highest score of each row, by ascending row; the first one of equals.
+class Candidates(NamedTuple):
+    """What each of n windows answers to its question."""
+
+    rows: np.ndarray  # <int64>[n], the question, as a row of its split
+    firsts: np.ndarray  # <int64>[n], the byte of the context at which the window begins
+    starts: np.ndarray  # <int64>[n], bytes of the context at which the likeliest span begins and ends
+    ends: np.ndarray
+    scores: np.ndarray  # <float32>[n], as of ``Spans``
+    null_scores: np.ndarray
+
+
+class Choice(NamedTuple):
+    """The answer to each of m questions, by ascending row."""
+
+    windows: np.ndarray  # <int64>[m], the candidate with the likeliest span; of equals the one that comes first
+    given: np.ndarray  # <bool>[m], whether that span is the answer; otherwise the context holds none
+    chances: np.ndarray  # <float32>[m], probability of the answer in its window
+
+
+def choose_answers(found: Candidates, null_answers: bool) -> Choice:
+    """The best of each question's windows, which may come in any order.
 
     Args:
-        rows: <int>[windows], which row each window belongs to.
-        scores: <float32>[windows].
+        null_answers: whether there may be no answer: there is none if every window has [CLS] above the likeliest span.
     """
-    order = np.lexsort((-scores, rows))
-    return order[np.unique(rows[order], return_index=True)[1]]
+    order = np.lexsort((found.firsts, -found.scores, found.rows))
+    begins = np.unique(found.rows[order], return_index=True)[1]
+    windows = order[begins]
+    scores, nulls = found.scores[windows], np.minimum.reduceat(found.null_scores[order], begins)
+    given = np.isfinite(scores) & ~(null_answers & (nulls > scores))
+    return Choice(windows, given, np.exp(np.where(given | (not null_answers), scores, nulls)))
+
+
+def cut_bytes(text: str, start: int, end: int) -> str:
+    """The part of a text between two of its bytes in UTF-8."""
+    return text.encode()[start:end].decode()

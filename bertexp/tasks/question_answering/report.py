@@ -11,6 +11,7 @@ import pyarrow as pa
 from bertexp.data.table import is_labelled
 from bertexp.reports.pictures.figures import draw_bars
 from bertexp.reports.statistics import bootstrap_sums, choose_samples, quote, wilson_interval
+from bertexp.tasks.question_answering.answers import exact_match, f1_score
 
 if TYPE_CHECKING:
     from bertexp.runs.parts import Parts
@@ -28,7 +29,9 @@ class QuestionAnsweringReport:
         self._rows = parts.dataset.take(split, self._answers.rows)
         self._questions = self._rows["text"].to_pylist()
         self._labelled, self._main = is_labelled(self._rows), task.main_metric
-        self._f1, self._exact = task.judge(outputs.truth, self._answers)
+        gold = {window.row: window.answers for window in outputs.truth}
+        pairs = [(text, gold[row]) for row, text in zip(self._answers.rows.tolist(), self._answers.texts, strict=True)]
+        self._f1, self._exact = (np.array([judge(*pair) for pair in pairs]) for judge in (f1_score, exact_match))
 
     def intervals(self) -> dict[str, tuple[float, float]]:
         n = len(self._f1)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from bertexp.tasks.question_answering.answers import best_spans, best_windows, exact_match, f1_score, log_softmax
+from bertexp.tasks.question_answering.answers import Candidates, best_spans, choose_answers, cut_bytes
+from bertexp.tasks.question_answering.metrics import QuestionAnsweringMetrics
 from bertexp.tasks.question_answering.spec import QuestionAnsweringSpec
 
 
@@ -60,56 +61,41 @@ class QuestionAnswering:
         found = tf.argmax(_by_position(labels, logits), axis=2, output_type=tf.int32)
         return tf.cast(tf.reduce_all(found == labels[:, :2], axis=1), tf.float32)
 
-    def metrics(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        """Loss over the windows, and F1 and exact match over their questions, as SQuAD's official evaluation has them.
-
-        Args:
-            truth: <object>[windows] of ``WindowTruth``.
-            logits: <float32>[windows, seq, 2].
-        """
-        likely = log_softmax(logits, np.array([window.first + len(window.begins) + 1 for window in truth]))
-        labels = np.array([(window.start, window.end) for window in truth])
-        found = np.take_along_axis(likely, labels[:, None, :], axis=1)
-        f1, exact = self.judge(truth, self.choose(truth, logits))
-        return {
-            "f1": float(f1.mean()),
-            "exact_match": float(exact.mean()),
-            "loss": float(-np.mean(found, dtype=np.float64)),
-        }
-
-    def judge(self, truth: np.ndarray, answers: Answers) -> tuple[np.ndarray, np.ndarray]:
-        """F1 and exact match <float64>[n] of each of the answers."""
-        gold = {window.row: window.answers for window in truth}
-        pairs = [(text, gold[row]) for row, text in zip(answers.rows.tolist(), answers.texts, strict=True)]
-        return np.array([f1_score(*pair) for pair in pairs]), np.array([exact_match(*pair) for pair in pairs])
+    def make_metrics(self) -> QuestionAnsweringMetrics:
+        """Of one pass over a split."""
+        return QuestionAnsweringMetrics(self)
 
     def answers(self, truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """The scores <float32>[questions] of the answers."""
         return self.choose(truth, logits).scores
 
-    def choose(self, truth: np.ndarray, logits: np.ndarray) -> Answers:
-        """The answer to every question of which there are windows; arguments as of ``metrics``."""
+    def find(self, truth: np.ndarray, logits: np.ndarray) -> Candidates:
+        """The likeliest span of every window.
+
+        Args:
+            truth: <object>[windows] of ``WindowTruth``.
+            logits: <float32>[windows, seq, 2].
+        """
         firsts = np.array([window.first for window in truth])
         counts = np.array([len(window.begins) for window in truth])
         spans = best_spans(logits, firsts, counts, self.max_answer_length)
-        rows = np.array([window.row for window in truth])
-        chosen = best_windows(rows, spans.scores)
-        scores = spans.scores[chosen]
-        null = spans.null_scores[best_windows(rows, -spans.null_scores)]  # "not here", said by every window
-        given = np.isfinite(scores) & ~(self.null_answers & (null > scores))
-        places = np.zeros([len(chosen), 2], np.int64)
-        for row in np.flatnonzero(given):
-            window, place = truth[chosen[row]], chosen[row]
-            places[row] = (
-                window.begins[spans.starts[place] - window.first],
-                window.ends[spans.ends[place] - window.first],
-            )
-        texts = [
-            truth[place].context.encode()[begin:end].decode()
-            for place, (begin, end) in zip(chosen, places, strict=True)
-        ]
-        scores = np.where(given | (not self.null_answers), scores, null)
-        return Answers(rows[chosen], texts, places[:, 0], places[:, 1], np.exp(scores))
+        seen = np.flatnonzero(np.isfinite(spans.scores))  # the others show nothing of their context
+        begins, starts, ends = np.zeros((3, len(truth)), np.int64)
+        for window in seen:
+            begins[window] = truth[window].begins[0]
+            starts[window] = truth[window].begins[spans.starts[window] - firsts[window]]
+            ends[window] = truth[window].ends[spans.ends[window] - firsts[window]]
+        rows = np.array([window.row for window in truth], np.int64)
+        return Candidates(rows, begins, starts, ends, spans.scores, spans.null_scores)
+
+    def choose(self, truth: np.ndarray, logits: np.ndarray) -> Answers:
+        """The answer to every question, of which all windows must be there; arguments as of ``find``."""
+        found = self.find(truth, logits)
+        windows, given, chances = choose_answers(found, self.null_answers)
+        starts, ends = found.starts[windows] * given, found.ends[windows] * given
+        contexts = [truth[window].context for window in windows]
+        texts = list(map(cut_bytes, contexts, starts.tolist(), ends.tolist()))
+        return Answers(found.rows[windows], texts, starts, ends, chances)
 
 
 def _by_position(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

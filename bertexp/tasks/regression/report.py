@@ -23,11 +23,13 @@ class RegressionReport:
     def __init__(self, parts: Parts, split: str, outputs: Outputs):
         self._rows = parts.dataset.take(split, outputs.rows)
         self._wanted, self._predicted = outputs.truth, outputs.logits[:, 0]
-        self._metrics, self._main = parts.task.metrics, parts.task.main_metric
+        self._task, self._main = parts.task, parts.task.main_metric
         self._outputs, self._labelled = outputs, is_labelled(self._rows)
 
     def intervals(self) -> dict[str, tuple[float, float]]:
-        values, rows = self._metrics(self._outputs.truth, self._outputs.logits), len(self._wanted)
+        metrics, rows = self._task.make_metrics(), len(self._wanted)
+        metrics.update(self._outputs.truth, self._outputs.logits)
+        values = metrics.result()
         found = {name: correlation_interval(values[name], rows, name) for name in ("spearman", "pearson")}
         errors = np.abs(self._predicted - self._wanted).astype(np.float64)[:, None]
         found["mae"] = bootstrap_sums(lambda sums: sums[:, 0] / rows, errors)

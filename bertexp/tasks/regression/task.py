@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from bertexp.tasks.base import TextTask
+from bertexp.tasks.regression.metrics import RegressionMetrics
 from bertexp.tasks.regression.spec import RegressionSpec
 
 
@@ -32,20 +33,6 @@ class Regression(TextTask):
         """The numbers <float32>[rows, 1]."""
         return logits
 
-    def metrics(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        """Errors and correlations of logits <float32>[rows, 1] with numbers <float32>[rows].
-
-        A correlation is 0 where it is not defined: one side never changes.
-        """
-        from scipy import stats  # here, since a run needs it first after an epoch
-
-        predicted, wanted = logits[:, 0].astype(np.float64), truth.astype(np.float64)
-        error = predicted - wanted
-        varies = len(wanted) > 1 and np.ptp(predicted) > 0 and np.ptp(wanted) > 0
-        return {
-            "loss": float(np.mean(error**2)),
-            "rmse": float(np.sqrt(np.mean(error**2))),
-            "mae": float(np.mean(np.abs(error))),
-            "pearson": float(stats.pearsonr(predicted, wanted)[0]) if varies else 0.0,
-            "spearman": float(stats.spearmanr(predicted, wanted)[0]) if varies else 0.0,
-        }
+    def make_metrics(self) -> RegressionMetrics:
+        """Of one pass over a split."""
+        return RegressionMetrics()

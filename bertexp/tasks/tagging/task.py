@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+from scipy.special import softmax
 
-from bertexp.tasks.tagging.entities import count_entities, precision_recall_f1
+from bertexp.tasks.tagging.metrics import TaggingMetrics
 from bertexp.tasks.tagging.spec import TaggingSpec
 from bertexp.tasks.tagging.tags import OUTSIDE
 
@@ -51,9 +52,7 @@ class Tagging:
         words = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         found = np.zeros((len(truth), counts.max(initial=0), self.units), np.float32)
         read = places < logits.shape[1]
-        chosen = logits[rows[read], places[read]]
-        shifted = np.exp(chosen - chosen.max(axis=-1, keepdims=True))
-        found[rows[read], words[read]] = shifted / shifted.sum(axis=-1, keepdims=True)
+        found[rows[read], words[read]] = softmax(logits[rows[read], places[read]], axis=-1)
         return found
 
     def decode(self, truth: np.ndarray, logits: np.ndarray) -> tuple[Tags, Tags]:
@@ -75,28 +74,6 @@ class Tagging:
             for tags in (true, predicted[rows, places])
         )
 
-    def metrics(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-        """Loss of the words that were read; strict precision, recall and F1 of entities and accuracy over all words.
-
-        Args:
-            truth: <int32>[rows, places].
-            logits: <float32>[rows, seq, units].
-        """
-        true, predicted = self.decode(truth, logits)
-        precision, recall, f1 = precision_recall_f1(count_entities(true, predicted, self.label_names).sum((0, 1)))
-        hits = sum(a == b for pair in zip(true, predicted, strict=True) for a, b in zip(*pair, strict=True))
-        return {
-            "loss": self._mean_loss(truth, logits),
-            "f1": float(f1),
-            "precision": float(precision),
-            "recall": float(recall),
-            "accuracy": hits / max(sum(map(len, true)), 1),
-        }
-
-    def _mean_loss(self, truth: np.ndarray, logits: np.ndarray) -> float:
-        seen = min(truth.shape[1], logits.shape[1])
-        rows, places = np.nonzero(truth[:, :seen] >= 0)
-        chosen = logits[rows, places].astype(np.float64)
-        largest = chosen.max(axis=1)
-        normalizer = largest + np.log(np.exp(chosen - largest[:, None]).sum(axis=1))
-        return float(np.mean(normalizer - chosen[np.arange(len(rows)), truth[rows, places]]))
+    def make_metrics(self) -> TaggingMetrics:
+        """Of one pass over a split."""
+        return TaggingMetrics(self)

@@ -1,0 +1,116 @@
+"""How often each class was taken for each other one, and what follows from it. NumPy only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from bertexp.reports.statistics import bootstrap_interval
+
+DENSE_CLASSES = 100  # up to so many, every pair of classes is a cell; above, only those that occurred
+
+
+class Marginals(NamedTuple):
+    """Rows by class, <int or float>[…, classes] each; accuracy, F1 and Matthews correlation need no more."""
+
+    hits: np.ndarray  # true and predicted
+    true: np.ndarray
+    predicted: np.ndarray
+
+
+class Confusions:
+    """Counts of pairs of a true and a predicted class; a pair that never occurred takes no memory.
+
+    Args:
+        classes: how many there are; pairs are of 0 .. classes - 1.
+    """
+
+    def __init__(self, classes: int):
+        self.classes = classes
+        self._pairs: Counter[int] = Counter()
+
+    def add(self, true: np.ndarray, predicted: np.ndarray) -> None:
+        """Counts rows, <int>[n] each; those whose true class is negative (unknown) are left out."""
+        true, predicted = np.asarray(true, np.int64), np.asarray(predicted, np.int64)
+        known = true >= 0
+        self._pairs.update((true[known] * self.classes + predicted[known]).tolist())
+
+    def cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """True class, predicted class and count of each cell, <int64>[cells] each, ordered by the classes."""
+        codes = np.arange(self.classes**2) if self.classes <= DENSE_CLASSES else np.array(sorted(self._pairs), np.int64)
+        counts = np.fromiter((self._pairs[code] for code in codes.tolist()), np.int64, len(codes))
+        return *np.divmod(codes, self.classes), counts
+
+    def matrix(self, classes: np.ndarray | None = None) -> np.ndarray:
+        """<int64>[k, k]: rows are true classes, columns predictions, of the k ``classes`` <int>[k] (all by default)."""
+        chosen = np.arange(self.classes) if classes is None else np.asarray(classes)
+        place = np.full(self.classes, -1)
+        place[chosen] = np.arange(len(chosen))
+        true, predicted, counts = self.cells()
+        kept = (place[true] >= 0) & (place[predicted] >= 0)
+        matrix = np.zeros((len(chosen), len(chosen)), np.int64)
+        matrix[place[true[kept]], place[predicted[kept]]] = counts[kept]
+        return matrix
+
+    def marginals(self) -> Marginals:
+        """Of the rows counted so far, <float64>[classes]."""
+        true, predicted, counts = self.cells()
+        return Marginals(*(found[0] for found in self._sum(true, predicted, counts[None])))
+
+    def interval(self, metric: Callable[[Marginals], np.ndarray]) -> tuple[float, float]:
+        """The 95% bootstrap interval of a metric, from marginals <float64>[resamples, classes] to <float>[resamples]."""
+        true, predicted, counts = self.cells()
+        return bootstrap_interval(lambda cells: metric(self._sum(true, predicted, cells)), counts)
+
+    def _sum(self, true: np.ndarray, predicted: np.ndarray, cells: np.ndarray) -> Marginals:
+        """Marginals <float64>[n, classes] of cells <int64>[n, cells]."""
+
+        def total(of_class: np.ndarray, weights: np.ndarray) -> np.ndarray:
+            places = np.arange(len(weights))[:, None] * self.classes + of_class
+            sums = np.bincount(places.ravel(), weights.ravel(), len(weights) * self.classes)
+            return sums.reshape(len(weights), self.classes)
+
+        right = true == predicted
+        return Marginals(total(true[right], cells[:, right]), total(true, cells), total(predicted, cells))
+
+
+def count_confusions(true: np.ndarray, predicted: np.ndarray, classes: int) -> Confusions:
+    """The confusions of rows, <int>[n] each."""
+    found = Confusions(classes)
+    found.add(true, predicted)
+    return found
+
+
+def accuracy_of(counts: Marginals) -> np.ndarray:
+    """Share of rows whose class was predicted, <float64>[…]."""
+    return counts.hits.sum(-1) / np.maximum(counts.true.sum(-1), 1)
+
+
+def precision_of(counts: Marginals) -> np.ndarray:
+    """Precision of the second class if there are two, else the mean over classes, <float64>[…]; 0 where undefined."""
+    return _of_interest(counts.hits / np.maximum(counts.predicted, 1))
+
+
+def recall_of(counts: Marginals) -> np.ndarray:
+    """Recall, as ``precision_of``."""
+    return _of_interest(counts.hits / np.maximum(counts.true, 1))
+
+
+def f1_of(counts: Marginals) -> np.ndarray:
+    """F1, as ``precision_of``."""
+    return _of_interest(2 * counts.hits / np.maximum(counts.predicted + counts.true, 1))
+
+
+def matthews_of(counts: Marginals) -> np.ndarray:
+    """Matthews correlation for any number of classes, <float64>[…]; 0 where undefined (Gorodkin 2004, eq. 8)."""
+    total, correct = counts.true.sum(-1), counts.hits.sum(-1)
+    covariance = total * correct - (counts.true * counts.predicted).sum(-1)
+    spread = np.sqrt((total**2 - (counts.true**2).sum(-1)) * (total**2 - (counts.predicted**2).sum(-1)))
+    return np.divide(covariance, spread, out=np.zeros(np.shape(spread)), where=spread > 0)
+
+
+def _of_interest(scores: np.ndarray) -> np.ndarray:
+    return scores[..., 1] if scores.shape[-1] == 2 else scores.mean(-1)
