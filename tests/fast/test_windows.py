@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bertexp.data.tokens.packing import PlacedTokens, TokenColumn
-from bertexp.data.tokens.windows import byte_places, cut_windows, find_pieces, label_windows, pack_windows
+from bertexp.data.tokens.packing import AlignedTokens, TokenColumn
+from bertexp.data.tokens.windows import byte_offsets, cut_windows, find_pieces, label_windows, pack_windows
 
 CLS, SEP, PAD = 101, 102, 0
 
@@ -17,11 +17,11 @@ def column(*rows: list[int]) -> TokenColumn:
     return TokenColumn(np.array([token for row in rows for token in row], np.int32), offsets)
 
 
-def placed(*rows: list[tuple[int, int]]) -> PlacedTokens:
+def placed(*rows: list[tuple[int, int]]) -> AlignedTokens:
     """Pieces at the given bytes; their ids count up from 1000."""
     values, offsets = column(*([0] * len(row) for row in rows))
     flat = np.array([place for row in rows for place in row], np.int32).reshape(-1, 2)
-    return PlacedTokens(np.arange(1000, 1000 + len(values), dtype=np.int32), offsets, flat[:, 0], flat[:, 1])
+    return AlignedTokens(np.arange(1000, 1000 + len(values), dtype=np.int32), offsets, flat[:, 0], flat[:, 1])
 
 
 def loop_windows(question: list[int], context: list[int], max_length: int, overlap: int) -> list[tuple[int, list[int]]]:
@@ -69,7 +69,7 @@ def test_places_in_characters_become_places_in_bytes():
     texts = ["".join(generator.choice(alphabet, n)) for n in generator.integers(0, 30, 50)]
     rows = generator.integers(0, 50, 300)
     characters = np.array([generator.integers(0, len(texts[row]) + 1) for row in rows])
-    found = byte_places(pa.array(texts), rows, characters)
+    found = byte_offsets(pa.array(texts), rows, characters)
     assert found.tolist() == [len(texts[r][:c].encode()) for r, c in zip(rows, characters, strict=True)]
 
 

@@ -62,7 +62,7 @@ def random_table(rows: int, answerable: float = 0.8) -> pa.Table:
 def make_examples(table: pa.Table, max_length: int = 40, overlap: int = 10) -> QuestionExamples:
     tokenizer = Tokenizer(VOCAB, True)
     texts = table["text_pair"].combine_chunks().dictionary_encode()
-    questions, contexts = tokenizer.encode(table["text"]), tokenizer.encode_placed(texts.dictionary)
+    questions, contexts = tokenizer.encode(table["text"]), tokenizer.encode_aligned(texts.dictionary)
     return QuestionExamples(table, questions, contexts, texts, tokenizer, max_length, overlap)
 
 

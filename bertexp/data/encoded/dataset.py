@@ -60,9 +60,9 @@ class EncodedDataset(TextDataset):
     def take(self, split: str, rows: np.ndarray) -> pa.Table:
         """The named rows with their pieces joined to words, <string>, in place of the ids."""
         table = super().take(split, rows)
-        for place, name in enumerate(table.column_names):
+        for index, name in enumerate(table.column_names):
             if pa.types.is_large_list(table[name].type):
-                table = table.set_column(place, name, spell(table[name], self.vocab))
+                table = table.set_column(index, name, spell(table[name], self.vocab))
         return table
 
 

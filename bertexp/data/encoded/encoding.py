@@ -63,13 +63,13 @@ class Encoding:
 
     def missing(self, folder: Path) -> list[Shard]:
         """The shards that are not in ``folder``."""
-        found = []
+        shards = []
         for split, sizes in self.shards.items():
             begins = accumulate(sizes, initial=0)
             for name, begin, rows in zip(self.files(split), begins, sizes):  # noqa: B905  `begins` has the end, too
                 if not (folder / name).exists():
-                    found.append(Shard(name, split, begin, rows))
-        return found
+                    shards.append(Shard(name, split, begin, rows))
+        return shards
 
     def differences(self, other: Encoding) -> list[str]:
         """What differs from another encoding, in words, three things at most."""
@@ -124,7 +124,7 @@ def fingerprint_of(vocab: Sequence[str]) -> str:
 
 
 def check_length(config: DatasetConfig, max_length: int, where: str) -> None:
-    """Raises DataError where rows were cut too short for a run, or would be cut twice at different places."""
+    """Raises DataError where rows were cut too short for a run, or would be cut twice at different pieces."""
     short = config.max_length > max_length
     if short or (config.max_length < max_length and config.long_text == "head_tail"):
         why = "so longer ones cannot be had" if short else "and head_tail cannot cut them again as it would a text"
@@ -160,23 +160,23 @@ def find_shards(config: DatasetConfig) -> dict[str, list[Path]]:
         )
     held = _matching("dataset.path", config.path, Path()) if config.path is not None else []
     inside = Path(config.path or "").expanduser()
-    found = {}
+    paths = {}
     for split, words in _SPLIT_WORDS.items():
         name = getattr(config, f"{split}_file")
         if name is not None:
-            found[split] = _matching(f"dataset.{split}_file", name, inside if inside.is_dir() else Path())
+            paths[split] = _matching(f"dataset.{split}_file", name, inside if inside.is_dir() else Path())
         elif len(held) > 1:
-            found[split] = [path for path in held if words & _words(path)]
-    if config.test_file is None and "test" in found:
-        found["test_mismatched"] = [path for path in found["test"] if "mismatched" in _words(path)]
-        found["test"] = [path for path in found["test"] if path not in found["test_mismatched"]]
-    found = {"train": held, **found} if len(held) == 1 else found
-    if not found.get("train"):
+            paths[split] = [path for path in held if words & _words(path)]
+    if config.test_file is None and "test" in paths:
+        paths["test_mismatched"] = [path for path in paths["test"] if "mismatched" in _words(path)]
+        paths["test"] = [path for path in paths["test"] if path not in paths["test_mismatched"]]
+    paths = {"train": held, **paths} if len(held) == 1 else paths
+    if not paths.get("train"):
         names = ", ".join(path.name for path in held[:5]) or f"no file {_ENDINGS}"
         raise DataError(f"dataset.path={config.path} holds {names}: name those to train on with dataset.train_file")
-    for files in found.values():
+    for files in paths.values():
         _require_whole(files)
-    return {split: files for split, files in found.items() if files}
+    return {split: files for split, files in paths.items() if files}
 
 
 def _words(path: Path) -> set[str]:

@@ -30,10 +30,10 @@ class NotAnExample(ValueError):
 
 @dataclass(frozen=True)
 class Packed:
-    """The values of one feature, still packed in the buffer that they were found in."""
+    """The values of one feature, still packed in the buffer that they came in."""
 
     kind: str  # int | float | bytes
-    starts: np.ndarray  # <int64>[rows], places in the buffer
+    starts: np.ndarray  # <int64>[rows], offsets in the buffer
     lengths: np.ndarray  # <int64>[rows], bytes; 0 in a row without the feature
 
     def read(self, data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,29 +100,31 @@ def read_examples(data: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> dic
 
     Args:
         data: <uint8>[bytes].
-        begins: <int64>[rows], the place of each row in ``data``.
+        begins: <int64>[rows], the offset of each row in ``data``.
         ends: <int64>[rows].
 
     Raises:
         NotAnExample: a row is something else.
     """
-    found: dict[str, Packed] = {}
+    features: dict[str, Packed] = {}
     try:
-        lengths, places = _read_lengths(data, begins, _FIRST)
-        if not np.array_equal(places + lengths, ends):
+        lengths, offsets = _read_lengths(data, begins, _FIRST)
+        if not np.array_equal(offsets + lengths, ends):
             raise NotAnExample("something follows the features")
         rows = np.arange(len(begins))
-        while (rows := rows[places[rows] < ends[rows]]).size:
-            in_entry, start = _read_lengths(data, places[rows], _FIRST)
-            places[rows] = start + in_entry
-            _read_entries(data, rows, start, found, len(begins))
+        while (rows := rows[offsets[rows] < ends[rows]]).size:
+            in_entry, start = _read_lengths(data, offsets[rows], _FIRST)
+            offsets[rows] = start + in_entry
+            _read_entries(data, rows, start, features, len(begins))
     except IndexError:
         raise NotAnExample("the bytes end within a feature") from None
-    return found
+    return features
 
 
-def _read_entries(data: np.ndarray, rows: np.ndarray, starts: np.ndarray, found: dict[str, Packed], total: int) -> None:
-    """Adds one feature of each of ``rows``, whose entry begins at ``starts``, to ``found``."""
+def _read_entries(
+    data: np.ndarray, rows: np.ndarray, starts: np.ndarray, features: dict[str, Packed], total: int
+) -> None:
+    """Adds one feature of each of ``rows``, whose entry begins at ``starts``, to ``features``."""
     in_name, names = _read_lengths(data, starts, _FIRST)
     in_feature, starts = _read_lengths(data, names + in_name, _SECOND)
     some = np.flatnonzero(in_feature > 0)
@@ -134,18 +136,18 @@ def _read_entries(data: np.ndarray, rows: np.ndarray, starts: np.ndarray, found:
     in_values[some], starts[some] = _read_lengths(data, starts[some], _FIRST)
     for name, key, which in _groups(data, names, in_name, keys):
         kind = _KINDS[key]
-        if name not in found:
-            found[name] = Packed(kind, np.zeros(total, np.int64), np.zeros(total, np.int64))
-        if found[name].kind != kind:
-            raise NotAnExample(f"{name} holds {found[name].kind} values in one row and {kind} values in another")
-        found[name].starts[rows[which]] = starts[which]
-        found[name].lengths[rows[which]] = in_values[which]
+        if name not in features:
+            features[name] = Packed(kind, np.zeros(total, np.int64), np.zeros(total, np.int64))
+        if features[name].kind != kind:
+            raise NotAnExample(f"{name} holds {features[name].kind} values in one row and {kind} values in another")
+        features[name].starts[rows[which]] = starts[which]
+        features[name].lengths[rows[which]] = in_values[which]
 
 
 def _groups(
     data: np.ndarray, starts: np.ndarray, lengths: np.ndarray, keys: np.ndarray
 ) -> Iterator[tuple[str, int, np.ndarray]]:
-    """Yields each name (``lengths`` bytes from ``starts`` on) and key, and the places <int64>[n] that have both."""
+    """Yields each name (``lengths`` bytes from ``starts`` on) and key, and the indices <int64>[n] of those that have both."""
     left = np.arange(len(starts))
     while left.size:
         start, length, key = (int(values[left[0]]) for values in (starts, lengths, keys))
@@ -158,37 +160,37 @@ def _groups(
         left = left[~same]
 
 
-def _read_lengths(data: np.ndarray, places: np.ndarray, key: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The length after the key at each place, and the place after it."""
-    if (data[places] != key).any():
+def _read_lengths(data: np.ndarray, offsets: np.ndarray, key: int | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The length after the key at each offset, and the offset after it."""
+    if (data[offsets] != key).any():
         raise NotAnExample("a field has another key than expected")
-    return _read_varints(data, places + 1)
+    return _read_varints(data, offsets + 1)
 
 
-def _read_varints(data: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The variable-length numbers <int64>[n] that begin at ``places`` <int64>[n], and the places after them."""
-    byte = data[places]
-    values, places, more = byte & np.int64(127), places + 1, np.flatnonzero(byte > 127)
+def _read_varints(data: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The variable-length numbers <int64>[n] that begin at ``offsets`` <int64>[n], and the offsets after them."""
+    byte = data[offsets]
+    values, offsets, more = byte & np.int64(127), offsets + 1, np.flatnonzero(byte > 127)
     for shift in range(7, 70, 7):
         if not more.size:
-            return values, places
-        byte = data[places[more]]
+            return values, offsets
+        byte = data[offsets[more]]
         values[more] |= (byte & np.int64(127)) << shift
-        places[more] += 1
+        offsets[more] += 1
         more = more[byte > 127]
     raise NotAnExample("a number is longer than 10 bytes")
 
 
 def _write_varints(numbers: np.ndarray, widths: np.ndarray) -> np.ndarray:
     """<uint8>[bytes] of numbers <uint32>[n] in ``widths`` bytes each."""
-    places = np.cumsum(widths, dtype=np.int64) - widths
-    out = np.empty(int(places[-1] + widths[-1]) if len(places) else 0, np.uint8)
+    offsets = np.cumsum(widths, dtype=np.int64) - widths
+    out = np.empty(int(offsets[-1] + widths[-1]) if len(offsets) else 0, np.uint8)
     long = np.flatnonzero(widths > 1)
-    out[places] = numbers
+    out[offsets] = numbers
     while long.size:
-        out[places[long]] = numbers[long] | 128
-        places, numbers, widths = places[long] + 1, numbers[long] >> 7, widths[long] - 1
-        out[places] = numbers
+        out[offsets[long]] = numbers[long] | 128
+        offsets, numbers, widths = offsets[long] + 1, numbers[long] >> 7, widths[long] - 1
+        out[offsets] = numbers
         long = np.flatnonzero(widths > 1)
     return out
 

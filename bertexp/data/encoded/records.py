@@ -45,7 +45,7 @@ class Frame:
     cls_id: int
     sep_id: int
     largest_id: int
-    width: int  # places of a row, padding included
+    width: int  # positions of a row, padding included
     values: int  # of each label: several where a row has a set of classes, 0 where it has no label
 
 
@@ -64,7 +64,7 @@ def read_split(files: Sequence[Path], cache_dir: Path) -> tuple[pa.Table, Frame]
     Returns:
         The memory-mapped table, and what stood around its pieces. The columns are ``text`` <large_list<int32>>, the ids
         without special tokens; ``text_pair``, such ids, if any row has a second segment; ``label``, if the rows have
-        labels: <int32>, <float32>, or of several values <list<int32>>, the places of those that are not 0.
+        labels: <int32>, <float32>, or of several values <list<int32>>, the indices of those that are not 0.
 
     Raises:
         DataError: a file is damaged or holds other rows; names it.
@@ -132,8 +132,8 @@ def _cut_file(file: Path) -> list[Callable[[], Rows]]:
 
 def _read_records(file: Path, data: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> Rows:
     try:
-        found = _wanted(file, read_examples(data, begins, ends))
-        return _strip(file, {name: packed.read(data) for name, packed in found.items()})
+        features = _wanted(file, read_examples(data, begins, ends))
+        return _strip(file, {name: packed.read(data) for name, packed in features.items()})
     except NotAnExample as error:
         raise DataError(f"{file} does not hold tf.train.Example records: {error}") from error
 
@@ -164,14 +164,14 @@ def _as_ragged(column: pa.Array) -> Ragged:
     return column.flatten().to_numpy(), pc.list_value_length(column).to_numpy().astype(np.int64)
 
 
-def _wanted(file: Path, found: Mapping[str, Any]) -> dict[str, Any]:
-    missing = [name for name in FEATURES if name not in found]
+def _wanted(file: Path, features: Mapping[str, Any]) -> dict[str, Any]:
+    missing = [name for name in FEATURES if name not in features]
     if missing:
         raise DataError(
-            f"{file} lacks the features {', '.join(missing)}; it has {', '.join(sorted(found))}, and dataset=tfrecord reads "
+            f"{file} lacks the features {', '.join(missing)}; it has {', '.join(sorted(features))}, and dataset=tfrecord reads "
             f"those that Model Garden's tools write: {', '.join(FEATURES)} and {LABEL}"
         )
-    return {name: found[name] for name in (*FEATURES, LABEL) if name in found}
+    return {name: features[name] for name in (*FEATURES, LABEL) if name in features}
 
 
 def _strip(file: Path, features: Mapping[str, Ragged]) -> Rows:
@@ -180,11 +180,13 @@ def _strip(file: Path, features: Mapping[str, Ragged]) -> Rows:
     if not all(np.array_equal(features[name][1], counts) for name in FEATURES) or not counts.all():
         raise DataError(f"{file}: {', '.join(FEATURES)} have not as many values each")
     begins = np.cumsum(counts) - counts
-    places = np.arange(len(ids)) - np.repeat(begins, counts)  # of each piece in its row
+    positions = np.arange(len(ids)) - np.repeat(begins, counts)  # of each piece in its row
     lengths = np.add.reduceat(mask, begins)
     in_second = np.add.reduceat(segments, begins)
     first, rest = np.repeat(lengths - in_second, counts), np.repeat(lengths, counts)
-    if not (np.array_equal(mask, places < rest) and np.array_equal(segments, (places >= first) & (places < rest))):
+    if not (
+        np.array_equal(mask, positions < rest) and np.array_equal(segments, (positions >= first) & (positions < rest))
+    ):
         raise DataError(f"{file}: rows are not laid out as first text, second text, padding, each in one piece")
     first_ends = (begins + lengths - in_second - 1)[in_second > 0]
     last = ids[np.concatenate([begins + lengths - 1, first_ends])]
@@ -219,18 +221,18 @@ def join_frames(frames: Sequence[Frame], where: str) -> Frame:
     Raises:
         DataError: they are of several encodings.
     """
-    found: dict[str, list[int]] = {}
+    values: dict[str, list[int]] = {}
     for key in ("cls_id", "sep_id", "width", "values"):
-        found[key] = sorted({getattr(frame, key) for frame in frames} - ({0} if key == "values" else set()))
-        if len(found[key]) > 1:
+        values[key] = sorted({getattr(frame, key) for frame in frames} - ({0} if key == "values" else set()))
+        if len(values[key]) > 1:
             raise DataError(
-                f"{where}: {_WORDS[key]} {' and '.join(map(str, found[key]))}: the files are of several encodings"
+                f"{where}: {_WORDS[key]} {' and '.join(map(str, values[key]))}: the files are of several encodings"
             )
     return Frame(
-        found["cls_id"][0],
-        found["sep_id"][0],
+        values["cls_id"][0],
+        values["sep_id"][0],
         max(frame.largest_id for frame in frames),
-        found["width"][0],
+        values["width"][0],
         max(frame.values for frame in frames),
     )
 

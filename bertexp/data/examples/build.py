@@ -13,8 +13,8 @@ from bertexp.data.examples import Examples
 from bertexp.data.examples.long_texts import LongTextExamples
 from bertexp.data.examples.texts import TextExamples, label_array
 from bertexp.data.table import TextDataset
-from bertexp.data.tokens.packing import PlacedTokens, Shape, TokenColumn
-from bertexp.data.tokens.tokenizer import Tokenizer, as_tokens, encode_cached, encode_placed_cached
+from bertexp.data.tokens.packing import AlignedTokens, Shape, TokenColumn
+from bertexp.data.tokens.tokenizer import Tokenizer, as_tokens, encode_aligned_cached, encode_cached
 from bertexp.tasks.question_answering.examples import QuestionExamples
 from bertexp.tasks.tagging.examples import TaggedExamples
 from bertexp.tasks.tagging.words import join_words, tag_array
@@ -54,9 +54,11 @@ class ExampleBuilder:
     def _build_questions(self, split: str, table: pa.Table) -> Examples:
         """Every context is encoded once, however many questions ask about it."""
         contexts = table["text_pair"].combine_chunks().dictionary_encode()
-        questions, placed = self._encode(split, "text"), self._encode_placed(split, contexts.dictionary)
+        questions, aligned_contexts = self._encode(split, "text"), self._encode_aligned(split, contexts.dictionary)
         config = self._config
-        return QuestionExamples(table, questions, placed, contexts, self._tokenizer, config.max_length, config.overlap)
+        return QuestionExamples(
+            table, questions, aligned_contexts, contexts, self._tokenizer, config.max_length, config.overlap
+        )
 
     def _encode(self, split: str, field: str) -> TokenColumn:
         texts = self._dataset.splits[split][field]
@@ -69,10 +71,10 @@ class ExampleBuilder:
         part = f"{split}/{field}"
         return encode_cached(texts, self._tokenizer, self._cache_dir, self._dataset.fingerprint, part, self._progress)
 
-    def _encode_placed(self, split: str, texts: pa.StringArray) -> PlacedTokens:
+    def _encode_aligned(self, split: str, texts: pa.StringArray) -> AlignedTokens:
         if self._cache_dir is None:
-            return self._tokenizer.encode_placed(texts, self._progress)
+            return self._tokenizer.encode_aligned(texts, self._progress)
         part = f"{split}/contexts"
-        return encode_placed_cached(
+        return encode_aligned_cached(
             texts, self._tokenizer, self._cache_dir, self._dataset.fingerprint, part, self._progress
         )

@@ -34,7 +34,7 @@ def existing_path(setting: str, value: str) -> Path:
 
 
 def find_splits(config: DatasetConfig) -> dict[str, tuple[Path, Columns]]:
-    """Returns the place of each split that has one, and the columns to read there.
+    """Returns the path of each split that has one, and the columns to read there.
 
     A folder is searched for ``train``, ``val`` (or ``valid``, ``validation``, ``dev``) and ``test``, as a file of a
     known kind or as a folder of class folders; failing that it may be a folder of class folders itself, or hold one
@@ -46,15 +46,15 @@ def find_splits(config: DatasetConfig) -> dict[str, tuple[Path, Columns]]:
     if config.path is None and config.train_file is None:
         raise DataError("dataset=files needs data: dataset.path=<folder or file>, or dataset.train_file=<file>")
     root = existing_path("dataset.path", config.path) if config.path is not None else Path()
-    places = {}
+    paths = {}
     for split in _ALIASES:
         if (named := named_file(config, split, root)) is not None:
-            places[split] = named
+            paths[split] = named
         elif config.path is not None and root.is_dir() and (found := _search(root, split)):
-            places[split] = found
-    if "train" not in places:
-        places["train"] = root if root.is_file() or _has_class_folders(root) else _only_file(root)
-    return {split: (places[split], _columns(config, split, places[split])) for split in _ALIASES if split in places}
+            paths[split] = found
+    if "train" not in paths:
+        paths["train"] = root if root.is_file() or _has_class_folders(root) else _only_file(root)
+    return {split: (paths[split], _columns(config, split, paths[split])) for split in _ALIASES if split in paths}
 
 
 def named_file(config: DatasetConfig, split: str, root: Path) -> Path | None:
@@ -81,22 +81,22 @@ def find_tagged_splits(config: DatasetConfig) -> dict[str, Path]:
             f"dataset={config.name} needs data: dataset.path=<folder or file>, or dataset.train_file=<file>"
         )
     root = existing_path("dataset.path", config.path) if config.path is not None else Path()
-    places = {}
+    paths = {}
     for split, name_form in _TAGGED.items():
         if (named := named_file(config, split, root)) is not None:
-            places[split] = named
+            paths[split] = named
         elif config.path is not None and root.is_dir():
             files = (path for path in sorted(root.iterdir()) if path.is_file() and path.suffix not in _NO_DATA)
             found = [path for path in files if re.search(name_form, path.name.lower())]
             if len(found) > 1:
                 raise _ambiguous(root, split, found)
             if found:
-                places[split] = found[0]
-    if "train" not in places and root.is_file():
-        places["train"] = root
-    if "train" not in places:
+                paths[split] = found[0]
+    if "train" not in paths and root.is_file():
+        paths["train"] = root
+    if "train" not in paths:
         raise DataError(f"{root} holds no file such as train.txt or train.conll; name it with dataset.train_file")
-    return {split: places[split] for split in _TAGGED if split in places}
+    return {split: paths[split] for split in _TAGGED if split in paths}
 
 
 def _ambiguous(root: Path, split: str, found: list[Path]) -> DataError:

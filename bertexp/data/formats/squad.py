@@ -33,25 +33,25 @@ class Questions(NamedTuple):
     skipped: dict[str, int]  # reason -> questions left out
 
 
-def load_squad(config: DatasetConfig, places: Mapping[str, Path]) -> TextDataset:
-    """Reads the splits in ``places`` (``train`` and perhaps ``val``, ``test``) and holds the others out of ``train``.
+def load_squad(config: DatasetConfig, paths: Mapping[str, Path]) -> TextDataset:
+    """Reads the splits in ``paths`` (``train`` and perhaps ``val``, ``test``) and holds the others out of ``train``.
 
     With ``test`` given and ``dataset.val_fraction=0`` validation is the test set.
 
     Raises:
         DataError: a file is not of SQuAD's form, a question is bad, or there are too few articles to split.
     """
-    found = {
-        split: read_squad(path, config.on_bad_row, may_lack_answers=split == "test") for split, path in places.items()
+    files = {
+        split: read_squad(path, config.on_bad_row, may_lack_answers=split == "test") for split, path in paths.items()
     }
-    splits = {split: questions.table for split, questions in found.items()}
+    splits = {split: questions.table for split, questions in files.items()}
     absent = {"test": config.test_fraction, "val": config.val_fraction}
     fractions = {split: fraction for split, fraction in absent.items() if split not in splits}
-    splits |= hold_out(splits["train"], fractions, (), config, found["train"].articles)
+    splits |= hold_out(splits["train"], fractions, (), config, files["train"].articles)
     if "val" not in splits and "test" in splits:
         splits["val"] = splits["test"]
-    skipped = sum((Counter(questions.skipped) for questions in found.values()), Counter())
-    source = ", ".join(f"{split} {path}" for split, path in places.items())
+    skipped = sum((Counter(questions.skipped) for questions in files.values()), Counter())
+    source = ", ".join(f"{split} {path}" for split, path in paths.items())
     return make_dataset(config, splits, (), source, skipped, "question_answering")
 
 

@@ -46,7 +46,7 @@ class Shape(NamedTuple):
         return np.where(kept < lengths, kept // 4, kept) if self.long_text == "head_tail" else kept
 
 
-class PlacedTokens(NamedTuple):
+class AlignedTokens(NamedTuple):
     """Token ids as in ``TokenColumn``, each with the bytes of its text that it stands for.
 
     begins, ends: <int32>[n_tokens], in bytes of the row's own UTF-8 text, ascending in a row and always between two
@@ -172,12 +172,12 @@ def pack_runs(
     flat = word_ids.reshape(-1)
     begin = np.arange(batch, dtype=np.int64) * seq  # of the row, in `flat`
     flat[begin] = cls_id
-    place = begin + 1
+    offset = begin + 1
     for part, count in zip(parts, kept, strict=True):
-        flat[expand_runs(place, count)] = part.values[expand_runs(part.starts.ravel(), part.counts.ravel())]
-        place = place + count
-        flat[place] = sep_id
-        place = place + 1
+        flat[expand_runs(offset, count)] = part.values[expand_runs(part.starts.ravel(), part.counts.ravel())]
+        offset = offset + count
+        flat[offset] = sep_id
+        offset = offset + 1
 
     position = np.arange(seq)
     mask = position < lengths[:, None]

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from bertexp.data.tokens.cache import Chunk, Progress, TokenCache, row_offsets
-from bertexp.data.tokens.packing import PlacedTokens, TokenColumn
+from bertexp.data.tokens.packing import AlignedTokens, TokenColumn
 from bertexp.errors import WeightsError
 from bertexp.system.threads import in_order
 
@@ -31,7 +31,7 @@ class Tokenizer:
     """BERT's tokenizer: cleans, lower-cases and strips accents (uncased vocabularies), splits into word pieces.
 
     Args:
-        vocab: the word pieces; a piece's id is its place in this list.
+        vocab: the word pieces; a piece's id is its index in this list.
         lowercase: whether the vocabulary is an uncased one.
 
     Raises:
@@ -41,17 +41,17 @@ class Tokenizer:
     def __init__(self, vocab: Sequence[str], lowercase: bool):
         self.vocab = tuple(vocab)
         self.lowercase = bool(lowercase)
-        places = {piece: place for place, piece in enumerate(self.vocab)}
-        missing = [token for token in SPECIAL_TOKENS if token not in places]
+        ids = {piece: id for id, piece in enumerate(self.vocab)}
+        missing = [token for token in SPECIAL_TOKENS if token not in ids]
         if missing:
             raise WeightsError(
                 f"the vocabulary of {len(self.vocab)} pieces lacks {', '.join(missing)}: "
                 "give the vocab.txt of a BERT WordPiece model, one piece a line"
             )
-        if len(places) < len(self.vocab):
-            twice = next(piece for place, piece in enumerate(self.vocab) if places[piece] != place)
+        if len(ids) < len(self.vocab):
+            twice = next(piece for id, piece in enumerate(self.vocab) if ids[piece] != id)
             raise WeightsError(f"the vocabulary holds the piece {twice!r} twice: every line of vocab.txt must differ")
-        self.pad_id, self.unk_id, self.cls_id, self.sep_id = (places[token] for token in SPECIAL_TOKENS)
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id = (ids[token] for token in SPECIAL_TOKENS)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -84,34 +84,34 @@ class Tokenizer:
         (values,), offsets = _joined(self._encode_chunks(texts, progress), 1)
         return TokenColumn(values, offsets)
 
-    def encode_placed(
+    def encode_aligned(
         self, texts: Sequence[str] | pa.Array | pa.ChunkedArray, progress: Progress | None = None
-    ) -> PlacedTokens:
+    ) -> AlignedTokens:
         """Tokenizes texts as ``encode`` does, and tells which bytes of its text each token stands for."""
-        (values, begins, ends), offsets = _joined(self._encode_chunks(texts, progress, placed=True), 3)
-        return PlacedTokens(values, offsets, begins, ends)
+        (values, begins, ends), offsets = _joined(self._encode_chunks(texts, progress, aligned=True), 3)
+        return AlignedTokens(values, offsets, begins, ends)
 
     def pieces(self, ids: Sequence[int] | np.ndarray) -> list[str]:
         """The word pieces of the given ids, special tokens included."""
         return [self.vocab[id] for id in ids]
 
     def _encode_chunks(
-        self, texts: Sequence[str] | pa.Array | pa.ChunkedArray, progress: Progress | None, placed: bool = False
+        self, texts: Sequence[str] | pa.Array | pa.ChunkedArray, progress: Progress | None, aligned: bool = False
     ) -> Iterator[Chunk]:
         """Encodes ROWS_PER_CHUNK rows at a time, in order, from as many threads as cores.
 
         Yields:
-            ids, where ``placed`` also begins and ends, each <int32>[n_tokens]; and the tokens in each row.
+            ids, where ``aligned`` also begins and ends, each <int32>[n_tokens]; and the tokens in each row.
         """
         tokenizer = self._fast_bert_tokenizer
 
         def encode(begin: int) -> Chunk:
             chunk = texts[begin : begin + ROWS_PER_CHUNK]
             strings = chunk.to_pylist() if isinstance(chunk, pa.Array | pa.ChunkedArray) else list(chunk)
-            found = tokenizer.tokenize_with_offsets(strings) if placed else [tokenizer.tokenize(strings)]
-            arrays = [part.flat_values.numpy().astype(np.int32, copy=False) for part in found]
-            splits = found[0].row_splits.numpy()
-            if placed:
+            ragged = tokenizer.tokenize_with_offsets(strings) if aligned else [tokenizer.tokenize(strings)]
+            arrays = [part.flat_values.numpy().astype(np.int32, copy=False) for part in ragged]
+            splits = ragged[0].row_splits.numpy()
+            if aligned:
                 arrays[2] = _whole_characters(arrays[1], arrays[2], splits)
             return arrays, np.diff(splits)
 
@@ -156,19 +156,19 @@ def encode_cached(
     return TokenColumn(values, offsets)
 
 
-def encode_placed_cached(
+def encode_aligned_cached(
     column: pa.ChunkedArray,
     tokenizer: Tokenizer,
     cache_dir: str | Path,
     data_fingerprint: str,
     part: str,
     progress: Progress | None = None,
-) -> PlacedTokens:
+) -> AlignedTokens:
     """As ``encode_cached``, with the bytes that each token stands for; ``part`` must be another one."""
     cache = TokenCache(cache_dir, data_fingerprint, part, tokenizer.fingerprint, ("tokens", "begins", "ends"))
-    chunks = partial(tokenizer._encode_chunks, column, progress, placed=True)
+    chunks = partial(tokenizer._encode_chunks, column, progress, aligned=True)
     (values, begins, ends), offsets = cache.get(len(column), chunks, progress)
-    return PlacedTokens(values, offsets, begins, ends)
+    return AlignedTokens(values, offsets, begins, ends)
 
 
 def _joined(chunks: Iterator[Chunk], n_arrays: int) -> tuple[list[np.ndarray], np.ndarray]:

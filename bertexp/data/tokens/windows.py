@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertexp.data.tokens.packing import PlacedTokens, Runs, TokenColumn, pack_runs
+from bertexp.data.tokens.packing import AlignedTokens, Runs, TokenColumn, pack_runs
 
 QUESTION_PIECES = 64  # of a question are kept at most
 
@@ -88,16 +88,16 @@ def cut_windows(questions: np.ndarray, contexts: np.ndarray, max_length: int, ov
 
 def pack_windows(
     windows: Windows,
-    places: np.ndarray,
+    indices: np.ndarray,
     questions: TokenColumn,
-    contexts: PlacedTokens,
+    contexts: AlignedTokens,
     context_of: np.ndarray,
     max_length: int,
     cls_id: int,
     sep_id: int,
     pad_id: int,
 ) -> dict[str, np.ndarray]:
-    """Packs the windows ``places`` <int>[batch] as BERT's input.
+    """Packs the windows ``indices`` <int>[batch] as BERT's input.
 
     Args:
         questions: of every row.
@@ -107,17 +107,17 @@ def pack_windows(
     Returns:
         input_word_ids, input_mask, input_type_ids, each <int32>[batch, seq].
     """
-    rows = windows.rows[places]
-    context_starts = contexts.offsets[context_of[rows]] + windows.starts[places]
+    rows = windows.rows[indices]
+    context_starts = contexts.offsets[context_of[rows]] + windows.starts[indices]
     parts = [
-        Runs(questions.values, questions.offsets[rows][:, None], windows.questions[places][:, None]),
-        Runs(contexts.values, context_starts[:, None], windows.counts[places][:, None]),
+        Runs(questions.values, questions.offsets[rows][:, None], windows.questions[indices][:, None]),
+        Runs(contexts.values, context_starts[:, None], windows.counts[indices][:, None]),
     ]
     return pack_runs(parts, max_length, cls_id, sep_id, pad_id)
 
 
-def byte_places(texts: pa.StringArray | pa.LargeStringArray, rows: np.ndarray, characters: np.ndarray) -> np.ndarray:
-    """From places in characters to places in bytes of UTF-8.
+def byte_offsets(texts: pa.StringArray | pa.LargeStringArray, rows: np.ndarray, characters: np.ndarray) -> np.ndarray:
+    """From offsets in characters to offsets in bytes of UTF-8.
 
     Args:
         rows: <int>[n], which of the texts.
@@ -134,7 +134,7 @@ def byte_places(texts: pa.StringArray | pa.LargeStringArray, rows: np.ndarray, c
 
 
 def find_pieces(
-    contexts: PlacedTokens, rows: np.ndarray, begins: np.ndarray, ends: np.ndarray
+    contexts: AlignedTokens, rows: np.ndarray, begins: np.ndarray, ends: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The first and the last piece that bytes ``begins`` to ``ends`` of a context touch.
 

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from bertexp.data.examples import TOKEN_SPEC, Features
-from bertexp.data.tokens.packing import PlacedTokens, TokenColumn
+from bertexp.data.tokens.packing import AlignedTokens, TokenColumn
 from bertexp.data.tokens.tokenizer import Tokenizer
-from bertexp.data.tokens.windows import byte_places, cut_windows, find_pieces, label_windows, pack_windows
+from bertexp.data.tokens.windows import byte_offsets, cut_windows, find_pieces, label_windows, pack_windows
 
 
 class WindowTruth(NamedTuple):
@@ -51,7 +51,7 @@ class QuestionExamples:
         self,
         table: pa.Table,
         questions: TokenColumn,
-        contexts: PlacedTokens,
+        contexts: AlignedTokens,
         texts: pa.DictionaryArray,
         tokenizer: Tokenizer,
         max_length: int,
@@ -110,7 +110,7 @@ class QuestionExamples:
 
 
 def _find_answers(
-    labels: pa.ChunkedArray, contexts: PlacedTokens, context_texts: pa.StringArray, context_of: np.ndarray
+    labels: pa.ChunkedArray, contexts: AlignedTokens, context_texts: pa.StringArray, context_of: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """First and last piece, counted within the context, of each row's first answer: <int64>[rows] each, -1 for none."""
     lists = labels.combine_chunks()
@@ -119,7 +119,7 @@ def _find_answers(
     starts = pc.struct_field(answers, "start").to_numpy()
     ends = starts + pc.utf8_length(pc.struct_field(answers, "text")).to_numpy()
     where = context_of[rows]
-    begin_bytes, end_bytes = (byte_places(context_texts, where, characters) for characters in (starts, ends))
+    begin_bytes, end_bytes = (byte_offsets(context_texts, where, characters) for characters in (starts, ends))
     first, last = (np.full(len(lists), -1) for _ in range(2))
     first[rows], last[rows] = find_pieces(contexts, where, begin_bytes, end_bytes)
     return first, last

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bertexp.data.tokens.packing import PlacedTokens
-from bertexp.data.tokens.tokenizer import Tokenizer, encode_cached, encode_placed_cached
+from bertexp.data.tokens.packing import AlignedTokens
+from bertexp.data.tokens.tokenizer import Tokenizer, encode_aligned_cached, encode_cached
 
 LETTERS = list("abcdefghijklmnopqrstuvwxyz0123456789ß北京大학한国.,!?-€")
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS[:36]), "the", "##ing"]
@@ -40,7 +40,7 @@ def cleaned(text: str, lowercase: bool) -> str:
 def test_pieces_stand_on_character_boundaries_in_order_and_spell_what_stands_there(lowercase):
     texts = random_texts(400)
     tokenizer = Tokenizer(VOCAB, lowercase)
-    values, offsets, begins, ends = tokenizer.encode_placed(texts)
+    values, offsets, begins, ends = tokenizer.encode_aligned(texts)
     np.testing.assert_array_equal(values, tokenizer.encode(texts).values)
     assert {array.dtype for array in (values, begins, ends)} == {np.dtype(np.int32)}
     spelled = 0
@@ -62,29 +62,31 @@ def test_pieces_stand_on_character_boundaries_in_order_and_spell_what_stands_the
 def test_known_texts_give_back_the_words_they_hold():
     tokenizer = Tokenizer([*VOCAB, "cafe", "naive", "resume"], True)
     text = "Café 北京, naïve re\u0301sume\u0301s 😀 THE"
-    values, _, begins, ends = tokenizer.encode_placed([text])
+    values, _, begins, ends = tokenizer.encode_aligned([text])
     found = [text.encode()[begin:end].decode() for begin, end in zip(begins, ends, strict=True)]
     assert found == ["Café", "北", "京", ",", "naïve", "re\u0301sume\u0301", "s", "😀", "THE"]
     assert tokenizer.pieces(values) == ["cafe", "北", "京", ",", "naive", "resume", "##s", "[UNK]", "the"]
 
 
 def test_all_pieces_of_one_character_stand_for_the_whole_of_it():
-    _, offsets, begins, ends = Tokenizer(VOCAB, True).encode_placed(["…", "a…", "…"])
+    _, offsets, begins, ends = Tokenizer(VOCAB, True).encode_aligned(["…", "a…", "…"])
     assert offsets.tolist() == [0, 3, 7, 10]
     assert list(zip(begins, ends, strict=True)) == [*[(0, 3)] * 3, (0, 1), *[(1, 4)] * 3, *[(0, 3)] * 3]
 
 
 def test_the_cache_gives_the_same_and_is_another_than_that_of_plain_ids(tmp_path, monkeypatch):
     column, tokenizer = pa.chunked_array([random_texts(50)]), Tokenizer(VOCAB, True)
-    fresh = tokenizer.encode_placed(column)
+    fresh = tokenizer.encode_aligned(column)
     assert len(encode_cached(column, tokenizer, tmp_path, "data", "train/text").values)
-    nothing = encode_placed_cached(pa.chunked_array([], pa.string()), tokenizer, tmp_path / "empty", "data", "contexts")
+    nothing = encode_aligned_cached(
+        pa.chunked_array([], pa.string()), tokenizer, tmp_path / "empty", "data", "contexts"
+    )
     assert (nothing.offsets.tolist(), len(nothing.ends)) == ([0], 0)
-    first = encode_placed_cached(column, tokenizer, tmp_path, "data", "train/contexts")
+    first = encode_aligned_cached(column, tokenizer, tmp_path, "data", "train/contexts")
     monkeypatch.setattr(Tokenizer, "_encode_chunks", lambda *_, **__: pytest.fail("tokenized again"))
-    again = encode_placed_cached(column, tokenizer, tmp_path, "data", "train/contexts")
+    again = encode_aligned_cached(column, tokenizer, tmp_path, "data", "train/contexts")
     for found in (first, again):
-        assert isinstance(found, PlacedTokens)
+        assert isinstance(found, AlignedTokens)
         for array, expected in zip(found, fresh, strict=True):
             np.testing.assert_array_equal(array, expected)
     assert len(list(tmp_path.glob("*.arrow"))) == 2
