@@ -41,7 +41,7 @@ def own_identity() -> Identity:
 
 @functools.cache
 def boot_id() -> str:
-    """The kernel's id of this start of the machine; without one (macOS) the machine's address and name."""
+    """The kernel's id of this start of the machine; empty if it tells none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

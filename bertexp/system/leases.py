@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import asdict, fields
 from typing import Any
 
-Lease = dict[str, Any]  # worker, host, pid, born, until
+from bertexp.system.identity import Identity, own_identity
+
+Lease = dict[str, Any]  # an Identity's fields, worker (its name), until
 
 
 def worker_name() -> str:
-    """Host and process, unique while the process lives."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """Host and process number, to be read by people."""
+    me = own_identity()
+    return f"{me.host}:{me.pid}"
 
 
 def new_lease(seconds: float) -> Lease:
     """A lease of this process, good until ``seconds`` from now (UNIX time)."""
-    pid = os.getpid()
-    return {
-        "worker": worker_name(),
-        "host": socket.gethostname(),
-        "pid": pid,
-        "born": _born(pid),
-        "until": time.time() + seconds,
-    }
+    return asdict(own_identity()) | {"worker": worker_name(), "until": time.time() + seconds}
 
 
 def is_free(lease: Lease | None) -> bool:
-    """Whether nobody works under ``lease``: given up, held by a dead process of this host, or run out."""
+    """Whether nobody works under ``lease``: given up, or held by a process that is dead.
+
+    A holder in another container or on another machine cannot be asked, nor one that an older bertexp has written
+    down by host and number alone: it is dead when its lease has run out.
+    """
     if not lease:
         return True
-    if lease["host"] == socket.gethostname():
-        return _born(lease["pid"]) != lease["born"]
-    return time.time() > lease["until"]
+    holder = Identity(**{field.name: lease.get(field.name, "") for field in fields(Identity)})
+    lives = holder.lives()
+    return time.time() > lease["until"] if lives is None else not lives
 
 
 @contextlib.contextmanager
@@ -57,21 +55,3 @@ def renewed(renew: Callable[[], None], every_seconds: float) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-
-
-def _born(pid: int) -> str:
-    """When the process began, as its system writes it; empty where there is none. Tells a reused number apart."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return "" if fields[0] in "ZX" else fields[19]  # a zombie only waits to be counted
-    except OSError:
-        pass
-    if os.path.exists("/proc/self/stat"):
-        return ""
-    try:  # no /proc on macOS: the number alone
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except PermissionError:
-        pass
-    return "alive"
