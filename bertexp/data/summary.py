@@ -1,4 +1,4 @@
-"""A look at the data before training: sizes, classes, lengths, what is cut off, and rows as the encoder sees them."""
+"""The data before training: sizes, classes, lengths, what is cut off, and rows as the encoder sees them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class SplitLook:
+class SplitSummary:
     """One split in numbers."""
 
     rows: int
@@ -42,12 +42,12 @@ class SplitLook:
 
 
 @dataclass(frozen=True)
-class DatasetLook:
-    """What ``describe_dataset`` saw."""
+class DatasetSummary:
+    """What there is to see of a data set before a model is trained on it."""
 
     dataset: TextDataset
     max_length: int
-    splits: dict[str, SplitLook]
+    splits: dict[str, SplitSummary]
     samples: list[Sample]
     trained_parameters: int
     recommendation: str | None
@@ -62,14 +62,14 @@ class DatasetLook:
             "label_names": list(data.label_names),
             "skipped": data.skipped,
             "max_length": self.max_length,
-            "splits": {split: asdict(look) for split, look in self.splits.items()},
+            "splits": {split: asdict(summary) for split, summary in self.splits.items()},
             "samples": [asdict(sample) for sample in self.samples],
             "trained_parameters": self.trained_parameters,
             "recommendation": self.recommendation,
         }
 
     def text(self) -> str:
-        """Returns the look as about twenty lines for a terminal."""
+        """Returns the summary as about twenty lines for a terminal."""
         data = self.dataset
         lines = [
             f"data       {data.name}, {_kind(data)}, fingerprint {data.fingerprint}",
@@ -102,15 +102,17 @@ class DatasetLook:
             shown = ("label min", "median", "max")
         header = ["", "rows", *shown, "pieces p50", "p90", "p99", "max", f"over {self.max_length}"]
         rows = [header]
-        for split, look in self.splits.items():
-            of = sum(look.class_rows.values()) if self.dataset.task == "tagging" else look.rows
-            shares = [count / of for count in look.class_rows.values()]
+        for split, summary in self.splits.items():
+            of = sum(summary.class_rows.values()) if self.dataset.task == "tagging" else summary.rows
+            shares = [count / of for count in summary.class_rows.values()]
             if len(names) > _CLASSES_SHOWN and shares:
                 shares = [max(shares), min(shares)]
-            cells = [f"{share:.1%}" for share in shares] or [f"{value:.3g}" for value in look.label_quantiles.values()]
+            cells = [f"{share:.1%}" for share in shares] or [
+                f"{value:.3g}" for value in summary.label_quantiles.values()
+            ]
             cells = cells or ["no label"] * len(shown)
-            quantiles = [str(value) for value in look.length_quantiles.values()]
-            rows.append([split, f"{look.rows:,}", *cells, *quantiles, f"{look.truncated_share:.1%}"])
+            quantiles = [str(value) for value in summary.length_quantiles.values()]
+            rows.append([split, f"{summary.rows:,}", *cells, *quantiles, f"{summary.truncated_share:.1%}"])
         widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
         return [
             row[0].ljust(9) + "".join(cell.rjust(width + 2) for cell, width in zip(row[1:], widths[1:], strict=True))
@@ -118,14 +120,14 @@ class DatasetLook:
         ]
 
 
-def describe_dataset(
+def summarize(
     dataset: TextDataset,
     lengths: Mapping[str, np.ndarray],
     max_length: int,
     samples: Sequence[Sample],
     trained_parameters: int,
     pretrained: bool,
-) -> DatasetLook:
+) -> DatasetSummary:
     """Counts what there is to see.
 
     Args:
@@ -133,11 +135,11 @@ def describe_dataset(
         trained_parameters: how many parameters of encoder and head the optimizer changes.
         pretrained: whether the encoder starts from trained weights; only such weights are worth freezing.
     """
-    return DatasetLook(
+    return DatasetSummary(
         dataset,
         max_length,
         {
-            split: _look(table, dataset.label_names, lengths[split], max_length)
+            split: _summarize_split(table, dataset.label_names, lengths[split], max_length)
             for split, table in dataset.splits.items()
         },
         list(samples),
@@ -146,8 +148,8 @@ def describe_dataset(
     )
 
 
-def _look(table: pa.Table, label_names: Sequence[str], lengths: np.ndarray, max_length: int) -> SplitLook:
-    return SplitLook(
+def _summarize_split(table: pa.Table, label_names: Sequence[str], lengths: np.ndarray, max_length: int) -> SplitSummary:
+    return SplitSummary(
         rows=table.num_rows,
         class_rows=_class_rows(table["label"], label_names),
         label_quantiles=_label_quantiles(table["label"]),

@@ -71,10 +71,10 @@ def _check_examples(config: Config, dataset: TextDataset) -> None:
 
 def _look(config: Config, parts: Parts, record: RunRecord) -> None:
     """Shows and logs the data as the encoder will see them."""
-    from bertexp.data.summary import describe_dataset
+    from bertexp.data.summary import summarize
 
     data, dataset = parts.data, parts.dataset
-    look = describe_dataset(
+    summary = summarize(
         dataset,
         {split: data.full_lengths(split) for split in dataset.splits},
         config.dataset.max_length,
@@ -82,8 +82,8 @@ def _look(config: Config, parts: Parts, record: RunRecord) -> None:
         parts.trained_parameters,
         pretrained=config.model.source != "random",
     )
-    say(look.text())
-    record.tracker.log_dict(look.as_dict(), "dataset.json")
+    say(summary.text())
+    record.tracker.log_dict(summary.as_dict(), "dataset.json")
     record.tracker.log_dataset(dataset.name, dataset.splits, dataset.fingerprint, dataset.source)
 
 

@@ -1,4 +1,4 @@
-"""Work shared out to threads, its results in order."""
+"""Calls shared out to threads, their results in the order of the calls."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def in_order(pool: ThreadPoolExecutor, calls: Iterable[Callable[[], T]], ahead: int) -> Iterator[T]:
+def results_in_order(pool: ThreadPoolExecutor, calls: Iterable[Callable[[], T]], ahead: int) -> Iterator[T]:
     """What the calls return, in their order; no more than ``ahead`` of them are begun before the first is taken."""
     rest = iter(calls)
     waiting = deque(pool.submit(call) for call in islice(rest, ahead))
     while waiting:
-        found = waiting.popleft().result()
+        result = waiting.popleft().result()
         waiting.extend(pool.submit(call) for call in islice(rest, 1))
-        yield found
+        yield result

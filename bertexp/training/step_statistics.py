@@ -10,7 +10,7 @@ import tensorflow as tf
 from bertexp.training.checkpoint import LoopState
 
 
-class TrainMeter:
+class StepStatistics:
     """Keeps the sums of the epoch and of the interval since the last logged step in ``state``, so that both resume."""
 
     def __init__(self, state: LoopState, score: str):

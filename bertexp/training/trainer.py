@@ -37,7 +37,7 @@ from bertexp.training.callbacks import Callback, KerasCallbacks
 from bertexp.training.checkpoint import CheckpointStore, LoopState, read_state, restore
 from bertexp.training.evaluation import EvalBatches, Loaders, Outputs, collect, measure
 from bertexp.training.module import FineTuningModule
-from bertexp.training.step_statistics import TrainMeter
+from bertexp.training.step_statistics import StepStatistics
 
 
 class Logger(Protocol):
@@ -141,7 +141,7 @@ class Trainer:
             if narrowed:
                 narrowed.take()
         self._settled = self.state.batches_seen
-        self._meter = TrainMeter(self.state, module.task.batch_metric)
+        self._statistics = StepStatistics(self.state, module.task.batch_metric)
         self._log_every_steps = min(config.log_every_steps, max(1, self.length.total_steps // 10))
 
     def _done(self) -> bool:
@@ -157,7 +157,7 @@ class Trainer:
             dropout_seed = tf.constant([self._seed, state.batches_seen], tf.int32)
             last = state.batch + 1 == self.length.batches_per_epoch
             statistics, updated = self._step(features, labels, dropout_seed, last)
-            self._meter.add(statistics)
+            self._statistics.add(statistics)
             state.batch += 1
             state.batches_seen += 1
             state.step += int(updated)
@@ -220,11 +220,11 @@ class Trainer:
     def epoch_means(self) -> dict[str, float]:
         """Mean training loss and score of the epoch so far; waits for the device."""
         self._read_meter()
-        return self._meter.epoch_means()
+        return self._statistics.epoch_means()
 
     def _read_meter(self) -> None:
         """Waits for the device; raises TrainingDiverged when a loss or gradient was no number."""
-        if self._meter.read():
+        if self._statistics.read():
             return
         kept = self._store and self._store.latest()
         raise TrainingDiverged(
@@ -234,7 +234,7 @@ class Trainer:
 
     def _log_interval(self) -> None:
         self._read_meter()
-        self._log(self._meter.end_interval() | {"train/learning_rate": self._learning_rate()})
+        self._log(self._statistics.end_interval() | {"train/learning_rate": self._learning_rate()})
 
     def _learning_rate(self) -> float:
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)  # inside a LossScaleOptimizer
@@ -265,7 +265,7 @@ class Trainer:
         self._keep_best(metrics)
         self._log(metrics)
         self._call("on_validation_end", metrics)
-        self._meter.leave_out(time.monotonic() - started)
+        self._statistics.leave_out(time.monotonic() - started)
 
     def _keep_best(self, metrics: dict[str, float]) -> None:
         state = self.state

@@ -1,4 +1,4 @@
-"""Splits, the fingerprint and the look: what is computed from canonical tables alone."""
+"""Splits, the fingerprint and the summary: what is computed from canonical tables alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.splits import draw, hold_out
-from bertexp.data.summary import Sample, describe_dataset
+from bertexp.data.summary import Sample, summarize
 from bertexp.data.table import TextDataset, make_fingerprint
 
 
@@ -59,15 +59,15 @@ def test_the_look_shows_sizes_classes_lengths_and_samples():
     )
     lengths = {"train": np.arange(1, 201), "test": np.full(10, 5)}
     sample = Sample("good film", None, "good", ["[CLS]", "good", "film", "[SEP]", "[PAD]"], [1] * 4 + [0], [0] * 5)
-    look = describe_dataset(dataset, lengths, 128, [sample] * 3, trained_parameters=20_000_000, pretrained=True)
-    text = look.text()
+    summary = summarize(dataset, lengths, 128, [sample] * 3, trained_parameters=20_000_000, pretrained=True)
+    text = summary.text()
     assert len(text.splitlines()) <= 25
     assert max(map(len, text.splitlines())) <= 120
     train = next(line.split() for line in text.splitlines() if line.startswith("train"))
     assert train == ["train", "200", "75.0%", "25.0%", "101", "181", "199", "200", "36.0%"]
     assert "no label" in text
     assert "[CLS] good film [SEP]\n  mask     1x4 0x1" in text
-    assert "trainable=frozen" in look.recommendation
-    assert json.loads(json.dumps(look.as_dict()))["splits"]["train"]["class_rows"] == {"bad": 150, "good": 50}
+    assert "trainable=frozen" in summary.recommendation
+    assert json.loads(json.dumps(summary.as_dict()))["splits"]["train"]["class_rows"] == {"bad": 150, "good": 50}
     for parameters, pretrained in ((1_000, True), (20_000_000, False)):
-        assert describe_dataset(dataset, lengths, 128, [], parameters, pretrained).recommendation is None
+        assert summarize(dataset, lengths, 128, [], parameters, pretrained).recommendation is None

@@ -27,7 +27,7 @@ from bertexp.data.encoded.protobuf import NotAnExample, read_examples
 from bertexp.data.encoded.tfrecord import map_records
 from bertexp.data.tokens.packing import TokenColumn, expand_runs
 from bertexp.errors import DataError
-from bertexp.system.threads import in_order
+from bertexp.system.threads import results_in_order
 
 FEATURES = ("input_ids", "input_mask", "segment_ids")
 LABEL = "label_ids"
@@ -117,8 +117,8 @@ def _read_files(files: Sequence[Path]) -> Iterator[Rows]:
     """The rows of all files in order, a few thousand a thread: NumPy leaves Python free."""
     threads = os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool:
-        calls = in_order(pool, (partial(_cut_file, file) for file in files), threads)
-        yield from in_order(pool, chain.from_iterable(calls), 2 * threads)
+        calls = results_in_order(pool, (partial(_cut_file, file) for file in files), threads)
+        yield from results_in_order(pool, chain.from_iterable(calls), 2 * threads)
 
 
 def _cut_file(file: Path) -> list[Callable[[], Rows]]:

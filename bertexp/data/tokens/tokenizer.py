@@ -21,7 +21,7 @@ import pyarrow as pa
 from bertexp.data.tokens.cache import Chunk, Progress, TokenCache, row_offsets
 from bertexp.data.tokens.packing import AlignedTokens, TokenColumn
 from bertexp.errors import WeightsError
-from bertexp.system.threads import in_order
+from bertexp.system.threads import results_in_order
 
 ROWS_PER_CHUNK = 2048  # a few MB of reviews: bounds memory and keeps every core busy
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
@@ -118,7 +118,7 @@ class Tokenizer:
         threads = os.cpu_count() or 1
         calls = (partial(encode, begin) for begin in range(0, len(texts), ROWS_PER_CHUNK))
         with ThreadPoolExecutor(threads) as pool:
-            for arrays, lengths in in_order(pool, calls, 2 * threads):
+            for arrays, lengths in results_in_order(pool, calls, 2 * threads):
                 yield arrays, lengths
                 if progress:
                     progress(len(lengths))
