@@ -3,86 +3,56 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import select
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from bertexp.commands import COMMANDS, refuse
 from bertexp.config.help import help_text
-from bertexp.config.overrides import check_overrides, expand_home, explain
-from bertexp.config.resolve import resolve
-from bertexp.config.store import register, shipped_folder
+from bertexp.config.overrides import check_overrides, explain
+from bertexp.config.resolve import compose_config, resolve
+from bertexp.config.store import register, register_folder, shipped_folder
+from bertexp.config.sweep_syntax import split_overrides
+from bertexp.config.words import PLAIN, belongs, command_line, part_flags, read
 from bertexp.errors import BertexpError, ConfigError
 from bertexp.runs.folder import with_former_overrides
 
-COMMANDS = {
-    "encode": "bertexp.commands.encode",
-    "compare": "bertexp.commands.compare",
-    "predict": "bertexp.commands.predict",
-    "ui": "bertexp.commands.ui",
-    "doctor": "bertexp.commands.doctor",
-}
-
-
-_failures: list[BaseException] = []  # carried past Hydra, which would print its own line about each
+_NOT_OF_SETTINGS = {"--shell-completion", "--hydra-help", "--version"}  # the other words of these are no settings
+_HYDRAS = {"--multirun", "--cfg", "--info", *_NOT_OF_SETTINGS}
 
 
 @hydra.main(config_path=str(shipped_folder("conf")), config_name="config", version_base="1.3")
-def train(composed: DictConfig) -> BaseException | None:
-    """One run, or one worker of a sweep; returns what went wrong, since Hydra would print a line of its own about it."""
+def work_on_sweep(composed: DictConfig) -> BaseException | None:
+    """One worker of a sweep; returns what went wrong, since Hydra would print a line of its own about it."""
     hydra_config = HydraConfig.get()
     folder, words = Path(hydra_config.runtime.output_dir), list(hydra_config.overrides.task)
     try:
-        config = resolve(composed)
-        if hydra_config.mode == RunMode.MULTIRUN:
-            from bertexp.sweeps.job import work
+        from bertexp.sweeps.job import work
 
-            work(config, words, folder)
-        else:
-            _refuse_sweep(words)
-            from bertexp.runs.runner import execute
-
-            execute(config, folder, words)
+        work(resolve(composed), words, folder)
     except BaseException as error:
-        _failures.append(error)
         return error
     finally:
         _remove_if_empty(folder)
     return None
 
 
-def _refuse_sweep(words: list[str]) -> None:
-    swept = next((word for word in words if word.startswith(("sweep=", "sweep.")) and not word.endswith("=null")), None)
-    if swept is not None:
-        raise ConfigError(f"{swept} asks for a sweep, which runs with -m: python -m bertexp -m {' '.join(words)}")
-
-
 def main() -> None:
     """Runs a command line; ends the process with 0, 2 (the user's mistake), 1 (ours) or 128 + signal."""
-    words = sys.argv[1:] = expand_home(sys.argv[1:])
+    words = sys.argv[1:]
     try:
         if words and words[0] in COMMANDS:
-            sys.exit(importlib.import_module(COMMANDS[words[0]]).main(words[1:]))
-        if "--help" in words or "-h" in words:
-            print(help_text())
-            return
-        if not any(word.startswith("-") and word not in ("-m", "--multirun") for word in words):
-            check_overrides([word for word in words if not word.startswith("-")])
-            sys.argv[1:] = with_former_overrides(words)
-        register()
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to this door instead of ending in Hydra's
-        train()
-        if _failures:
-            raise _failures[0]
+            sys.exit(COMMANDS[words[0]](words[1:]))
+        _run(words)
     except BertexpError as error:
         _leave(str(error), error.exit_status)
     except (HydraException, OmegaConfBaseException) as error:
@@ -92,6 +62,39 @@ def main() -> None:
     except BrokenPipeError:
         _leave_unless_heard()
         raise
+
+
+def _run(words: Sequence[str]) -> None:
+    """A run, a sweep, or one of Hydra's pages; the words are checked first, whatever flags are among them."""
+    flags, settings = part_flags(words)
+    if "--help" in flags:
+        print(help_text())
+        return
+    if folder := flags.pop("--config-dir", None):
+        register_folder(Path(folder))
+    if settings and settings[0].isidentifier():
+        raise refuse(settings[0])
+    if not flags.keys() & _HYDRAS:
+        _refuse_sweep(settings)
+        from bertexp.runs.runner import run
+
+        run(settings, owns_process=True)
+        return
+    register(settings if "--cfg" in flags else None)
+    if not flags.keys() & _NOT_OF_SETTINGS:
+        settings = with_former_overrides(settings)
+        check_overrides(settings)
+    if "--multirun" in flags:  # Hydra acts on what it has composed, so it must have been looked at before
+        compose_config(split_overrides(settings)[0])
+    sys.argv[1:] = [*(word for flag in flags.items() for word in flag if word), *(read(word).text for word in settings)]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to this door instead of ending in Hydra's
+    work_on_sweep()
+
+
+def _refuse_sweep(settings: Sequence[str]) -> None:
+    for word in map(read, settings):
+        if belongs(word.key, ["sweep"]) and word.kind == PLAIN and word.value is not None:
+            raise ConfigError(f"{word.text} asks for a sweep, which runs with -m: {command_line('-m', *settings)}")
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import dataclasses
 import io
@@ -13,18 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bertexp.commands.arguments import CommandParser
 from bertexp.errors import ConfigError
 from bertexp.interfaces import RunState
 from bertexp.reports.comparison import Compared, different_parameters, find_runs
 from bertexp.reports.paired import ALL_PAIRS_UP_TO, Pair, compare_pairs, group_by_rows
-from bertexp.runs.folder import with_outputs_dir
 from bertexp.system.files import write_text
 
 COLUMNS_UP_TO = 4  # runs; more of them stand one a line
 VALUE_WIDTH, PIPE_WIDTH = 32, 120  # characters
 
 EXAMPLES = """\
-examples:
   python -m bertexp compare last outputs/runs/NAME
   python -m bertexp compare SWEEP --output trials.csv
 """
@@ -36,7 +34,7 @@ def main(words: Sequence[str]) -> int:
     Raises:
         BertexpError: a run is not there, its predictions are damaged, or there is nothing to compare.
     """
-    options = _parser().parse_intermixed_args(with_outputs_dir(words))
+    options = _parser().read(words)
     if options.output and Path(options.output).suffix not in (".csv", ".json"):
         raise ConfigError(f"--output {options.output} must end in .csv or .json")
     folders = find_runs(options.runs, options.outputs_dir)
@@ -224,16 +222,10 @@ def _as_json(runs: Sequence[Compared], different: Mapping[str, Sequence[Any]], p
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m bertexp compare",
-        description="Set runs side by side: settings that differ, metrics with intervals, and which differences are real.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _parser() -> CommandParser:
+    parser = CommandParser("compare", "runs", EXAMPLES)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="last, a run id, a run folder, a sweep's name or folder")
     parser.add_argument(
         "--output", metavar="FILE", help="write .json, or .csv (a line a run, without the paired tests)"
     )
-    parser.add_argument("--outputs-dir", default="outputs", metavar="DIR", help="where runs lie (default: outputs)")
     return parser

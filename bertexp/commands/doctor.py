@@ -5,7 +5,6 @@ Facts are observed first and judged by pure functions after, so that a test can 
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import json
 import os
@@ -20,6 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertexp.commands.arguments import CommandParser
 from bertexp.config.resolve import compose_config
 from bertexp.system import devices
 from bertexp.system.provenance import hide_passwords
@@ -232,11 +232,9 @@ def cure_cuda() -> str:
     return shlex.join([sys.executable, "-m", "pip", "install", f"tensorflow[and-cuda]=={version}"])
 
 
-def main(argv: Sequence[str]) -> int:
+def main(words: Sequence[str]) -> int:
     """Prints the report; returns 0 when runs work and 2 when one would stop."""
-    parser = argparse.ArgumentParser(prog="python -m bertexp doctor", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("overrides", nargs="*", metavar="setting=value", help="run.outputs_dir=… tracking.uri=…")
-    config, _ = compose_config(parser.parse_args(list(argv)).overrides)
+    config, _ = compose_config(CommandParser("doctor").read(words).settings)
     outputs = Path(config.run.outputs_dir).resolve()
     uri = resolve_uri(config.tracking.uri, outputs)
     nearest = next(folder for folder in (outputs, *outputs.parents) if folder.exists())

@@ -5,7 +5,6 @@ Whatever can be wrong with the command line or the input is found before TensorF
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -13,8 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bertexp.commands.arguments import CommandParser, positive
 from bertexp.errors import DataError, RunNotFound
-from bertexp.runs.folder import find_run, list_runs, with_outputs_dir
+from bertexp.runs.folder import find_run, list_runs
 from bertexp.serving.answers import Prediction, as_conll, as_csv, as_json_lines, as_table, put_beside
 from bertexp.serving.texts import Asked, from_lines, from_words, read_file, read_words
 from bertexp.system.files import write_text
@@ -22,56 +22,19 @@ from bertexp.system.files import write_text
 ROWS_PER_STEP = 1024  # of the progress bar
 
 EXAMPLES = """\
-examples:
   python -m bertexp predict last "A film to remember." "Two hours I will not get back."
   python -m bertexp predict last --file reviews.csv --text-column review --output predictions.csv
   python -m bertexp predict outputs/runs/NAME --json < texts.txt
 """
 
 
-class Predictor:
-    """An exported model, ready to answer.
-
-    Args:
-        folder: a SavedModel written by bertexp, such as ``<run folder>/model``.
-    """
-
-    def __init__(self, folder: str | Path):
-        from bertexp.system import devices
-
-        devices.prepare()
-        from bertexp.serving.pyfunc import TextModel
-
-        self._model = TextModel(folder)
-
-    def predict(self, *texts: Sequence[str], batch_size: int = 64) -> list[Prediction]:
-        """Answers texts (with their second texts, where the model reads two), keeping their order.
-
-        Raises:
-            ValueError: the model reads another number of texts, or they differ in length.
-        """
-        inputs = self._model.inputs
-        if len(texts) != len(inputs):
-            raise ValueError(f"this model reads {' and '.join(inputs)}; {len(texts)} sequences of texts were given")
-        answers = self._model.answers(dict(zip(inputs, texts, strict=True)), batch_size)
-        rows = zip(*texts, strict=True)
-        return [
-            Prediction(dict(zip(inputs, row, strict=True)), answer) for row, answer in zip(rows, answers, strict=True)
-        ]
-
-    def tag(self, sentences: Sequence[Sequence[str]], batch_size: int = 64) -> list[Prediction]:
-        """Answers sentences that are already split into words, keeping their order; for taggers."""
-        answers = self._model.answers({"words": sentences}, batch_size)
-        return [Prediction({"text": " ".join(words)}, answer) for words, answer in zip(sentences, answers, strict=True)]
-
-
-def main(argv: Sequence[str]) -> int:
+def main(words: Sequence[str]) -> int:
     """Runs the command; returns its exit status.
 
     Raises:
         BertexpError: the run, the model or the input is not there or not of the right form.
     """
-    options = _parser().parse_intermixed_args(with_outputs_dir(argv))
+    options = _parser().read(words)
     folder, about = find_model(options.run, options.outputs_dir)
     texts, is_tagger = len(about["inputs"]), about.get("task") == "tagging"
     in_words = bool(options.file) and is_tagger and (options.words_column or options.file.endswith(".conll"))
@@ -94,9 +57,11 @@ def main(argv: Sequence[str]) -> int:
         raise DataError(f"--output {options.output} must end in {' or '.join(writers)}")
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the answer is all that is wanted on the terminal
-    predictor = Predictor(folder)
     from tqdm import tqdm
 
+    from bertexp.serving.predictor import Predictor
+
+    predictor = Predictor(folder)
     predictions: list[Prediction] = []
     # None: a bar on a terminal only
     with tqdm(total=len(rows), unit=" texts", disable=True if len(rows) <= ROWS_PER_STEP else None) as bar:
@@ -150,13 +115,8 @@ def find_model(reference: str, outputs_dir: str) -> tuple[Path, dict[str, Any]]:
         ) from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m bertexp predict",
-        description="Ask a run's exported model about texts.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _parser() -> CommandParser:
+    parser = CommandParser("predict", "text", EXAMPLES)
     parser.add_argument("run", metavar="RUN", help="last, a run id, a run folder or a SavedModel folder")
     parser.add_argument("text", nargs="*", metavar="TEXT", help='a text; models of two texts: "text" "other text" ...')
     parser.add_argument(
@@ -169,12 +129,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", metavar="FILE", help="a .csv or .jsonl file, beside the columns of --file; taggers: .conll"
     )
-    parser.add_argument("--batch-size", type=_positive, default=64, metavar="N", help="texts at a time (default: 64)")
-    parser.add_argument("--outputs-dir", default="outputs", metavar="DIR", help="where runs lie (default: outputs)")
+    parser.add_argument("--batch-size", type=positive, default=64, metavar="N", help="texts at a time (default: 64)")
     return parser
-
-
-def _positive(word: str) -> int:
-    if not word.isdecimal() or int(word) == 0:
-        raise argparse.ArgumentTypeError(f"{word} is not a whole number above 0")
-    return int(word)

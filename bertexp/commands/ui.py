@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -16,6 +15,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+from bertexp.commands.arguments import CommandParser, positive
 from bertexp.config.resolve import compose_config
 from bertexp.errors import EnvironmentProblem, TrackingError
 from bertexp.system.provenance import hide_passwords
@@ -25,21 +25,18 @@ START_SECONDS = 120  # a cold start imports MLflow twice
 STOP_SECONDS = 10
 
 
-def main(argv: Sequence[str]) -> int:
+def main(words: Sequence[str]) -> int:
     """Serves the store until Ctrl-C; returns the exit status.
 
     Raises:
         TrackingError: there is no store yet.
         EnvironmentProblem: the server did not start.
     """
-    parser = argparse.ArgumentParser(prog="python -m bertexp ui", description="Opens the MLflow pages of our runs.")
-    parser.add_argument("--port", type=int, default=5000, help="the next free one is taken where it is in use")
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets other machines in")
-    parser.add_argument(
-        "overrides", nargs="*", metavar="setting=value", help="such as tracking.uri=… run.outputs_dir=…"
-    )
-    words = parser.parse_args(list(argv))
-    config, _ = compose_config(words.overrides)
+    parser = CommandParser("ui")
+    parser.add_argument("--port", type=positive, default=5000, help="the next free one is taken if it is in use")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 or :: lets other machines in")
+    options = parser.read(words)
+    config, _ = compose_config(options.settings)
     outputs = config.run.outputs_dir
     uri = resolve_uri(config.tracking.uri, outputs)
     if uri.startswith(("http:", "https:", "databricks")):
@@ -51,10 +48,10 @@ def main(argv: Sequence[str]) -> int:
             f"there is no MLflow store at {store} yet; start a run first (python -m bertexp), or name another store with "
             f"tracking.uri=… or run.outputs_dir=…"
         )
-    port = find_free_port(words.host, words.port)
-    if port != words.port:
-        print(f"port {words.port} is in use, taking {port}")
-    return _serve(uri, words.host, port, config.tracking.experiment, outputs)
+    port = find_free_port(options.host, options.port)
+    if port != options.port:
+        print(f"port {options.port} is in use, taking {port}")
+    return _serve(uri, options.host, port, config.tracking.experiment, outputs)
 
 
 def find_free_port(host: str, first: int) -> int:
@@ -64,10 +61,12 @@ def find_free_port(host: str, first: int) -> int:
         EnvironmentProblem: none of the next 50 is free, or the host is not this machine's.
     """
     for port in range(first, min(first + 50, 65536)):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            return port
+        with contextlib.suppress(OSError):  # the host is unknown, or the port is in use
+            family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+                return port
     raise EnvironmentProblem(f"no free port from {first} on at {host}; give another with --port or --host")
 
 
@@ -83,7 +82,7 @@ def _serve(uri: str, host: str, port: int, experiment: str, outputs: str) -> int
     with open(log_file, "w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
     try:
-        address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
+        address = f"http://{_reachable(host)}:{port}"
         print(f"starting MLflow on {hide_passwords(uri)} (10 seconds or so)", flush=True)
         _wait_until_up(server, address, log_file)
         print(f"open {address}{_page_of(address, experiment)}   (Ctrl-C ends it)", flush=True)
@@ -94,6 +93,12 @@ def _serve(uri: str, host: str, port: int, experiment: str, outputs: str) -> int
     finally:
         _stop(server)
         signal.signal(signal.SIGTERM, former)
+
+
+def _reachable(host: str) -> str:
+    """The host as a browser on this machine writes it: of every address the loopback one, of IPv6 in brackets."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{name}]" if ":" in name else name
 
 
 def _wait_until_up(server: subprocess.Popen[bytes], address: str, log_file: Path) -> None:

@@ -7,18 +7,16 @@ name is looked up in the schema and in the config groups.
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 from collections.abc import Sequence
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from bertexp.config.doors import check_hydra_word
 from bertexp.config.schema import Config
 from bertexp.config.store import group_options
+from bertexp.config.words import belongs, read
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.tasks.registry import all_tasks
 
@@ -49,26 +47,15 @@ def tasks_with(setting: str | None) -> list[str]:
     return [task.name for task in all_tasks() if section == "task" and name in get_type_hints(task.settings)]
 
 
-def expand_home(words: Sequence[str]) -> list[str]:
-    """Puts the home folder for a ``~`` that begins a value: the shell leaves it there, and Hydra cannot read it."""
-    expanded = []
-    for word in words:
-        name, _, value = word.partition("=")
-        home = value == "~" or value.startswith("~/")
-        expanded.append(f"{name}='{os.path.expanduser(value)}'" if home else word)
-    return expanded
-
-
 def check_overrides(overrides: Sequence[str]) -> None:
-    """Raises ``ConfigError`` for a word that is no setting, no group, or no option of its group."""
+    """Raises ``ConfigError`` for a word that is no setting, no group, no option of its group, or a door to code."""
     groups, settings = group_options(), setting_types()
-    for text in overrides:
-        override = _parse(text)
-        key = override.key_or_group.split("@")[0]
-        if key.startswith("hydra.") or key.startswith("hydra/"):
-            continue
-        if key in groups:
-            _check_options(key, override, groups[key])
+    for word in map(read, overrides):
+        key = word.key
+        if belongs(key, ["hydra"]):
+            check_hydra_word(word)
+        elif key in groups:
+            _check_options(key, word.listed, groups[key])
         elif key not in settings:
             known = [*groups, *settings]
             hint = did_you_mean(key, known) or did_you_mean(
@@ -93,31 +80,7 @@ def explain(error: Exception) -> str:
     return first_line
 
 
-def _parse(text: str) -> Override:
-    try:
-        return OverridesParser.create().parse_override(text)
-    except (HydraException, OmegaConfBaseException):
-        pass
-    if "=" in text:
-        raise ConfigError(
-            f"{text!r} cannot be read; quote values with special characters: '{text.split('=')[0]}=\"...\"'"
-        )
-    commands = ("encode", "compare", "predict", "ui", "doctor")
-    raise ConfigError(
-        f"{text!r} is neither a command ({', '.join(commands)}) nor a setting like model=tiny{did_you_mean(text, commands)}"
-    )
-
-
-def _check_options(group: str, override: Override, options: dict[str, str]) -> None:
-    value: Any = override.value()
-    if override.is_sweep_override():
-        wanted = [str(v) for v in override.sweep_string_iterator()] if override.is_choice_sweep() else []
-    else:
-        wanted = (
-            []
-            if value is None or override.is_delete()
-            else [str(v) for v in (value if isinstance(value, list) else [value])]
-        )
+def _check_options(group: str, wanted: Sequence[str], options: dict[str, str]) -> None:
     for option in wanted:
         if option not in options:
             raise ConfigError(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from bertexp.config.store import group_options
+from bertexp.config.words import read
 
 
 def as_recipe(words: Sequence[str]) -> str:
@@ -22,10 +22,8 @@ def as_recipe(words: Sequence[str]) -> str:
     parents: dict[str, str] = {}
     chosen: dict[str, str] = {}
     values: dict[str, Any] = {}
-    for word in words:
-        override = OverridesParser.create().parse_override(word)
-        key: str = override.key_or_group
-        value: Any = override.value()
+    for word in map(read, words):
+        key, value = word.key, word.value
         if key in ("experiment", "debug"):
             if value is not None:
                 parents[key] = f"/{key}/{value}"

@@ -12,11 +12,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from bertexp.config.overrides import check_overrides, expand_home, explain
+from bertexp.config.doors import check_hydra_node
+from bertexp.config.overrides import check_overrides, explain
 from bertexp.config.schema import Config
-from bertexp.config.store import register, shipped_folder
+from bertexp.config.store import group_options, register, shipped_folder
+from bertexp.config.words import read, write
 from bertexp.errors import ConfigError, did_you_mean
-from bertexp.runs.folder import with_former_overrides
 
 PRETRAINED_LEARNING_RATE, PRETRAINED_EPOCHS = 3e-5, 5
 RANDOM_LEARNING_RATE, RANDOM_EPOCHS = 1e-3, 20
@@ -36,24 +37,36 @@ def resolve(composed: DictConfig) -> Config:
 
 
 def compose_config(overrides: Sequence[str]) -> tuple[Config, str]:
-    """Composes ``overrides`` outside a Hydra application; returns the config and the run folder it asks for."""
-    overrides = expand_home(overrides)
+    """Composes ``overrides``; returns the config and the run folder it asks for.
+
+    Raises:
+        ConfigError: a word or a value is wrong, two settings contradict each other, or one of them names code.
+    """
+    register(overrides)
     check_overrides(overrides)
-    register()
     around = GlobalHydra.instance().hydra  # a sweep's worker composes its trials inside a Hydra job
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(shipped_folder("conf")), version_base="1.3"):
-            composed = compose("config", with_former_overrides(overrides), return_hydra_config=True)
+            composed = compose("config", [read(word).text for word in overrides], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
     finally:
         if around is not None:
             GlobalHydra.instance().initialize(around)
+    check_hydra_node(composed.hydra)
     folder = composed.hydra.run.dir
     with read_write(composed), open_dict(composed):
         del composed["hydra"]
     return resolve(composed), folder
+
+
+def words_of_model(config: Config) -> list[str]:
+    """The words that choose ``config``'s model for another run, whatever words or recipe had chosen it."""
+    name = config.model.name if config.model.name in group_options()["model"] else "custom"
+    option, _ = compose_config([f"model={name}", write("task", config.task.name)])
+    changed = {key: value for key, value in vars(config.model).items() if value != getattr(option.model, key)}
+    return [f"model={name}", *(write(f"model.{key}", value) for key, value in changed.items())]
 
 
 def flat_parameters(config: Config) -> dict[str, Any]:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, RangeSweep
-from hydra.errors import HydraException
+from hydra.core.override_parser.types import Glob, IntervalSweep, RangeSweep
 
+from bertexp.config.words import SWEEP, read
 from bertexp.errors import ConfigError
 
 Value = str | int | float | bool  # a text is written in Hydra's grammar
@@ -30,15 +29,13 @@ def split_overrides(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Divides a command line into fixed overrides and swept ones (name -> expression); a later word wins."""
     fixed: dict[str, str] = {}
     swept: dict[str, str] = {}
-    for word in words:
-        override = _parse(word)
-        name, _, expression = word.partition("=")
-        if override.is_sweep_override():
-            swept[name] = expression
-            fixed.pop(name, None)
+    for word in map(read, words):
+        if word.kind == SWEEP:
+            swept[word.key] = word.expression
+            fixed.pop(word.key, None)
         else:
-            fixed[name] = word
-            swept.pop(name, None)
+            fixed[word.key] = word.text
+            swept.pop(word.key, None)
     return list(fixed.values()), swept
 
 
@@ -51,13 +48,13 @@ def read_sweep(name: str, expression: str, options: Sequence[str] = ()) -> Swept
     Raises:
         ConfigError: the expression is none of Hydra's sweeps, or its values cannot be swept over.
     """
-    override = _parse(f"{name}={expression}")
-    if not override.is_sweep_override():
+    word = read(f"{name}={expression}")
+    if word.kind != SWEEP:
         raise ConfigError(
             f"the space of {name} is {expression!r}, which is one value: give interval(low, high), range(start, stop, "
             f"step), choice(a, b) or a list a,b"
         )
-    sweep: Any = override.value()
+    sweep: Any = word.override.value()
     log = "log" in sweep.tags if hasattr(sweep, "tags") else False
     if isinstance(sweep, IntervalSweep):
         low, high = sweep.start, sweep.end
@@ -76,7 +73,7 @@ def read_sweep(name: str, expression: str, options: Sequence[str] = ()) -> Swept
     if isinstance(sweep, Glob):
         made: tuple[Value, ...] = tuple(sweep.filter(list(options)))
     else:
-        pairs = zip(override.sweep_iterator(), override.sweep_string_iterator(), strict=True)
+        pairs = zip(word.override.sweep_iterator(), word.override.sweep_string_iterator(), strict=True)
         made = tuple(value if isinstance(value, (bool, int, float)) else text for value, text in pairs)
     if len(set(made)) < len(made) or not made:
         what = "names a value twice" if made else "has no values"
@@ -91,10 +88,3 @@ def _check_bounds(name: str, low: float, high: float, log: bool) -> None:
         raise ConfigError(
             f"the space of {name} is logarithmic and begins at {low:g}; begin above 0, or leave out tag(log, …)"
         )
-
-
-def _parse(word: str) -> Override:
-    try:
-        return OverridesParser.create().parse_override(word)
-    except HydraException as error:
-        raise ConfigError(f"{word!r} cannot be read as a setting or a sweep: {str(error).splitlines()[0]}") from error

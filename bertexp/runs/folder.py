@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bertexp.config.words import replace, value_of, without, write
 from bertexp.errors import RunNotFound
 from bertexp.system.files import write_text
 
@@ -101,20 +102,15 @@ def _is_mere_trial(run: RunFolder) -> bool:
 
 def with_former_overrides(overrides: Sequence[str]) -> list[str]:
     """With ``trainer.resume=RUN`` among them, puts that run's own overrides first and its folder as the run folder."""
-    given = dict(word.partition("=")[::2] for word in overrides)
-    reference = given.get("trainer.resume", "null").strip("'\"")
-    if reference in ("", "null"):
+    reference = value_of(overrides, "trainer.resume")
+    if not reference:
         return list(overrides)
-    run = find_run(reference, given.get("run.outputs_dir", "outputs"))
-    former = [word for word in run.info["overrides"] if not word.startswith(("trainer.resume=", "hydra.run.dir="))]
-    folder = str(run.path).replace("'", "\\'")
-    return [*(word for word in former if word not in overrides), *overrides, f"hydra.run.dir='{folder}'"]
+    run = find_run(str(reference), value_of(overrides, "run.outputs_dir", "outputs"))
+    if "overrides" not in run.info:
+        raise RunNotFound(f"the run in {run.path} ended before it had begun; start it anew without trainer.resume")
+    return replace(own_words(run.info["overrides"]), [*overrides, write("hydra.run.dir", str(run.path))])
 
 
-def with_outputs_dir(words: Sequence[str]) -> list[str]:
-    """With ``run.outputs_dir=DIR``, as a run has it, spelled as the commands' own ``--outputs-dir DIR``."""
-    spelled: list[str] = []
-    for word in words:
-        key, equals, value = word.partition("=")
-        spelled += ["--outputs-dir", value] if key == "run.outputs_dir" and equals else [word]
-    return spelled
+def own_words(overrides: Sequence[str]) -> list[str]:
+    """The words that make a run, without those that say which run is resumed and which folder it has."""
+    return without(overrides, "trainer.resume", "hydra")

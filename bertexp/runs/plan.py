@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bertexp.commands.doctor import find_nvidia
+from bertexp.config.resolve import compose_config
 from bertexp.config.run_length import count_warmup_steps, make_run_length
 from bertexp.config.schema import Config
+from bertexp.config.words import command_line, only, replace, without
 from bertexp.data.find.locate import DatasetSource, locate_dataset
-from bertexp.errors import EnvironmentProblem, NetworkError
+from bertexp.errors import BertexpError, EnvironmentProblem, NetworkError
 from bertexp.models.source.locate import ModelSource, count_trained, locate_model
 from bertexp.system import downloads
 
@@ -24,8 +27,11 @@ class Plan:
     model: ModelSource
 
 
-def make_plan(config: Config) -> Plan:
-    """Locates data and weights and, where something must be downloaded, tries the addresses together.
+def make_plan(config: Config, words: Sequence[str] | None = None) -> Plan:
+    """Locates data and weights and, if something must be downloaded, tries the addresses together.
+
+    Args:
+        words: those of the run, from which the message of a failure makes a line that runs without a network.
 
     Raises:
         BertexpError: a path, a column, an architecture or an address is wrong; nothing has been written yet.
@@ -35,12 +41,16 @@ def make_plan(config: Config) -> Plan:
             "trainer.accelerator=gpu, but this machine shows no NVIDIA GPU; use trainer.accelerator=auto, or look what "
             "`python -m bertexp doctor` says"
         )
-    plan = Plan(
+    plan = _locate(config)
+    _require_network(plan, words)
+    return plan
+
+
+def _locate(config: Config) -> Plan:
+    return Plan(
         locate_dataset(config.dataset, config.run.cache_dir, config.task.name, config.run.rehearsal),
         locate_model(config.model, config.run.cache_dir),
     )
-    _require_network(plan, config)
-    return plan
 
 
 def describe_plan(plan: Plan, config: Config, folder: str) -> str:
@@ -82,7 +92,7 @@ def _describe_length(config: Config, rows: int) -> str:
     )
 
 
-def _require_network(plan: Plan, config: Config) -> None:
+def _require_network(plan: Plan, words: Sequence[str] | None) -> None:
     urls = [*plan.dataset.urls, *plan.model.urls]
     if not urls:
         return
@@ -90,18 +100,30 @@ def _require_network(plan: Plan, config: Config) -> None:
     if not failed:
         return
     addresses = " and ".join(f"{url} ({why})" for url, why in failed.items())
-    ways = []
-    offline = [f"model={config.model.name}"]
-    if any(url in failed for url in plan.model.urls):
-        ways.append("model.path=<folder, archive or mirror address>")
-        known = config.model.num_layers and config.model.hidden_size
-        offline = [*offline, "model.source=random"] if known else ["model=tiny"]
-    if any(url in failed for url in plan.dataset.urls):
-        ways.append("dataset.path=<local copy> or dataset.url=<mirror>")
-        offline.append("dataset=reviews")
+    model, data = (any(url in failed for url in found) for found in (plan.model.urls, plan.dataset.urls))
+    ways = ["model.path=<folder, archive or mirror address>"] if model else []
+    ways += ["dataset.path=<local copy> or dataset.url=<mirror>"] if data else []
+    offline = next(filter(_runs_offline, _offline_words(words, model, data)), None) if words is not None else None
+    cure = f", or run offline right away: {command_line(*offline)}" if offline is not None else ""
+    raise NetworkError(f"cannot reach {addresses}; give {' and '.join(ways)}{cure}")
+
+
+def _offline_words(words: Sequence[str], model: bool, data: bool) -> Iterator[list[str]]:
+    """Runs without what cannot be reached, the most alike first: random weights, the embedded reviews, a rehearsal."""
+    kept = [*only(words, "model"), "dataset=reviews"] if data else list(words)
+    if model:
+        yield replace(without(kept, "model.path"), ["model.source=random"])
+        yield replace(without(kept, "model", "trainable"), ["model=tiny", "trainable=full"])
     else:
-        offline.append(f"dataset={config.dataset.name}")
-    raise NetworkError(
-        f"cannot reach {addresses}; give {' and '.join(ways)}, or run offline right away: "
-        f"python -m bertexp {' '.join(offline)}"
-    )
+        yield kept
+    yield replace(words, ["debug=fast"])
+    yield []
+
+
+def _runs_offline(words: Sequence[str]) -> bool:
+    try:
+        config, _ = compose_config(words)
+        plan = _locate(config)
+    except BertexpError:
+        return False
+    return not (plan.dataset.urls or plan.model.urls)

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from bertexp.config.resolve import flat_parameters
-from bertexp.config.schema import Config
+from bertexp.config.schema import Config, RunConfig
+from bertexp.config.words import belongs, command_line, write
 from bertexp.errors import ConfigError, RunInterrupted, RunNotFound, RunPruned
 from bertexp.interfaces import RunState
-from bertexp.runs.folder import RunFolder
+from bertexp.runs.folder import RunFolder, own_words
 from bertexp.system.console import say
 from bertexp.system.provenance import collect_provenance, hide_passwords, provenance_tags
 from bertexp.system.signals import StopSignal
@@ -24,7 +25,7 @@ from bertexp.tracking.base import NoTracker, Tracker
 from bertexp.tracking.build import build_tracker
 
 TRAINED = "trained"  # the stage of a sweep's trial that was not tested yet: resuming it tests and ships it
-_MAY_DIFFER = ("trainer.resume", "run.dry", "run.outputs_dir", "tracking.", "trainer.log_every_steps", "export.")
+_MAY_DIFFER = ("trainer.resume", "run.dry", "run.outputs_dir", "tracking", "trainer.log_every_steps", "export")
 
 
 class RunRecord:
@@ -59,8 +60,7 @@ class RunRecord:
     @property
     def command(self) -> str:
         """The line that makes this run again."""
-        words = [w for w in self.overrides if not w.startswith(("trainer.resume=", "hydra.run.dir="))]
-        return shlex.join(["python", "-m", "bertexp", *words])
+        return command_line(*own_words(self.overrides))
 
     def __enter__(self) -> RunRecord:
         self.stop.__enter__()
@@ -102,8 +102,10 @@ class RunRecord:
             return
         self.folder.update_info(state=state, reason=reason, ended=_now())
         if state in (RunState.INTERRUPTED, RunState.FAILED) and any(self.folder.checkpoints.glob("step-*")):
-            known = self.folder.info.get("mlflow_run_id") or self.folder.path
-            say(f"go on with: python -m bertexp trainer.resume={known}")
+            run_id = self.folder.info.get("mlflow_run_id")
+            found_by_id = run_id and self.config.run.outputs_dir == RunConfig.outputs_dir
+            known = run_id if found_by_id else str(self.folder.path)
+            say(f"go on with: {command_line(write('trainer.resume', known))}")
 
     def _former_info(self) -> dict[str, Any]:
         former = self.folder.info
@@ -114,7 +116,7 @@ class RunRecord:
         different = {
             key: (former["parameters"].get(key), value)
             for key, value in self.parameters.items()
-            if former["parameters"].get(key) != value and not key.startswith(_MAY_DIFFER)
+            if former["parameters"].get(key) != value and not belongs(key, _MAY_DIFFER)
         }
         if different:
             listed = ", ".join(f"{key} was {old} and is {new}" for key, (old, new) in different.items())

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertexp.config.resolve import compose_config
-from bertexp.config.schema import Config
+from bertexp.config.schema import Config, RunConfig
+from bertexp.config.words import command_line, write
 from bertexp.errors import ConfigError
 from bertexp.models.source.locate import read_vocabulary
+from bertexp.runs.folder import own_words, with_former_overrides
 from bertexp.runs.plan import describe_plan, make_plan
 from bertexp.runs.record import RunRecord, RunResult
 from bertexp.system.console import log_to, say
@@ -21,22 +23,22 @@ if TYPE_CHECKING:
     from bertexp.training.trainer import Trainer
 
 
-def run(overrides: Sequence[str] = ()) -> RunResult | None:
+def run(overrides: Sequence[str] = (), owns_process: bool = False) -> RunResult | None:
     """Runs ``overrides`` (as on the command line) in this process; ``None`` for ``run.dry=true``.
+
+    ``owns_process`` lets the native libraries' output go to the run's log instead of the terminal.
 
     Raises:
         BertexpError: a mistake of the caller's; the message names the cure.
     """
-    config, folder = compose_config(overrides)
-    return execute(config, Path(folder), list(overrides), owns_process=False)
+    words = with_former_overrides(overrides)
+    config, folder = compose_config(words)
+    return execute(config, Path(folder), own_words(words), owns_process)
 
 
 def execute(config: Config, folder: Path, overrides: list[str], owns_process: bool = True) -> RunResult | None:
-    """Runs a checked config; everything it writes lies in ``folder``, the caches and the tracking store.
-
-    ``owns_process`` lets the native libraries' output go to the run's log instead of the terminal.
-    """
-    plan = make_plan(config)
+    """Runs a checked config; everything it writes lies in ``folder``, the caches and the tracking store."""
+    plan = make_plan(config, overrides)
     if config.run.dry:
         say(describe_plan(plan, config, str(folder)))
         return None
@@ -151,15 +153,15 @@ def _judge_and_ship(
 
 def _say_farewell(record: RunRecord, parts: Parts, exported: bool) -> None:
     """Three lines to paste."""
-    outputs = record.config.run.outputs_dir
-    where = "" if outputs == "outputs" else f" run.outputs_dir={outputs}"
+    run, tracking = record.config.run, record.config.tracking
     say()
     if record.tracker.run_id:
-        uri = f" tracking.uri={record.config.tracking.uri}" if record.config.tracking.uri else ""
-        say(f"see it     python -m bertexp ui{where}{uri}")
+        where = [write("run.outputs_dir", run.outputs_dir)] if run.outputs_dir != RunConfig.outputs_dir else []
+        where += [write("tracking.uri", tracking.uri)] if tracking.uri else []
+        say(f"see it     {command_line('ui', *where)}")
     if exported:
         example = ' "first text" "second text"' if parts.dataset.has_pair else ' "your text"'
         if parts.dataset.task == "question_answering":
             example = ' "your question" "a text that answers it"'
-        say(f"use it     python -m bertexp predict {record.folder.shown}{example}")
+        say(f"use it     {command_line('predict', record.folder.shown)}{example}")
     say(f"repeat it  {record.command}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config
+from bertexp.config.words import command_line, write
 from bertexp.interfaces import RunState
 from bertexp.runs.folder import BEST, RunFolder
 from bertexp.runs.record import end_of
@@ -91,7 +92,8 @@ def _ship(study: SweepStudy, trials: TrialRunner, number: int) -> None:
         return
     if not run.info:
         say(
-            f"trial {number} lies on another machine; test and export it there: python -m bertexp trainer.resume=<its folder>"
+            f"trial {number} lies on another machine; test and export it there: "
+            f"{command_line(write('trainer.resume', str(run.path)))}"
         )
         return
     overrides = run.info["overrides"]

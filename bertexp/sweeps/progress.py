@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertexp.config.sweep import SweepConfig
+from bertexp.config.words import command_line
 from bertexp.interfaces import RunState
 from bertexp.sweeps.samplers import given_point
 from bertexp.sweeps.spec import SweepSpec, choose_sampler, count_trials
@@ -110,7 +110,7 @@ def describe_end(summary: SweepSummary, folder: Path) -> str:
     lines.append(f"report     {folder / 'report.html'}")
     if summary.best:
         lines.append(f"best again {summary.best_command}")
-        lines.append(f"compare    python -m bertexp compare {shlex.quote(str(folder))}")
+        lines.append(f"compare    {command_line('compare', str(folder))}")
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from bertexp.config.schema import Config
 from bertexp.config.store import group_options
 from bertexp.config.sweep import SweepConfig
 from bertexp.config.sweep_syntax import split_overrides
+from bertexp.config.words import belongs, only, read, value_of, without
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.runs.plan import Plan, make_plan
 from bertexp.sweeps.space import Point, Space, as_override, make_space
@@ -73,7 +74,7 @@ class SweepSpec:
             )
 
     def _identity(self) -> dict[str, Any]:
-        fixed = dict(word.partition("=")[::2] for word in self.overrides)
+        fixed = {word.key: word.expression for word in map(read, self.overrides)}
         what = {"objectives": list(self.objectives), "directions": list(self.directions), "seeds": self.seeds}
         rules = {f"sweep.{key}": value for key, value in what.items()} | {
             "sweep.start_from": [" ".join(f"{k}={v}" for k, v in point.items()) for point in self.first]
@@ -89,17 +90,18 @@ def make_spec(words: Sequence[str], config: Config) -> SweepSpec:
     """
     sweep = config.sweep
     fixed, swept = split_overrides(words)
-    rules = [name for name in swept if _begins(name, (*_SWEEPS, *_LOCAL)) or (name == "run.seed" and sweep.seeds > 1)]
+    rules = [name for name in swept if belongs(name, (*_SWEEPS, *_LOCAL)) or (name == "run.seed" and sweep.seeds > 1)]
     if rules:
         raise ConfigError(f"{rules[0]} cannot be swept over; give it one value")
-    expressions = {name: text for name, text in sweep.space.items() if not _given(name, fixed)} | swept
+    given = {read(word).key for word in fixed}
+    expressions = {name: text for name, text in sweep.space.items() if name not in given} | swept
     if not expressions:
         raise ConfigError(
             "-m sweeps over settings and none is swept; add sweep=lr_warmup, or values such as "
             "optimizer.learning_rate=3e-5,1e-4"
         )
     space = make_space(expressions, group_options())
-    overrides = tuple(word for word in fixed if not _begins(word, (*_SWEEPS, *_LOCAL)))
+    overrides = tuple(without(fixed, *_SWEEPS, *_LOCAL))
     objectives = tuple(
         sweep.objectives or [sweep.objective or config.trainer.monitor or f"val/{config.task.main_metric}"]
     )
@@ -121,7 +123,7 @@ def make_spec(words: Sequence[str], config: Config) -> SweepSpec:
 
 def local_overrides(words: Sequence[str]) -> list[str]:
     """The words that say where a worker writes and what it ships."""
-    return [word for word in split_overrides(words)[0] if _begins(word, _LOCAL)]
+    return only(split_overrides(words)[0], *_LOCAL)
 
 
 def check_space(spec: SweepSpec) -> list[Plan]:
@@ -132,10 +134,11 @@ def check_space(spec: SweepSpec) -> list[Plan]:
     """
     plans: dict[str, Plan] = {}
     for point in [*spec.space.probes(), *spec.first]:
-        config, _ = compose_config(spec.trial_overrides(point))
+        words = spec.trial_overrides(point)
+        config, _ = compose_config(words)
         key = repr((config.dataset, config.model, config.trainer.accelerator))
         if key not in plans:
-            plans[key] = make_plan(config)
+            plans[key] = make_plan(config, words)
     return list(plans.values())
 
 
@@ -218,7 +221,7 @@ def _first_points(sweep: SweepConfig, space: Space, config: Config) -> tuple[Poi
                 continue
         else:
             fixed, _ = split_overrides(words.split())
-            texts = dict(word.partition("=")[::2] for word in fixed)
+            texts = {word.key: word.expression for word in map(read, fixed)}
             given = {d.name: _value_in(d, texts.pop(d.name, None), words) for d in space.dimensions}
             if texts:
                 raise ConfigError(f"sweep.start_from={words!r} sets {next(iter(texts))}, which is not swept over")
@@ -242,17 +245,9 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _begins(word: str, names: Sequence[str]) -> bool:
-    return any(word == name or word.startswith(tuple(f"{name}{end}" for end in "=./")) for name in names)
-
-
-def _given(name: str, fixed: Sequence[str]) -> bool:
-    return any(word.startswith(f"{name}=") for word in fixed)
-
-
 def _make_name(config: Config, overrides: Sequence[str], expressions: Mapping[str, str], words: Sequence[str]) -> str:
     """Equal commands get equal names; so do commands that differ in the space's values, which ``require_same`` refuses."""
-    option = next((word.partition("=")[2] for word in words if word.startswith("sweep=")), None)
+    option = value_of(words, "sweep")
     names = "_".join(name.split(".")[-1] for name in expressions)
     digest = hashlib.sha256(repr((sorted(overrides), sorted(expressions))).encode()).hexdigest()[:6]
     base = [getattr(config, group).name for group in ("model", "dataset") if group not in expressions]

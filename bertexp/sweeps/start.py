@@ -11,6 +11,7 @@ from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config
 from bertexp.config.sweep import SweepConfig
 from bertexp.config.sweep_syntax import split_overrides
+from bertexp.config.words import replace, without, write
 from bertexp.errors import ConfigError
 from bertexp.runs.plan import describe_plan
 from bertexp.sweeps.progress import describe_end, describe_sweep
@@ -35,12 +36,11 @@ def name_sweep(arguments: Sequence[str]) -> NamedSweep:
     Raises:
         BertexpError: it asks for no sweep, or for an impossible one.
     """
-    words = [word for word in arguments if not word.startswith(("hydra.", "hydra/"))]
+    words = without(arguments, "hydra")
     fixed, _ = split_overrides(words)
     config, _ = compose_config(fixed)
     spec = make_spec(words, config)
-    job_words = [word for word in fixed if not word.startswith("sweep.name=")]
-    return NamedSweep(spec, config, [*job_words, f"sweep.name={spec.name}"])
+    return NamedSweep(spec, config, replace(fixed, [write("sweep.name", spec.name)]))
 
 
 def begin_sweep(sweep: NamedSweep, folder: str, workers: int) -> bool:

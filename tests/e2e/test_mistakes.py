@@ -47,7 +47,7 @@ def test_without_a_network_one_message_names_both_addresses_and_a_line_that_work
     assert "small_bert" in ended.err
     assert "dataset.path=" in ended.err
     assert "dataset.url=" in ended.err
-    assert "python -m bertexp model=small_bert_l4 model.source=random dataset=reviews" in ended.err
+    assert "python -m bertexp model=small_bert_l4 dataset=reviews model.source=random" in ended.err
     assert ended.seconds < 30  # 5 s are spent on the probe; the rest is a busy machine's
     assert list(tmp_path.iterdir()) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bertexp.commands import refuse
 from bertexp.config.overrides import check_overrides, setting_types
 from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.store import group_options
@@ -26,7 +27,6 @@ def message_of(*overrides: str) -> str:
         ("dataset=imbd", "did you mean 'imdb'"),
         ("experiment=quickstrat", "did you mean 'quickstart'"),
         ("+anything=1", "anything is not a setting"),
-        ("preditc", "did you mean 'predict'"),
         ("model.source=hugingface", "did you mean 'huggingface'"),
         ("trainer.batch_size=0", "trainer.batch_size=0 must be greater than 0"),
         ("optimizer.warmup_fraction=1.5", "must be at least 0 and less than 1"),
@@ -42,6 +42,12 @@ def message_of(*overrides: str) -> str:
 )
 def test_a_mistake_is_named_with_its_cure(override, expected):
     assert expected in message_of(override)
+
+
+def test_a_first_word_that_is_no_command_gets_the_nearest_one():
+    assert "did you mean 'predict'" in str(refuse("preditc"))
+    with pytest.raises(ConfigError, match="'preditc' is not a setting"):
+        compose_config(["preditc"])
 
 
 @pytest.mark.parametrize(

@@ -147,9 +147,9 @@ def test_a_run_with_another_vocabulary_ends_before_tensorflow_is_imported(folder
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["dataset=reviews"], "out=FOLDER"),
-        (["out={new}", "format=parquet"], "format=parquet is not one of tfrecord, arrow"),
-        (["out={new}", "shards=0"], "shards=0 is not a whole number"),
+        (["dataset=reviews"], "required: --out"),
+        (["out={new}", "format=parquet"], "--format: invalid choice: 'parquet' .*tfrecord.*, .*arrow"),
+        (["--out", "{new}", "--shards", "0"], "--shards: 0 is not a whole number"),
         (["out={new}", "worker=2"], "worker is no setting of encode; did you mean 'workers'"),
         (["out={new}", "dataset.lenght=9"], "dataset.lenght is not a setting"),
         (["out={new}", "task=tagging"], "task=tagging has no features in these files"),
@@ -171,5 +171,5 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path, folder, words, s
 
 
 def test_help_says_how(capsys):
-    assert main(["--help"]) == 0
-    assert "usage: python -m bertexp encode out=FOLDER" in capsys.readouterr().out
+    assert main([]) == 0
+    assert "usage: python -m bertexp encode" in capsys.readouterr().out

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bertexp.__main__ import COMMANDS
+from bertexp.commands import COMMANDS
 from bertexp.config.overrides import check_overrides
 from bertexp.config.resolve import compose_config
 from bertexp.errors import ConfigError
