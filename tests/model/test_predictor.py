@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from tiny_export import PAIRS, TEXTS, VOCAB, make_model
 
+from bertexp.commands.predict import main
 from bertexp.serving import pyfunc
 from bertexp.serving.export import export_saved_model
-from bertexp.serving.predictor import Predictor, main
+from bertexp.serving.predictor import Predictor
 from bertexp.serving.spec import ServingSpec
 
 

@@ -14,10 +14,11 @@ import tensorflow as tf
 from tiny_questions import VOCAB, SpanModel, make_examples, make_spec, random_table, run
 from toy import measure
 
+from bertexp.commands.predict import main
 from bertexp.data.table import TextDataset
 from bertexp.reports.paired import read_predictions
 from bertexp.serving.export import export_saved_model
-from bertexp.serving.predictor import Predictor, main
+from bertexp.serving.predictor import Predictor
 from bertexp.serving.pyfunc import TextModel
 from bertexp.serving.signatures import make_signatures
 from bertexp.tasks.question_answering.task import QuestionAnswering
