@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
+    from bertexp.config.task import TaskConfig
     from bertexp.tasks.spec import TaskSpec
 
 FEATURES = ("input_word_ids", "input_mask", "input_type_ids")  # of a batch of tokens, <int32>[batch, seq] each
@@ -39,10 +41,34 @@ class Metrics(Protocol):
         """The metrics of all batches so far, by name."""
 
 
+@dataclass(frozen=True)
+class AnswerColumn:
+    """One thing that an exported model says of a row; written to ``bertexp.json``, from which the loader makes answers.
+
+    Attributes:
+        name: in the answer.
+        output: of the graph ``serving_default``, from which it is taken.
+        kind: how. ``plain``: as it is. ``words``: a value for each word. ``by_class``: the numbers of all classes by their
+            names. ``of_class``: the number of the class that the output ``of`` names. ``above``: the classes whose number
+            is ``threshold`` or more. ``entities``: what tags of the ``scheme`` (IOB2, IOBES, BILOU; None: each tag for
+            itself) spell, with the words of it.
+        type: of the value in a table, as MLflow names types: string, long, double; ``by_class`` has a column for each class.
+    """
+
+    name: str
+    output: str
+    type: str
+    kind: str = "plain"
+    of: str | None = None
+    threshold: float | None = None
+    scheme: str | None = None
+
+
 class Task(Protocol):
     """What is predicted: the head's size, the loss, the metrics and the answer that a model ships with."""
 
     spec: TaskSpec  # what can be said of the task without TensorFlow
+    settings: TaskConfig
     label_names: tuple[str, ...]
     units: int  # logits of a text, or of each position of it
     main_metric: str

@@ -74,7 +74,7 @@ def export(request: dict) -> dict:
     from bertexp.serving.spec import ServingSpec
 
     _, parts = build(request, "dataset.max_length=512")
-    spec = ServingSpec(parts.dataset.label_names, 512, has_pair=False)
+    spec = ServingSpec(parts.task, 512, has_pair=False)
     folder = Path(request["outputs"]) / "exported"
     export_saved_model(parts.module.model, parts.loaded.vocab, parts.loaded.lowercase, spec, folder)
     return {"folder": str(folder)}

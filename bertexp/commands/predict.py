@@ -5,7 +5,6 @@ Whatever can be wrong with the command line or the input is found before TensorF
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from bertexp.commands.arguments import CommandParser, positive
 from bertexp.errors import DataError, RunNotFound
 from bertexp.runs.folder import find_run, list_runs
 from bertexp.serving.answers import Prediction, as_conll, as_csv, as_json_lines, as_table, put_beside
+from bertexp.serving.spec import read_about
 from bertexp.serving.texts import Asked, from_lines, from_words, read_file, read_words
 from bertexp.system.files import write_text
 
@@ -36,7 +36,7 @@ def main(words: Sequence[str]) -> int:
     """
     options = _parser().read(words)
     folder, about = find_model(options.run, options.outputs_dir)
-    texts, is_tagger = len(about["inputs"]), about.get("task") == "tagging"
+    texts, is_tagger = len(about["inputs"]), about["reads_words"]
     in_words = bool(options.file) and is_tagger and (options.words_column or options.file.endswith(".conll"))
     if options.words_column and not in_words:
         raise DataError("--words-column names a column of --file for a tagger; this is not one, or there is no file")
@@ -107,12 +107,7 @@ def find_model(reference: str, outputs_dir: str) -> tuple[Path, dict[str, Any]]:
             raise RunNotFound(
                 f"run {run.path.name} ({run.info.get('state', 'not begun')}) has no exported model; {cure}"
             )
-    try:
-        return folder, json.loads((folder / "bertexp.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunNotFound(
-            f"{folder} is a SavedModel, but not one that bertexp exported: bertexp.json is missing"
-        ) from None
+    return folder, read_about(folder)
 
 
 def _parser() -> CommandParser:

@@ -1,7 +1,7 @@
 """The SavedModel a run ships: raw text in, the task's answer out, tokenizer inside.
 
-``bertexp/serving/signatures`` tells what it serves; ``bertexp.json`` beside ``saved_model.pb`` names the task, its classes
-and the settings that the graph was built with.
+Each task's ``signature.py`` tells what it serves; ``bertexp.json`` beside ``saved_model.pb`` says what it reads and answers
+(``serving/spec.py``).
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -54,8 +53,7 @@ def export_saved_model(
         with float32_inference(model):
             signatures = make_signatures(model, vocab, lowercase, spec)
             tf.saved_model.save(module, str(written), signatures=signatures)
-        derived = {"inputs": spec.inputs, "scheme": spec.scheme, "lowercase": lowercase, "versions": _versions()}
-        about = {"format": 1, **asdict(spec), **derived}
+        about = spec.describe() | {"lowercase": lowercase, "versions": _versions()}
         (written / "bertexp.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         check_ops(written)
     return folder

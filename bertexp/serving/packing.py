@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-IDS = ("input_word_ids", "input_mask", "input_type_ids")
-
 
 class GraphTokenizer(NamedTuple):
     """A tokenizer inside a graph, and the ids of the special pieces."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bertexp.serving.answers import Prediction
 from bertexp.serving.pyfunc import TextModel
+from bertexp.serving.spec import read_about
 from bertexp.system import devices
 
 
@@ -15,11 +16,14 @@ class Predictor:
 
     Args:
         folder: a SavedModel written by bertexp, such as ``<run folder>/model``.
+
+    Raises:
+        RunNotFound: bertexp did not write it, or a later version did.
     """
 
     def __init__(self, folder: str | Path):
         devices.prepare()
-        self._model = TextModel(folder)
+        self._model = TextModel(folder, read_about(Path(folder)))
 
     def predict(self, *texts: Sequence[str], batch_size: int = 64) -> list[Prediction]:
         """Answers texts (with their second texts, where the model reads two), keeping their order.

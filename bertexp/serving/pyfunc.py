@@ -15,7 +15,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  registers the tokenizer's operations
 
-_TAGGED = ("words", "tags", "probabilities")  # what a tagger gives
+_FORMAT = 2  # of the bertexp.json that this file reads
+_BY_WORD = ("words", "tags")  # of an answer: lists with a value for each word
 _PIECES = 512  # that a text of a full batch may have; longer ones come fewer at a time
 
 
@@ -23,22 +24,27 @@ class TextModel:
     """An exported model in memory.
 
     Attributes:
-        task: what it was trained for.
-        label_names: the classes, in the order of the probabilities; empty where there are none.
+        label_names: the classes, in the order of the probabilities; empty if there are none.
         inputs: the names of the texts that it reads: ``text``, perhaps ``text_pair``, or ``question`` and ``context``.
-        number: the output that holds the numbers of an answer, such as ``probabilities``.
+        numbers: the output that holds the numbers of an answer, such as ``probabilities``.
+
+    Args:
+        folder: of the SavedModel.
+        about: the content of its ``bertexp.json``; None: as it lies there.
+
+    Raises:
+        ValueError: the file is of another format.
     """
 
-    def __init__(self, folder: str | Path):
-        about = json.loads((Path(folder) / "bertexp.json").read_text(encoding="utf-8"))
-        self.task: str = about["task"]
+    def __init__(self, folder: str | Path, about: Mapping[str, Any] | None = None):
+        about = about or json.loads((Path(folder) / "bertexp.json").read_text(encoding="utf-8"))
+        if about["format"] != _FORMAT:
+            raise ValueError(f"{folder}/bertexp.json has format {about['format']}, and this loader reads {_FORMAT}")
         self.label_names: list[str] = about["label_names"]
         self.inputs: list[str] = about["inputs"]
-        self.number = {"regression": "score", "question_answering": "score"}.get(self.task, "probabilities")
-        self._threshold: float = about["threshold"]
-        cut = about["long_text"] != "windows" and self.task != "question_answering"
-        self._most_pieces: float = about["max_length"] if cut else np.inf  # of a text
-        self._scheme: str | None = about["scheme"]
+        self.numbers: str = about["numbers"]
+        self._columns: list[dict[str, Any]] = about["answer"]
+        self._most_pieces: float = about["max_length"] if about["bounded"] else np.inf  # of a text
         self._saved_model = tf.saved_model.load(str(folder))  # held: the signature owns no variables
         self._serve = self._saved_model.signatures["serving_default"]
 
@@ -57,7 +63,7 @@ class TextModel:
         Raises:
             ValueError: an input is missing or too much, or they differ in length.
         """
-        in_words = self.task == "tagging" and list(texts) == ["words"]
+        in_words = list(texts) == ["words"] and "words" in self._saved_model.signatures
         inputs, serve = (["words"], self._saved_model.signatures["words"]) if in_words else (self.inputs, self._serve)
         if sorted(texts) != sorted(inputs):
             raise ValueError(f"this model reads {' and '.join(inputs)}, not {' and '.join(texts)}")
@@ -91,36 +97,42 @@ class TextModel:
         return bounds
 
     def answers(self, texts: Mapping[str, Sequence[Any]], batch_size: int = 64) -> list[dict[str, Any]]:
-        """What the model says of each row, ready for JSON.
-
-        classification: label, probability (of the label), probabilities (by class); multi_label: labels, probabilities;
-        regression: score; tagging: entities (text, type, first word, the word after the last, probability: the least of
-        its words'), words, tags;
-        question_answering: answer ("" for none), score, start and end in bytes of the context.
-        """
+        """What the model says of each row, ready for JSON, by the names of the columns that ``bertexp.json`` lists."""
         outputs = self.run(texts, batch_size)
-        if self.task == "regression":
-            return [{"score": float(score)} for score in outputs["score"]]
-        if self.task == "question_answering":
-            columns = {name: outputs[name].tolist() for name in ("answer", "score", "start", "end")}
-            return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-        if self.task == "tagging":
-            return [self._tagged(*row) for row in zip(*(outputs[name] for name in _TAGGED), strict=True)]
-        rows = [dict(zip(self.label_names, map(float, row), strict=True)) for row in outputs["probabilities"]]
-        if self.task == "multi_label":
-            given = [[name for name, value in row.items() if value >= self._threshold] for row in rows]
-            return [{"labels": names, "probabilities": row} for names, row in zip(given, rows, strict=True)]
-        return [
-            {"label": label, "probability": row[label], "probabilities": row}
-            for label, row in zip(outputs["label"].tolist(), rows, strict=True)
-        ]
+        rows = (dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True))
+        return [{column["name"]: self._tell(column, row) for column in self._columns} for row in rows]
 
-    def _tagged(self, words: np.ndarray, tags: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-        """The answer for one text: words and tags <object>[W], probabilities <float32>[W, tags]."""
+    def _tell(self, column: Mapping[str, Any], row: Mapping[str, Any]) -> Any:
+        """One value of an answer from the outputs of its row; ``bertexp/interfaces.py`` says what each kind is."""
+        kind, value = column["kind"], row[column["output"]]
+        if kind == "plain":
+            return value.item() if isinstance(value, np.generic) else value
+        if kind == "words":
+            return value[row["words"] != ""].tolist()
+        if kind == "by_class":
+            return dict(zip(self.label_names, value.tolist(), strict=True))
+        if kind == "of_class":
+            return float(value[self.label_names.index(row[column["of"]])])
+        if kind == "above":
+            pairs = zip(self.label_names, value.tolist(), strict=True)
+            return [name for name, number in pairs if number >= column["threshold"]]
+        if kind == "entities":
+            return self._entities(row["words"], value, row[self.numbers], column.get("scheme"))
+        raise ValueError(f"this loader knows no column of the kind {kind!r}")
+
+    def _entities(
+        self, words: np.ndarray, tags: np.ndarray, probabilities: np.ndarray, scheme: str | None
+    ) -> list[dict[str, Any]]:
+        """Text, type, first word, the word after the last and probability (the least of its words') of each entity.
+
+        Args:
+            words: <object>[W], padded with "".
+            tags: <object>[W].
+            probabilities: <float32>[W, tags].
+        """
         there = words != ""
-        found, given = words[there].tolist(), tags[there].tolist()
-        best = probabilities[there].max(axis=1, initial=0.0)
-        entities = [
+        found, best = words[there].tolist(), probabilities[there].max(axis=1, initial=0.0)
+        return [
             {
                 "text": " ".join(found[begin:end]),
                 "type": kind,
@@ -128,9 +140,8 @@ class TextModel:
                 "end": end,
                 "probability": float(best[begin:end].min()),
             }
-            for kind, begin, end in find_entities(given, self._scheme)
+            for kind, begin, end in find_entities(tags[there].tolist(), scheme)
         ]
-        return {"entities": entities, "words": found, "tags": given}
 
     def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
         """MLflow's entry: a pandas table of ``answers``, each class's probability in a column ``p_<class>``.
@@ -156,7 +167,7 @@ def flatten(answer: dict[str, Any]) -> dict[str, Any]:
         elif name == "entities":
             flat[name] = ", ".join(f"{entity['text']} ({entity['type']})" for entity in value)
         elif isinstance(value, list):
-            flat[name] = (" " if name in _TAGGED else ", ").join(map(str, value))
+            flat[name] = (" " if name in _BY_WORD else ", ").join(map(str, value))
         else:
             flat[name] = value
     return flat

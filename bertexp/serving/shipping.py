@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,26 +33,20 @@ def ship(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tr
     say("exporting  SavedModel with its tokenizer; a fresh process reloads it")
     dataset, model = parts.dataset, parts.module.model
     spec = ServingSpec(
-        label_names=dataset.label_names,
-        max_length=config.dataset.max_length,
-        has_pair=dataset.has_pair,
-        task=dataset.task,
-        long_text=config.dataset.long_text,
-        window_overlap=config.dataset.overlap,
-        null_answers=dataset.has_null_answers,
-        **{key: value for key, value in asdict(config.task).items() if key not in ("name", "main_metric")},
+        parts.task, config.dataset.max_length, dataset.has_pair, config.dataset.long_text, config.dataset.overlap
     )
+    inputs = parts.task.spec.inputs(dataset.has_pair)
     export_saved_model(model, parts.loaded.vocab, parts.loaded.lowercase, spec, folder.model_folder)
     split = "test" if "test" in dataset.splits else "train"
     rows, examples = parts.data.read_anew(split, VERIFIED_ROWS)
     places = np.arange(len(examples.lengths))
     logits = reference_logits(model, [examples.pack(places)[0]])
     expected = parts.task.answers(examples.truth(places), logits)
-    if dataset.task == "tagging":
+    if parts.task.spec.reads_words:
         texts = {"words": rows["words"].to_pylist()}  # of a text the export would choose the words itself
     else:
-        texts = {name: rows[field].to_pylist() for name, field in zip(spec.inputs, ("text", "text_pair"), strict=False)}
-    asked = {name: [row[place] for row in config.export.examples] for place, name in enumerate(spec.inputs)}
+        texts = {name: rows[field].to_pylist() for name, field in zip(inputs, ("text", "text_pair"), strict=False)}
+    asked = {name: [row[place] for row in config.export.examples] for place, name in enumerate(inputs)}
     report = verifier.verify(folder.model_folder, texts, expected, config.export.tolerance, asked)
     say(f"verified   {report.rows} rows, largest difference {report.max_difference:.1e}")
     if config.export.examples:
@@ -63,7 +56,6 @@ def ship(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tr
         tracker.log_model(
             folder.model_folder,
             Path(pyfunc.__file__),
-            spec.inputs,
             [f"{package}=={version}" for package, version in versions.items()],
         )
     return report

@@ -1,40 +1,78 @@
-"""What the graph of an exported model has to know."""
+"""What the graph of an exported model has to know, and ``bertexp.json``, which says what the model reads and answers. Light."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from bertexp.tasks.tagging.tags import scheme_of
+from bertexp.config.task import TaskConfig
+from bertexp.errors import RunNotFound
+from bertexp.interfaces import Task
+from bertexp.tasks.registry import find_task
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    Signatures = dict[str, tf.types.experimental.PolymorphicFunction]
+
+FORMAT = 2  # of bertexp.json; `serving/pyfunc.py` reads it, too
+_FILE = "bertexp.json"
 
 
 @dataclass(frozen=True)
 class ServingSpec:
-    """What the graph around the model has to know; written to ``bertexp.json``."""
+    """What the graph around the model has to know."""
 
-    label_names: tuple[str, ...]
+    task: Task
     max_length: int  # word pieces per row, special tokens included
     has_pair: bool
-    task: str = "classification"
-    binary_head: str = "sigmoid"  # two classes: sigmoid (one logit) | softmax
-    threshold: float = 0.5  # multi_label: a class is given from this probability on
     long_text: str = "truncate_head"  # what stays of a text that is too long
-    window_overlap: int = 0  # of windows and question_answering: pieces that neighbouring windows share
-    max_answer_length: int = 30  # question_answering: in pieces
-    null_answers: bool = False  # question_answering: whether there may be none
+    window_overlap: int = 0  # pieces that neighbouring windows of a long text share
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """The names of the texts that ``serving_default`` takes."""
-        if self.task == "question_answering":
-            return ("question", "context")
-        return ("text", "text_pair") if self.has_pair else ("text",)
+    def describe(self) -> dict[str, Any]:
+        """The content of ``bertexp.json``, all that the one-file loader needs; the export adds what it alone knows."""
+        settings = {
+            key: value for key, value in asdict(self.task.settings).items() if key not in ("name", "main_metric")
+        }
+        own = {"task": self.task.spec.name, "settings": settings, "label_names": list(self.task.label_names)}
+        shape = {name: getattr(self, name) for name in ("max_length", "has_pair", "long_text", "window_overlap")}
+        return {"format": FORMAT, **own, **shape, **_reading(self.task.settings, own | shape)}
 
-    @property
-    def scheme(self) -> str | None:
-        """How the tags of a tagger spell entities: IOB2, IOBES or BILOU; None for other tags."""
-        return scheme_of(self.label_names) if self.task == "tagging" else None
 
-    @property
-    def one_logit(self) -> bool:
-        """Whether the model returns the log-odds of the second of two classes."""
-        return len(self.label_names) == 2 and self.binary_head == "sigmoid"
+def read_about(folder: Path) -> dict[str, Any]:
+    """The content of the ``bertexp.json`` of an exported model, also of those of format 1, which left much to its reader.
+
+    Raises:
+        RunNotFound: it is missing, or a later bertexp wrote it.
+    """
+    try:
+        about: dict[str, Any] = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunNotFound(f"{folder} is a SavedModel, but not one that bertexp exported: {_FILE} is missing") from None
+    if about["format"] == 1:
+        spec = find_task(about["task"])
+        known = {field.name: about[field.name] for field in fields(spec.settings) if field.name in about}
+        about |= _reading(spec.settings(**known), about) | {"format": FORMAT}
+    if about["format"] != FORMAT:
+        raise RunNotFound(
+            f"{folder} was exported by a later bertexp ({_FILE} has format {about['format']}, and this one reads up to "
+            f"{FORMAT}); upgrade bertexp, or export the model again"
+        )
+    return about
+
+
+def _reading(settings: TaskConfig, about: dict[str, Any]) -> dict[str, Any]:
+    """What texts the model takes and how its outputs become an answer."""
+    spec, has_pair = settings.spec, about["has_pair"]
+    inputs = spec.inputs(has_pair)
+    columns = [asdict(column) for column in spec.answer(settings, about["label_names"])]
+    return {
+        "inputs": list(inputs),
+        "example": dict(zip(inputs, spec.example(has_pair), strict=True)),
+        "reads_words": spec.reads_words,  # also takes words, through a signature of that name
+        "bounded": about["long_text"] != "windows" and not spec.reads_windows,  # whether max_length bounds a row
+        "numbers": spec.numbers,  # the output that must equal the trained model's
+        "answer": [{key: value for key, value in column.items() if value is not None} for column in columns],
+    }

@@ -1,29 +1,32 @@
-"""Signatures of models that give one answer a text: a class, a set of classes, a number.
+"""The graphs around models that give one answer a text or pair; what is answered, each task decides from the logits.
 
-serving_default  text (and text_pair) <string> of any shape, flattened to N rows ->
-                 classification  label <string>[N], probabilities <float32>[N, classes]
-                 multi_label     labels <string>[N] (", " between several), probabilities <float32>[N, classes]
-                 regression      score <float32>[N]
+serving_default  text (and text_pair) <string> of any shape, flattened to N rows -> what the task decides
 ids              input_word_ids, input_mask, input_type_ids <int32>[N, seq] -> logits <float32>[N, units]
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 import tf_keras
 
-from bertexp.serving.packing import IDS, GraphTokenizer, ids_spec, pack_parts, pack_tokens, strings_spec
-from bertexp.serving.spec import ServingSpec
+from bertexp.interfaces import FEATURES
+from bertexp.serving.packing import GraphTokenizer, ids_spec, pack_parts, pack_tokens, strings_spec
 
-Answer = dict[str, tf.Tensor]
+if TYPE_CHECKING:
+    from bertexp.serving.spec import ServingSpec, Signatures
+
+Outputs = dict[str, tf.Tensor]
 
 
-def make_signatures(
-    model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec
-) -> dict[str, tf.types.experimental.PolymorphicFunction]:
-    """The graphs that an export of ``spec.task`` serves."""
+def serve_texts(
+    model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec, decide: Callable[[tf.Tensor], Outputs]
+) -> Signatures:
+    """The graphs that are described above; ``decide`` makes the outputs of logits <float32>[N, units]."""
 
-    def answer(*texts: tf.Tensor) -> Answer:
+    def answer(*texts: tf.Tensor) -> Outputs:
         flat = [tf.reshape(text, [-1]) for text in texts]
         if len(flat) == 2:
             message = "text and text_pair must hold the same number of texts"
@@ -34,39 +37,25 @@ def make_signatures(
             features = pack_parts(tokens[0], spec.max_length, spec.window_overlap, tokenizer)
         else:
             features = pack_tokens(tokens, spec.max_length, tokenizer, spec.long_text)
-        return _decide(tf.cast(model(features, training=False), tf.float32), spec)
+        return decide(tf.cast(model(features, training=False), tf.float32))
 
     @tf.function(input_signature=[strings_spec("text")])
-    def serve_text(text: tf.Tensor) -> Answer:
+    def serve_text(text: tf.Tensor) -> Outputs:
         return answer(text)
 
     @tf.function(input_signature=[strings_spec("text"), strings_spec("text_pair")])
-    def serve_pair(text: tf.Tensor, text_pair: tf.Tensor) -> Answer:
+    def serve_pair(text: tf.Tensor, text_pair: tf.Tensor) -> Outputs:
         return answer(text, text_pair)
 
-    @tf.function(input_signature=[ids_spec(name) for name in IDS])
-    def serve_ids(input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> Answer:
-        features = dict(zip(IDS, (input_word_ids, input_mask, input_type_ids), strict=True))
+    return {"serving_default": serve_pair if spec.has_pair else serve_text, "ids": serve_ids(model)}
+
+
+def serve_ids(model: tf_keras.Model) -> tf.types.experimental.PolymorphicFunction:
+    """The graph that takes word pieces' ids and gives logits."""
+
+    @tf.function(input_signature=[ids_spec(name) for name in FEATURES])
+    def serve(input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> Outputs:
+        features = dict(zip(FEATURES, (input_word_ids, input_mask, input_type_ids), strict=True))
         return {"logits": tf.cast(model(features, training=False), tf.float32)}
 
-    return {"serving_default": serve_pair if spec.has_pair else serve_text, "ids": serve_ids}
-
-
-def _decide(logits: tf.Tensor, spec: ServingSpec) -> Answer:
-    """From logits <float32>[N, units] to what is served."""
-    if spec.task == "regression":
-        return {"score": logits[:, 0]}
-    names = tf.constant(spec.label_names)
-    if spec.task == "multi_label":
-        probabilities = tf.sigmoid(logits)
-        given = probabilities >= spec.threshold
-        rows = tf.ragged.boolean_mask(tf.broadcast_to(names, tf.shape(logits)), given)
-        return {"labels": tf.strings.reduce_join(rows, axis=1, separator=", "), "probabilities": probabilities}
-    if spec.one_logit:
-        positive = tf.sigmoid(logits[:, :1])
-        probabilities = tf.concat([1.0 - positive, positive], axis=1)
-        winner = tf.cast(logits[:, 0] > 0, tf.int32)
-    else:
-        probabilities = tf.nn.softmax(logits)
-        winner = tf.argmax(logits, axis=1, output_type=tf.int32)
-    return {"label": tf.gather(names, winner), "probabilities": probabilities}
+    return serve

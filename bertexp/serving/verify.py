@@ -156,7 +156,7 @@ def _serve_one_request() -> None:
     if line:
         request = json.loads(line)
         model = TextModel(request["folder"])
-        answers = model.run(request["texts"])[model.number]
+        answers = model.run(request["texts"])[model.numbers]
         examples = model.answers(request["examples"]) if any(request["examples"].values()) else []
         print(json.dumps({"answers": answers.astype(np.float64).tolist(), "examples": examples}))
 

@@ -62,7 +62,6 @@ class Tracker(Protocol):
         self,
         folder: str | PathLike[str],
         loader_file: str | PathLike[str],
-        input_columns: Sequence[str],
         pip_requirements: Sequence[str],
     ) -> None:
         """Keeps a SavedModel as the run's model; ``loader_file`` is the one module that reads it back."""
@@ -101,7 +100,6 @@ class NoTracker:
         self,
         folder: str | PathLike[str],
         loader_file: str | PathLike[str],
-        input_columns: Sequence[str],
         pip_requirements: Sequence[str],
     ) -> None: ...
 

@@ -28,7 +28,7 @@ def add_model(folder: Path, has_pair: bool) -> Path:
     folder.mkdir()
     (folder / "saved_model.pb").touch()
     (folder / "bertexp.json").write_text(
-        json.dumps({"inputs": ["text", "text_pair"][: 1 + has_pair], "task": "classification"})
+        json.dumps({"format": 2, "inputs": ["text", "text_pair"][: 1 + has_pair], "reads_words": False})
     )
     return folder
 

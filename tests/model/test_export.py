@@ -21,13 +21,14 @@ from bertexp.serving import pyfunc
 from bertexp.serving.export import check_ops, export_saved_model, float32_inference, reference_logits
 from bertexp.serving.spec import ServingSpec
 from bertexp.serving.verify import Verifier
+from bertexp.tasks.classification.task import Classification
 
 
 @pytest.fixture(scope="module")
 def single(tmp_path_factory) -> tuple[Path, np.ndarray]:
     """An exported one-text model and the trained model's probabilities of TEXTS."""
     model = make_model(1)
-    spec = ServingSpec(label_names=("neg", "pos"), max_length=16, has_pair=False)
+    spec = ServingSpec(Classification(("neg", "pos")), max_length=16, has_pair=False)
     folder = export_saved_model(model, VOCAB, True, spec, tmp_path_factory.mktemp("single") / "model")
     logits = reference_logits(model, [pack([TEXTS], 16)])
     return folder, tf.sigmoid(tf.concat([-logits, logits], axis=1)).numpy()
@@ -37,7 +38,7 @@ def single(tmp_path_factory) -> tuple[Path, np.ndarray]:
 def pair(tmp_path_factory) -> tuple[Path, np.ndarray]:
     """An exported model of two texts and three classes, and the trained model's probabilities of TEXTS with PAIRS."""
     model = make_model(3)
-    spec = ServingSpec(label_names=("no", "maybe", "yes"), max_length=12, has_pair=True)
+    spec = ServingSpec(Classification(("no", "maybe", "yes")), max_length=12, has_pair=True)
     folder = export_saved_model(model, VOCAB, True, spec, tmp_path_factory.mktemp("pair") / "model")
     return folder, tf.nn.softmax(reference_logits(model, [pack([TEXTS, PAIRS], 12)])).numpy()
 
@@ -87,7 +88,9 @@ def test_mixed_precision_is_exported_as_float32(tmp_path, precision):
         model.set_weights(exact.get_weights())
         features = pack([TEXTS], 16)
         rounded = model(features).numpy()
-        folder = export_saved_model(model, VOCAB, True, ServingSpec(("neg", "pos"), 16, False), tmp_path / "model")
+        folder = export_saved_model(
+            model, VOCAB, True, ServingSpec(Classification(("neg", "pos")), 16, False), tmp_path / "model"
+        )
         assert np.array_equal(model(features).numpy(), rounded)  # the model itself stays as it was
         assert model.dense.compute_dtype == precision.removeprefix("mixed_")
     finally:
@@ -123,7 +126,9 @@ def test_failed_export_leaves_the_older_one(tmp_path, monkeypatch):
     (tmp_path / "model" / "old").touch()
     monkeypatch.setattr("bertexp.serving.export.check_ops", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        export_saved_model(make_model(1), VOCAB, True, ServingSpec(("neg", "pos"), 16, False), tmp_path / "model")
+        export_saved_model(
+            make_model(1), VOCAB, True, ServingSpec(Classification(("neg", "pos")), 16, False), tmp_path / "model"
+        )
     assert [path.name for path in tmp_path.rglob("*")] == ["model", "old"]
 
 

@@ -19,6 +19,7 @@ from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.text_model import TextClassifier
 from bertexp.serving.export import export_saved_model
 from bertexp.serving.spec import ServingSpec
+from bertexp.tasks.classification.task import Classification
 
 TOKENIZER = Tokenizer(VOCAB, True)
 TEXTS = ["a good film", "", "not bad " * 9, "film " * 14, "bad " * 15, "a good film, not a bad film! " * 7]
@@ -87,7 +88,7 @@ def test_a_texts_logits_are_the_mean_of_its_windows(model):
 
 @pytest.mark.parametrize("long_text", ["truncate_head", "truncate_tail", "head_tail", "windows"])
 def test_the_export_reads_long_texts_as_training_does(model, tmp_path, long_text):
-    spec = ServingSpec(("no", "maybe", "yes"), 16, False, long_text=long_text, window_overlap=4)
+    spec = ServingSpec(Classification(("no", "maybe", "yes")), 16, False, long_text=long_text, window_overlap=4)
     folder = export_saved_model(model, VOCAB, True, spec, tmp_path / "model")
     column = TOKENIZER.encode(TEXTS)
     if long_text == "windows":

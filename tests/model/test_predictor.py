@@ -14,12 +14,13 @@ from bertexp.serving import pyfunc
 from bertexp.serving.export import export_saved_model
 from bertexp.serving.predictor import Predictor
 from bertexp.serving.spec import ServingSpec
+from bertexp.tasks.classification.task import Classification
 
 
 @pytest.fixture(scope="module")
 def pair_folder(tmp_path_factory):
     """An exported model of two texts and three classes."""
-    spec = ServingSpec(label_names=("no", "maybe", "yes"), max_length=12, has_pair=True)
+    spec = ServingSpec(Classification(("no", "maybe", "yes")), max_length=12, has_pair=True)
     return export_saved_model(make_model(3), VOCAB, True, spec, tmp_path_factory.mktemp("pair") / "model")
 
 

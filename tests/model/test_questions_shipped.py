@@ -21,6 +21,7 @@ from bertexp.serving.export import export_saved_model
 from bertexp.serving.predictor import Predictor
 from bertexp.serving.pyfunc import TextModel
 from bertexp.serving.signatures import make_signatures
+from bertexp.serving.spec import read_about
 from bertexp.tasks.question_answering.task import QuestionAnswering
 from bertexp.tasks.report import make_report
 from bertexp.tracking.mlflow.model import make_signature
@@ -75,7 +76,7 @@ def test_the_shipped_model_answers_in_python_on_the_command_line_and_from_files(
         assert [row["answer"] for row in csv.DictReader(file)] == expected.texts
     table = TextModel(folder).predict({"question": questions[:2], "context": contexts[:2]})
     assert table["answer"].tolist() == expected.texts[:2]
-    declared = make_signature("question_answering", ("question", "context"), ())
+    declared = make_signature(read_about(folder))
     assert declared.outputs.input_names() == list(table.columns)
 
 

@@ -62,7 +62,7 @@ def tagger() -> TinyTagger:
 
 @pytest.fixture(scope="module")
 def exported(tagger, tmp_path_factory) -> TextModel:
-    spec = ServingSpec(TAGS, max_length=12, has_pair=False, task="tagging")
+    spec = ServingSpec(Tagging(TAGS), max_length=12, has_pair=False)
     return TextModel(export_saved_model(tagger, VOCAB, True, spec, tmp_path_factory.mktemp("tagger") / "model"))
 
 
@@ -169,9 +169,9 @@ def test_the_one_file_loader_finds_the_entities_that_the_metrics_judge(scheme, t
 
 
 def test_predict_prints_entities_and_json_holds_words_and_tags(exported, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("bertexp.serving.pyfunc.TextModel", lambda folder: exported)
+    monkeypatch.setattr("bertexp.serving.predictor.TextModel", lambda *_: exported)
     (tmp_path / "saved_model.pb").write_bytes(b"")
-    (tmp_path / "bertexp.json").write_text(json.dumps({"inputs": ["text"]}))
+    (tmp_path / "bertexp.json").write_text(json.dumps({"format": 2, "inputs": ["text"], "reads_words": True}))
     words = [str(tmp_path), "ab cd ef, fa", "abc"]
     assert main([*words, "--json"]) == 0
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -189,9 +189,9 @@ def test_predict_prints_entities_and_json_holds_words_and_tags(exported, tmp_pat
 
 
 def test_a_file_of_words_is_tagged_word_by_word(exported, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("bertexp.serving.pyfunc.TextModel", lambda folder: exported)
+    monkeypatch.setattr("bertexp.serving.predictor.TextModel", lambda *_: exported)
     (tmp_path / "saved_model.pb").write_bytes(b"")
-    (tmp_path / "bertexp.json").write_text(json.dumps({"inputs": ["text"], "task": "tagging"}))
+    (tmp_path / "bertexp.json").write_text(json.dumps({"format": 2, "inputs": ["text"], "reads_words": True}))
     sentences = [["ab", "cd,", "ef"], ["fa", "\u2028", "xyz"], ["abc"]]
     text = "-DOCSTART- O\n\n" + "\n".join("".join(f"{word}\tX\n" for word in words) for words in sentences)
     (tmp_path / "in.conll").write_text(text, encoding="utf-8")

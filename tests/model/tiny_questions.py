@@ -10,6 +10,7 @@ import tf_keras
 from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.serving.spec import ServingSpec
 from bertexp.tasks.question_answering.examples import QuestionExamples
+from bertexp.tasks.question_answering.task import QuestionAnswering
 
 LETTERS = "abcdefgh"
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS), "…", ".", "zoe", "北"]
@@ -78,6 +79,4 @@ def run(model: SpanModel, examples: QuestionExamples) -> np.ndarray:
 
 def make_spec(null_answers: bool = False) -> ServingSpec:
     """Of the windows that ``make_examples`` cuts by default."""
-    return ServingSpec(
-        *((), 40, True, "question_answering"), window_overlap=10, max_answer_length=4, null_answers=null_answers
-    )
+    return ServingSpec(QuestionAnswering(4, null_answers), 40, True, window_overlap=10)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from mlflow.models import Model
 
 from bertexp.errors import TrackingError
 from bertexp.tracking.mlflow.store import default_uri, resolve_uri
@@ -116,13 +117,20 @@ def test_the_model_loads_by_run_id_where_bertexp_is_not_installed(tracker, outpu
     saved, loader = tmp_path / "saved", tmp_path / "stub_loader.py"
     saved.mkdir()
     (saved / "label.txt").write_text("positive")
-    (saved / "bertexp.json").write_text('{"task": "classification", "label_names": ["negative", "positive"]}')
+    label = {"name": "label", "output": "label", "type": "string", "kind": "plain"}
+    numbers = {"name": "probabilities", "output": "probabilities", "type": "double", "kind": "by_class"}
+    about = {"inputs": ["text"], "example": {"text": "a film"}, "answer": [label, numbers]}
+    (saved / "bertexp.json").write_text(json.dumps(about | {"label_names": ["negative", "positive"]}))
     loader.write_text(LOADER)
     tracker.log_metrics({"test/accuracy": 0.97}, 40)
-    tracker.log_model(saved, loader, ("text",), ["tensorflow==2.20.0"])
+    tracker.log_model(saved, loader, ["tensorflow==2.20.0"])
     tracker.finish("completed")
 
     (model,) = client_of(outputs).search_logged_models(["1"])
+    described = Model.load(model.artifact_location.removeprefix("file://")).signature
+    assert described.outputs.to_dict()[1:] == [
+        {"type": "double", "name": f"p_{name}", "required": True} for name in ("negative", "positive")
+    ]
     assert (model.status, model.source_run_id) == ("READY", tracker.run_id)
     assert {metric.key: metric.value for metric in model.metrics} == {"test/accuracy": 0.97}
     requirements = (Path(model.artifact_location.removeprefix("file://")) / "requirements.txt").read_text()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bertexp.config.checks import one_of
 from bertexp.config.task import TaskConfig
+from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
-
-if TYPE_CHECKING:
-    from bertexp.data.table import TextDataset
-    from bertexp.interfaces import Task
 
 
 @dataclass
@@ -37,7 +34,9 @@ class ClassificationSpec(TaskSpec):
     def count_units(self, settings: ClassificationConfig, classes: int) -> int:
         return 1 if classes == 2 and settings.binary_head == "sigmoid" else classes
 
-    def build(self, settings: ClassificationConfig, dataset: TextDataset) -> Task:
-        from bertexp.tasks.classification.task import Classification
-
-        return Classification(dataset.label_names, settings.binary_head, settings.main_metric)
+    def answer(self, settings: ClassificationConfig, label_names: Sequence[str]) -> tuple[AnswerColumn, ...]:
+        return (
+            AnswerColumn("label", "label", "string"),
+            AnswerColumn("probability", "probabilities", "double", "of_class", of="label"),
+            AnswerColumn("probabilities", "probabilities", "double", "by_class"),
+        )

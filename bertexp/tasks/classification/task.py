@@ -8,9 +8,15 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import expit, softmax
 
+from bertexp.data.table import TextDataset
 from bertexp.tasks.base import TextTask
 from bertexp.tasks.classification.metrics import ClassificationMetrics, check_measured
-from bertexp.tasks.classification.spec import ClassificationSpec
+from bertexp.tasks.classification.spec import ClassificationConfig, ClassificationSpec
+
+
+def build(settings: ClassificationConfig, dataset: TextDataset) -> Classification:
+    """The task with what the data have to say."""
+    return Classification(dataset.label_names, settings.binary_head, settings.main_metric)
 
 
 class Classification(TextTask):
@@ -29,6 +35,7 @@ class Classification(TextTask):
         self.units = 1 if self.one_logit else len(self.label_names)
         self.main_metric = main_metric
         check_measured(main_metric, len(self.label_names))
+        self.settings = ClassificationConfig(main_metric=main_metric, binary_head=binary_head)
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Cross-entropy in nats, <float32>[batch], of labels <int32>[batch] under logits <float32>[batch, units]."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bertexp.config.checks import require
 from bertexp.config.task import TaskConfig
+from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
-
-if TYPE_CHECKING:
-    from bertexp.data.table import TextDataset
-    from bertexp.interfaces import Task
 
 
 @dataclass
@@ -36,7 +33,8 @@ class MultiLabelSpec(TaskSpec):
     settings = MultiLabelConfig
     metrics = ("f1", "f1_macro", "precision", "recall", "exact_match", "roc_auc", "loss")
 
-    def build(self, settings: MultiLabelConfig, dataset: TextDataset) -> Task:
-        from bertexp.tasks.multi_label.task import MultiLabel
-
-        return MultiLabel(dataset.label_names, settings.threshold, settings.main_metric)
+    def answer(self, settings: MultiLabelConfig, label_names: Sequence[str]) -> tuple[AnswerColumn, ...]:
+        return (
+            AnswerColumn("labels", "probabilities", "string", "above", threshold=settings.threshold),
+            AnswerColumn("probabilities", "probabilities", "double", "by_class"),
+        )

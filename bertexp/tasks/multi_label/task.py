@@ -8,10 +8,16 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import expit
 
+from bertexp.data.table import TextDataset
 from bertexp.tasks.base import TextTask
 from bertexp.tasks.classification.metrics import check_measured
 from bertexp.tasks.multi_label.metrics import MultiLabelMetrics
-from bertexp.tasks.multi_label.spec import MultiLabelSpec
+from bertexp.tasks.multi_label.spec import MultiLabelConfig, MultiLabelSpec
+
+
+def build(settings: MultiLabelConfig, dataset: TextDataset) -> MultiLabel:
+    """The task with what the data have to say."""
+    return MultiLabel(dataset.label_names, settings.threshold, settings.main_metric)
 
 
 class MultiLabel(TextTask):
@@ -30,6 +36,7 @@ class MultiLabel(TextTask):
         self.label_names, self.threshold, self.main_metric = tuple(label_names), threshold, main_metric
         self.units = len(self.label_names)
         check_measured(main_metric, self.units)
+        self.settings = MultiLabelConfig(main_metric=main_metric, threshold=threshold)
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Binary cross-entropy in nats, the mean over classes, <float32>[batch]; labels, logits <float32>[batch, classes]."""

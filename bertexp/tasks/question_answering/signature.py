@@ -10,21 +10,16 @@ operations; tests hold them together.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
 import tf_keras
 
-from bertexp.serving.packing import (
-    IDS,
-    GraphTokenizer,
-    cut_texts,
-    ids_spec,
-    join_texts,
-    slice_rows,
-    strings_spec,
-)
-from bertexp.serving.spec import ServingSpec
+from bertexp.serving.packing import GraphTokenizer, cut_texts, join_texts, slice_rows, strings_spec
+from bertexp.serving.text_signatures import serve_ids
+
+if TYPE_CHECKING:
+    from bertexp.serving.spec import ServingSpec, Signatures
 
 QUESTION_PIECES = 64  # as in data/tokens/windows.py
 
@@ -38,9 +33,7 @@ class Windows(NamedTuple):
     questions: tf.Tensor
 
 
-def make_signatures(
-    model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec
-) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+def make_signatures(model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec) -> Signatures:
     """The two ways into the exported model: ``serving_default`` and ``ids``."""
 
     @tf.function(input_signature=[strings_spec("question"), strings_spec("context")])
@@ -62,11 +55,11 @@ def make_signatures(
             tokenizer,
         )
         logits = tf.cast(model(features, training=False), tf.float32)
-        start, end, score, null = best_spans(logits, windows, spec.max_answer_length)
+        start, end, score, null = best_spans(logits, windows, spec.task.max_answer_length)
         chosen = best_windows(windows.rows, score, tf.size(question))
         score = tf.gather(score, chosen)
         given = tf.math.is_finite(score)
-        if spec.null_answers:
+        if spec.task.null_answers:
             null = tf.math.segment_min(null, windows.rows)  # "not here", said by every window
             given &= null <= score
             score = tf.where(given, score, null)
@@ -82,12 +75,7 @@ def make_signatures(
             "end": end,
         }
 
-    @tf.function(input_signature=[ids_spec(name) for name in IDS])
-    def serve_ids(input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> dict[str, tf.Tensor]:
-        features = dict(zip(IDS, (input_word_ids, input_mask, input_type_ids), strict=True))
-        return {"logits": tf.cast(model(features, training=False), tf.float32)}
-
-    return {"serving_default": serve, "ids": serve_ids}
+    return {"serving_default": serve, "ids": serve_ids(model)}
 
 
 def cut_windows(questions: tf.Tensor, contexts: tf.Tensor, max_length: int, overlap: int) -> Windows:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bertexp.config.checks import positive
 from bertexp.config.task import TaskConfig
+from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
-
-if TYPE_CHECKING:
-    from bertexp.data.table import TextDataset
-    from bertexp.interfaces import Task
 
 
 @dataclass
@@ -35,6 +32,7 @@ class QuestionAnsweringSpec(TaskSpec):
     )
     settings = QuestionAnsweringConfig
     metrics = ("f1", "exact_match", "loss")
+    numbers = "score"
     reads_positions = True
     reads_windows = True
     long_texts = ("truncate_head", "windows")
@@ -43,7 +41,12 @@ class QuestionAnsweringSpec(TaskSpec):
     def count_units(self, settings: TaskConfig, classes: int) -> int:
         return 2
 
-    def build(self, settings: QuestionAnsweringConfig, dataset: TextDataset) -> Task:
-        from bertexp.tasks.question_answering.task import QuestionAnswering
+    def inputs(self, has_pair: bool) -> tuple[str, ...]:
+        return ("question", "context")
 
-        return QuestionAnswering(settings.max_answer_length, dataset.has_null_answers, settings.main_metric)
+    def example(self, has_pair: bool) -> tuple[str, ...]:
+        return ("who made the film?", "The film was made by two sisters in Oslo.")
+
+    def answer(self, settings: QuestionAnsweringConfig, label_names: Sequence[str]) -> tuple[AnswerColumn, ...]:
+        types = {"answer": "string", "score": "double", "start": "long", "end": "long"}  # these in bytes of the context
+        return tuple(AnswerColumn(name, name, kind) for name, kind in types.items())

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from bertexp.data.table import TextDataset
 from bertexp.tasks.question_answering.answers import Candidates, best_spans, choose_answers, cut_bytes
 from bertexp.tasks.question_answering.metrics import QuestionAnsweringMetrics
-from bertexp.tasks.question_answering.spec import QuestionAnsweringSpec
+from bertexp.tasks.question_answering.spec import QuestionAnsweringConfig, QuestionAnsweringSpec
 
 
 class Answers(NamedTuple):
@@ -20,6 +21,11 @@ class Answers(NamedTuple):
     starts: np.ndarray  # <int64>[n], in bytes of the context
     ends: np.ndarray
     scores: np.ndarray  # <float32>[n], probability of start and end in the window that shows the answer
+
+
+def build(settings: QuestionAnsweringConfig, dataset: TextDataset) -> QuestionAnswering:
+    """The task with what the data have to say."""
+    return QuestionAnswering(settings.max_answer_length, dataset.has_null_answers, settings.main_metric)
 
 
 class QuestionAnswering:
@@ -41,6 +47,7 @@ class QuestionAnswering:
 
     def __init__(self, max_answer_length: int = 30, null_answers: bool = False, main_metric: str = "f1"):
         self.max_answer_length, self.null_answers, self.main_metric = max_answer_length, null_answers, main_metric
+        self.settings = QuestionAnsweringConfig(main_metric=main_metric, max_answer_length=max_answer_length)
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Mean of the cross-entropies of start and end, in nats, over the real positions: <float32>[batch].

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bertexp.config.task import TaskConfig
+from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
-
-if TYPE_CHECKING:
-    from bertexp.data.table import TextDataset
-    from bertexp.interfaces import Task
 
 
 @dataclass
@@ -27,12 +24,11 @@ class RegressionSpec(TaskSpec):
     help = "A number per text or pair."
     settings = RegressionConfig
     metrics = ("pearson", "spearman", "rmse", "mae", "loss")
+    numbers = "score"
     lower_is_better = ("rmse", "mae", "loss")
 
     def count_units(self, settings: TaskConfig, classes: int) -> int:
         return 1
 
-    def build(self, settings: TaskConfig, dataset: TextDataset) -> Task:
-        from bertexp.tasks.regression.task import Regression
-
-        return Regression(settings.main_metric)
+    def answer(self, settings: TaskConfig, label_names: Sequence[str]) -> tuple[AnswerColumn, ...]:
+        return (AnswerColumn("score", "score", "double"),)

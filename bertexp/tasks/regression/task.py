@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from bertexp.data.table import TextDataset
 from bertexp.tasks.base import TextTask
 from bertexp.tasks.regression.metrics import RegressionMetrics
-from bertexp.tasks.regression.spec import RegressionSpec
+from bertexp.tasks.regression.spec import RegressionConfig, RegressionSpec
+
+
+def build(settings: RegressionConfig, dataset: TextDataset) -> Regression:
+    """The task with what the data have to say."""
+    return Regression(settings.main_metric)
 
 
 class Regression(TextTask):
@@ -19,7 +25,7 @@ class Regression(TextTask):
     batch_metric = "mae"
 
     def __init__(self, main_metric: str = "pearson"):
-        self.main_metric = main_metric
+        self.main_metric, self.settings = main_metric, RegressionConfig(main_metric=main_metric)
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Squared error <float32>[batch] of labels <float32>[batch] and logits <float32>[batch, 1]."""

@@ -12,11 +12,16 @@ probabilities are 0.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 import tf_keras
 
 from bertexp.serving.packing import GraphTokenizer, pack_tokens, strings_spec
-from bertexp.serving.spec import ServingSpec
+from bertexp.tasks.tagging.tags import OUTSIDE
+
+if TYPE_CHECKING:
+    from bertexp.serving.spec import ServingSpec, Signatures
 
 _OPENING, _CLOSING = r"""(^|\s)([("'\[{«“‘„¿¡]+)""", r"""([.,;:!?)"'\]}»”’…]+)(\s|$)"""
 
@@ -27,11 +32,9 @@ def split_words(text: tf.Tensor) -> tf.RaggedTensor:
     return tf.strings.split(tf.strings.regex_replace(text, _CLOSING, r" \1\2"))
 
 
-def make_signatures(
-    model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec
-) -> dict[str, tf.types.experimental.PolymorphicFunction]:
+def make_signatures(model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec) -> Signatures:
     """The functions that the module's text describes."""
-    names = tf.constant([*spec.label_names, "O"])  # the last for words that are not read
+    names = tf.constant([*spec.task.label_names, OUTSIDE])  # the last for words that are not read
 
     def answer(words: tf.Tensor) -> dict[str, tf.Tensor]:
         there = words != ""
@@ -47,7 +50,7 @@ def make_signatures(
         read = there & (places <= spec.max_length - 2)
         chosen = tf.gather(logits, tf.where(read, places, 0), batch_dims=1)
         probabilities = tf.nn.softmax(chosen) * tf.cast(read, tf.float32)[..., tf.newaxis]
-        winners = tf.where(read, tf.argmax(chosen, axis=-1, output_type=tf.int32), len(spec.label_names))
+        winners = tf.where(read, tf.argmax(chosen, axis=-1, output_type=tf.int32), spec.task.units)
         return {
             "words": tf.identity(words),
             "tags": tf.where(there, tf.gather(names, winners), ""),

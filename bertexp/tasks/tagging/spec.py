@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bertexp.config.task import TaskConfig
+from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
-
-if TYPE_CHECKING:
-    from bertexp.data.table import TextDataset
-    from bertexp.interfaces import Task
+from bertexp.tasks.tagging.tags import scheme_of
 
 
 @dataclass
@@ -27,11 +25,14 @@ class TaggingSpec(TaskSpec):
     help = "A tag per word: named entities, parts of speech; judged by entity F1."
     settings = TaggingConfig
     metrics = ("f1", "precision", "recall", "accuracy", "loss")
+    reads_words = True
     reads_positions = True
     long_texts = ("truncate_head",)
     long_text_rule = ("reads sentences from their head", ", and raise dataset.max_length where sentences are long")
 
-    def build(self, settings: TaskConfig, dataset: TextDataset) -> Task:
-        from bertexp.tasks.tagging.task import Tagging
-
-        return Tagging(dataset.label_names, settings.main_metric)
+    def answer(self, settings: TaskConfig, label_names: Sequence[str]) -> tuple[AnswerColumn, ...]:
+        return (
+            AnswerColumn("entities", "tags", "string", "entities", scheme=scheme_of(label_names)),
+            AnswerColumn("words", "words", "string", "words"),
+            AnswerColumn("tags", "tags", "string", "words"),
+        )

@@ -8,11 +8,17 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import softmax
 
+from bertexp.data.table import TextDataset
 from bertexp.tasks.tagging.metrics import TaggingMetrics
-from bertexp.tasks.tagging.spec import TaggingSpec
+from bertexp.tasks.tagging.spec import TaggingConfig, TaggingSpec
 from bertexp.tasks.tagging.tags import OUTSIDE
 
 Tags = list[list[str]]  # of each sentence
+
+
+def build(settings: TaggingConfig, dataset: TextDataset) -> Tagging:
+    """The task with what the data have to say."""
+    return Tagging(dataset.label_names, settings.main_metric)
 
 
 class Tagging:
@@ -29,7 +35,7 @@ class Tagging:
     def __init__(self, label_names: Sequence[str], main_metric: str = "f1"):
         self.label_names = tuple(label_names)
         self.units = len(self.label_names)
-        self.main_metric = main_metric
+        self.main_metric, self.settings = main_metric, TaggingConfig(main_metric=main_metric)
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Cross-entropy in nats, summed over each row's labelled pieces, <float32>[batch]."""

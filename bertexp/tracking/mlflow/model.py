@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow.pyfunc
 from mlflow import MlflowClient
@@ -17,32 +18,20 @@ from mlflow.types import ColSpec, Schema
 from bertexp.system.files import scratch_folder
 from bertexp.tracking.outbox import Point
 
-OUTPUTS = {  # by task: the columns besides the probability of each class, and their types
-    "classification": {"label": "string", "probability": "double"},
-    "multi_label": {"labels": "string"},
-    "regression": {"score": "double"},
-    "tagging": {"entities": "string", "words": "string", "tags": "string"},
-    "question_answering": {"answer": "string", "score": "double", "start": "long", "end": "long"},
-}
-EXAMPLES = {
-    "text": "a quiet film that stays with you",
-    "text_pair": "the film is quiet and hard to forget",
-    "question": "who made the film?",
-    "context": "The film was made by two sisters in Oslo.",
-}
 
-
-def make_signature(task: str, input_columns: Sequence[str], label_names: Sequence[str]) -> ModelSignature:
-    """One string per input column in; out come the columns of the task's answer.
+def make_signature(about: Mapping[str, Any]) -> ModelSignature:
+    """One string per input column in; out come the columns of the answer that ``bertexp.json`` describes.
 
     Named inputs, for then MLflow's server takes texts as ``instances`` (strings, ``{"text": "a"}``, ``{"text": ["a"]}``),
     ``inputs``, ``dataframe_split`` and ``dataframe_records``; in Python a table or a list of such dicts is given.
     """
-    outputs = dict(OUTPUTS[task])
-    if task in ("classification", "multi_label"):
-        outputs |= {f"p_{name}": "double" for name in label_names}
+    outputs: dict[str, str] = {}
+    for column in about["answer"]:
+        by_class = column["kind"] == "by_class"
+        names = [f"p_{name}" for name in about["label_names"]] if by_class else [column["name"]]
+        outputs |= dict.fromkeys(names, column["type"])
     return ModelSignature(
-        inputs=Schema([ColSpec("string", name) for name in input_columns]),
+        inputs=Schema([ColSpec("string", name) for name in about["inputs"]]),
         outputs=Schema([ColSpec(kind, name) for name, kind in outputs.items()]),
     )
 
@@ -53,7 +42,6 @@ class SavedModelFiles:
 
     folder: Path  # the SavedModel, with its bertexp.json
     loader_file: Path  # the one module that reads it back, with `_load_pyfunc(path)`
-    input_columns: tuple[str, ...]
     pip_requirements: tuple[str, ...]
 
 
@@ -114,6 +102,6 @@ def _write_model(target: Path, model: Model, files: SavedModelFiles) -> None:
         code_paths=[str(files.loader_file)],
         data_path=str(files.folder),
         pip_requirements=list(files.pip_requirements),
-        signature=make_signature(about["task"], files.input_columns, about["label_names"]),
-        input_example=pd.DataFrame([{name: EXAMPLES[name] for name in files.input_columns}]),
+        signature=make_signature(about),
+        input_example=pd.DataFrame([about["example"]]),
     )

@@ -158,7 +158,6 @@ class MlflowTracker:
         self,
         folder: str | PathLike[str],
         loader_file: str | PathLike[str],
-        input_columns: Sequence[str],
         pip_requirements: Sequence[str],
     ) -> None:
         """See ``Tracker.log_model``; loads as ``runs:/<run id>/model`` and carries the latest val/ and test/ metrics."""
@@ -167,7 +166,7 @@ class MlflowTracker:
         def create() -> None:
             from bertexp.tracking.mlflow.model import SavedModelFiles, create_model
 
-            files = SavedModelFiles(Path(folder), Path(loader_file), tuple(input_columns), tuple(pip_requirements))
+            files = SavedModelFiles(Path(folder), Path(loader_file), tuple(pip_requirements))
             create_model(self._client, self._run_id, files, results, self._datasets, self._outputs_dir)
 
         self._deliver(create)
