@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bertexp.serving.answers import Prediction
-from bertexp.serving.pyfunc import TextModel
 from bertexp.serving.spec import read_about
 from bertexp.system import devices
+
+devices.prepare()
+
+from bertexp.serving.pyfunc import TextModel  # noqa: E402  TensorFlow may only be imported prepared
 
 
 class Predictor:
@@ -22,7 +25,6 @@ class Predictor:
     """
 
     def __init__(self, folder: str | Path):
-        devices.prepare()
         self._model = TextModel(folder, read_about(Path(folder)))
 
     def predict(self, *texts: Sequence[str], batch_size: int = 64) -> list[Prediction]:
