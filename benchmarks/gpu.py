@@ -84,7 +84,7 @@ def time_step(arguments: argparse.Namespace, jit: bool, batch: int) -> tuple[flo
     from bertexp_peer import count_operations
 
     from bertexp.data.examples import TOKEN_SPEC
-    from bertexp.models.bert.encoder import make_encoder
+    from bertexp.models.encoder import make_encoder
     from bertexp.models.source.architecture import BertArchitecture
     from bertexp.models.text_model import TextClassifier
     from bertexp.tasks.classification.task import Classification

@@ -212,7 +212,7 @@ def write_encoder(weights: str, folder: Path) -> Path:
         (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in loaded.vocab), encoding="utf-8")
         sizes = ("vocab_size", "hidden_size", "num_layers", "num_attention_heads", "inner_dim", "max_sequence_length",
                  "type_vocab_size")  # fmt: skip
-        settings = loaded.encoder.get_config()
+        settings = loaded.encoder.held.get_config()
         (folder / "encoder.json").write_text(json.dumps({name: settings[name] for name in sizes}))
     return folder
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,3 +90,48 @@ class Task(Protocol):
 
     def answers(self, truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """<float32>[rows, …]: the numbers of its answer that an export must reproduce."""
+
+
+class EncoderLayers(NamedTuple):
+    """The Keras layers of an encoder from below; what cannot be told apart is left empty."""
+
+    embeddings: Sequence[Any] = ()
+    transformer: Sequence[Any] = ()
+    pooler: Any | None = None
+
+
+class Encoder(Protocol):
+    """A Keras layer from tokens to vectors: what a model, a run and a picture ask of it."""
+
+    fallback: str | None  # why it is computed in a slower way than a BERT; None if it is not
+    output_range: int | None  # 1: the last layer need compute only [CLS]
+    trainable: bool
+    trainable_variables: Sequence[Any]
+    variables: Sequence[Any]
+    compute_dtype: str
+
+    @property
+    def layers(self) -> EncoderLayers:
+        """Its layers, to freeze, count and draw them."""
+
+    @property
+    def named_weights(self) -> Mapping[str, Any]:
+        """Its variables by the names of google-research/bert; empty if they cannot be exchanged one by one."""
+
+    @property
+    def frozen_depth(self) -> int:
+        """How much of it, from below, can be run apart because it does not learn.
+
+        0 nothing, 1 the embeddings, 1 + n also n layers.
+        """
+
+    def replaced(self, weights: Mapping[str, Any]) -> AbstractContextManager[None]:
+        """While it lasts, these stand in for the named weights of the same names."""
+
+    def run_frozen(self, inputs: Mapping[str, Any], lanes: int = 1) -> Any:
+        """The hidden states <float32>[batch, seq, hidden] that enter the first layer that learns, from tokens."""
+
+    def __call__(
+        self, inputs: Mapping[str, Any], training: bool = False, dropout_seed: Any = None, lanes: int = 1
+    ) -> Mapping[str, Any]:
+        """Returns sequence_output <float32>[batch, seq, hidden] and pooled_output <float32>[batch, hidden]."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 import tf_keras
 
-from bertexp.models.bert.encoder import BertEncoder
+from bertexp.interfaces import FEATURES, Encoder
 from bertexp.models.heads import ClassificationHead
 from bertexp.models.poolings.build import build_pooling
 
@@ -16,8 +16,7 @@ class TextClassifier(tf_keras.Model):
     """Maps token ids to logits.
 
     Args:
-      encoder: called as ``encoder(features, training, dropout_seed, lanes)``, returns sequence_output and pooled_output. It
-        is told to compute only what the pooling reads, where it can.
+      encoder: gives sequence_output and pooled_output of tokens.
       units: number of logits.
       pooling: one of `models.poolings.spec`; none for logits at every position.
       dropout: rate before the head.
@@ -27,7 +26,7 @@ class TextClassifier(tf_keras.Model):
 
     def __init__(
         self,
-        encoder: tf_keras.layers.Layer,
+        encoder: Encoder,
         units: int,
         pooling: str,
         dropout: float,
@@ -38,8 +37,7 @@ class TextClassifier(tf_keras.Model):
         self.encoder = encoder
         self.head = ClassificationHead(units, dropout, seed, first_bias)
         self.pooling, self.pool = pooling, build_pooling(pooling, seed)
-        token = tf.ones([1, 1], tf.int32)
-        self({"input_word_ids": token, "input_mask": token, "input_type_ids": token})  # makes the head's weights
+        self(dict.fromkeys(FEATURES, tf.ones([1, 1], tf.int32)))  # makes the head's weights
 
     def call(
         self,
@@ -73,7 +71,7 @@ class TextClassifier(tf_keras.Model):
         pool_learns = bool(getattr(self.pool, "trainable_variables", ()))
         if not self.encoder.trainable_variables and self.pooling != "none" and not pool_learns:
             return "pooled"
-        return "hidden_states" if isinstance(self.encoder, BertEncoder) and self.encoder.frozen_depth else None
+        return "hidden_states" if self.encoder.frozen_depth else None
 
     def run_frozen(self, inputs: Mapping[str, tf.Tensor], lanes: int = 1) -> tf.Tensor:
         """What the frozen part makes of tokens: <float32>[batch, hidden], or [batch, seq, hidden] of the lower layers."""

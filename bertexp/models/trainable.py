@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from bertexp.config.schema import TrainableConfig
 from bertexp.errors import ConfigError
-from bertexp.models.bert.encoder import BertEncoder
 from bertexp.models.poolings.spec import POOLINGS
 from bertexp.models.source.locate import count_top_layers
 
@@ -29,21 +28,19 @@ def set_trainable(model: TextClassifier, config: TrainableConfig) -> dict[str, i
     """
     model.trainable = True
     encoder = model.encoder
-    if isinstance(encoder, BertEncoder):
-        if config.encoder == "top_layers":
-            layers = encoder.transformer_layers
-            count = count_top_layers(len(layers), config)
-            for layer in [*encoder.embedding_layers, *layers[: len(layers) - count]]:
-                layer.trainable = False
-        if POOLINGS[model.pooling].reads != "pooler":
-            encoder.pooler_layer.trainable = False
-    elif config.encoder == "top_layers":
-        raise ConfigError(
-            "trainable=top_layers needs an encoder whose layers are known, and these weights stay an opaque SavedModel; "
-            "choose trainable=full or trainable=frozen"
-        )
-    elif config.encoder == "full" and not encoder.trainable_variables:
+    embeddings, layers, pooler = encoder.layers
+    if config.encoder == "top_layers":
+        if not layers:
+            raise ConfigError(
+                "trainable=top_layers needs an encoder whose layers can be told apart, and here they cannot "
+                f"({encoder.fallback}); choose trainable=full or trainable=frozen"
+            )
+        for layer in [*embeddings, *layers[: len(layers) - count_top_layers(len(layers), config)]]:
+            layer.trainable = False
+    if config.encoder == "full" and not encoder.trainable_variables:
         raise ConfigError("this SavedModel has no trainable variables; choose trainable=frozen")
+    if pooler is not None and POOLINGS[model.pooling].reads != "pooler":
+        pooler.trainable = False
     if config.encoder == "frozen":
         encoder.trainable = False
     trained, total = (

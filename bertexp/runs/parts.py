@@ -43,6 +43,8 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     say(f"device     {devices.configure(config.trainer, config.run.seed)}")
     loaded = load_encoder(plan.model, config.model, config.run.seed)
     say(f"weights    {plan.model.description}")
+    if loaded.encoder.fallback is not None:
+        say(f"encoder    {loaded.encoder.fallback}")
     dataset = dataset.spelled_by(loaded.vocab, loaded.lowercase)
     task = config.task.spec.build(config.task, dataset)
     # numbers begin at their mean: a bias learns in steps of the learning rate, and would take thousands to get there

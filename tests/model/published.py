@@ -13,16 +13,17 @@ from official.nlp.modeling.networks import BertEncoder as FunctionalEncoder
 from official.nlp.tools import export_tfhub_lib
 from safetensors.numpy import save_file
 
-from bertexp.models.bert.encoder import BertEncoder
-from bertexp.models.pretrained.names import flat_shape, named_variables
+from bertexp.models.encoder import Encoder
+from bertexp.models.garden import flat_shape
 from bertexp.models.source.architecture import BertArchitecture
 
 _GELU = {"gelu_tanh": "gelu", "gelu_erf": tf_keras.activations.gelu}  # as Model Garden's get_activation reads them
 
 
-def google_weights(encoder: BertEncoder) -> dict[str, np.ndarray]:
+def google_weights(encoder: Encoder) -> dict[str, np.ndarray]:
     """The encoder's weights by Google's names, in Google's shapes."""
-    return {name: value.numpy().reshape(flat_shape(value)) for name, value in named_variables(encoder).items()}
+    weights = {name: variable.numpy() for name, variable in encoder.named_weights.items()}
+    return {name: value.reshape(flat_shape(name, value.shape)) for name, value in weights.items()}
 
 
 def write_small_files(folder: Path, architecture: BertArchitecture, vocab: list[str], kind: str) -> None:
@@ -77,7 +78,7 @@ def write_tf1(folder, encoder, architecture, vocab, without=(), extra=()) -> Non
     )
 
 
-def make_functional(encoder: BertEncoder, architecture: BertArchitecture, as_dict: bool = True) -> FunctionalEncoder:
+def make_functional(encoder: Encoder, architecture: BertArchitecture, as_dict: bool = True) -> FunctionalEncoder:
     """Model Garden's functional encoder with the same weights."""
     functional = FunctionalEncoder(
         vocab_size=architecture.vocab_size,

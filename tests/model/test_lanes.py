@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from bertexp.config.resolve import compose_config
-from bertexp.models.bert.encoder import make_encoder
+from bertexp.models.encoder import make_encoder
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.text_model import TextClassifier
 from bertexp.runs.parts import build_parts
@@ -55,7 +55,7 @@ def test_lanes_give_the_whole_batchs_logits_and_gradients(pooling, training, row
 
 def test_lanes_of_frozen_layers_give_the_whole_batchs_states():
     encoder = make_encoder(ARCHITECTURE, seed=1)
-    for layer in [*encoder.embedding_layers, *encoder.transformer_layers[:2]]:
+    for layer in [*encoder.layers.embeddings, *encoder.layers.transformer[:2]]:
         layer.trainable = False
     features = make_features(5)
     whole, divided = (encoder.run_frozen(features, lanes=lanes).numpy() for lanes in (1, 2))

@@ -14,7 +14,7 @@ from bertexp.data.examples.module import DataModule
 from bertexp.data.splits import make_dataset
 from bertexp.data.tokens.packing import Shape, TokenColumn, pack_batch
 from bertexp.data.tokens.tokenizer import Tokenizer
-from bertexp.models.bert.encoder import make_encoder
+from bertexp.models.encoder import make_encoder
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.text_model import TextClassifier
 from bertexp.serving.export import export_saved_model

@@ -9,7 +9,7 @@ import tf_keras
 from toy import ToyData
 
 from bertexp.config.schema import TrainerConfig
-from bertexp.models.bert.encoder import make_encoder
+from bertexp.models.encoder import make_encoder
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.text_model import TextClassifier
 from bertexp.tasks.classification.task import Classification

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from bertexp.config.schema import ModelConfig, TrainableConfig
 from bertexp.errors import ConfigError, WeightsError
-from bertexp.models.bert.encoder import BertEncoder, make_encoder
+from bertexp.models.encoder import Encoder, make_encoder
 from bertexp.models.pretrained import LoadedEncoder, load_encoder
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.locate import locate_model
@@ -32,7 +32,7 @@ FEATURES = {
 
 
 @pytest.fixture(scope="module")
-def encoder() -> BertEncoder:
+def encoder() -> Encoder:
     encoder = make_encoder(ARCHITECTURE, seed=1)
     for number, variable in enumerate(encoder.variables):
         variable.assign_add(0.1 * tf.random.stateless_normal(variable.shape, [5, number]))
@@ -40,7 +40,7 @@ def encoder() -> BertEncoder:
 
 
 @pytest.fixture(scope="module")
-def hub_folder(encoder: BertEncoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hub_folder(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hub")
     published.write_tfhub(folder, encoder, ARCHITECTURE, VOCAB)
     return folder
@@ -62,7 +62,7 @@ def largest_difference(one, other, features=FEATURES) -> float:
 
 
 @pytest.mark.parametrize("form", [{}, {"prefix": ""}, {"old_norms": True, "extra": ("cls.predictions.bias",)}])
-def test_huggingface_folders_with_and_without_prefix(form: dict, encoder: BertEncoder, tmp_path: Path) -> None:
+def test_huggingface_folders_with_and_without_prefix(form: dict, encoder: Encoder, tmp_path: Path) -> None:
     erf = replace(ARCHITECTURE, activation="gelu_erf", layer_norm_epsilon=1e-3)
     written = make_encoder(erf, 1)
     written.set_weights(encoder.get_weights())
@@ -76,7 +76,7 @@ def test_huggingface_folders_with_and_without_prefix(form: dict, encoder: BertEn
     assert loaded.report["left_over"] == []
 
 
-def test_tf1_checkpoints_account_for_every_variable(encoder: BertEncoder, tmp_path: Path) -> None:
+def test_tf1_checkpoints_account_for_every_variable(encoder: Encoder, tmp_path: Path) -> None:
     harmless = ("bert/pooler/dense/kernel/adam_m", "cls/predictions/output_bias", "global_step")
     published.write_tf1(tmp_path / "tf1", encoder, ARCHITECTURE, VOCAB, extra=(*harmless, "output_weights"))
     loaded = load("google", tmp_path / "tf1", tmp_path)
@@ -89,14 +89,14 @@ def test_tf1_checkpoints_account_for_every_variable(encoder: BertEncoder, tmp_pa
     }
 
 
-def test_missing_variables_are_named(encoder: BertEncoder, tmp_path: Path) -> None:
+def test_missing_variables_are_named(encoder: Encoder, tmp_path: Path) -> None:
     lost = "bert/encoder/layer_1/output/dense/bias"
     published.write_tf1(tmp_path / "tf1", encoder, ARCHITECTURE, VOCAB, without=(lost,))
     with pytest.raises(WeightsError, match=f"lacks 1 of 39 weights of this BERT: {lost}"):
         load("google", tmp_path / "tf1", tmp_path)
 
 
-def test_a_missing_pooler_matters_where_it_is_read(encoder: BertEncoder, tmp_path: Path) -> None:
+def test_a_missing_pooler_matters_where_it_is_read(encoder: Encoder, tmp_path: Path) -> None:
     published.write_huggingface(tmp_path / "hf", encoder, ARCHITECTURE, VOCAB)
     path = tmp_path / "hf" / "model.safetensors"
     save_file({name: value for name, value in load_file(path).items() if "pooler" not in name}, path)
@@ -105,7 +105,7 @@ def test_a_missing_pooler_matters_where_it_is_read(encoder: BertEncoder, tmp_pat
         load("huggingface", tmp_path / "hf", tmp_path, pooling="pooler")
 
 
-def test_weights_of_another_shape_and_broken_files_are_refused(encoder: BertEncoder, tmp_path: Path) -> None:
+def test_weights_of_another_shape_and_broken_files_are_refused(encoder: Encoder, tmp_path: Path) -> None:
     folder = tmp_path / "hf"
     published.write_huggingface(folder, encoder, ARCHITECTURE, VOCAB)
     config = folder / "config.json"
@@ -122,19 +122,17 @@ def test_weights_of_another_shape_and_broken_files_are_refused(encoder: BertEnco
 
 @pytest.mark.parametrize("functional", [False, True])
 @pytest.mark.parametrize("root", ["encoder", "model", "bert_encoder"])
-def test_tf2_checkpoints_of_both_encoder_classes(
-    root: str, functional: bool, encoder: BertEncoder, tmp_path: Path
-) -> None:
+def test_tf2_checkpoints_of_both_encoder_classes(root: str, functional: bool, encoder: Encoder, tmp_path: Path) -> None:
     published.write_tf2(tmp_path / "tf2", encoder, ARCHITECTURE, VOCAB, root, functional)
     loaded = load("google", tmp_path / "tf2", tmp_path)
     assert largest_difference(loaded.encoder, encoder) < 1e-6
     assert (loaded.report["matched"], loaded.report["left_over"]) == (39, [])
 
 
-def test_a_hub_bert_becomes_native_and_proves_it(encoder: BertEncoder, hub_folder: Path, tmp_path: Path) -> None:
+def test_a_hub_bert_becomes_native_and_proves_it(encoder: Encoder, hub_folder: Path, tmp_path: Path) -> None:
     preprocess = str(hub_folder / "preprocess")
     loaded = load("tfhub", hub_folder / "encoder", tmp_path, pooling="pooler", tfhub_preprocess=preprocess)
-    assert loaded.native
+    assert loaded.encoder.fallback is None
     assert loaded.encoder.output_range == 1
     loaded.encoder.output_range = None
     assert largest_difference(loaded.encoder, encoder) < 1e-6
@@ -148,10 +146,10 @@ def test_a_hub_bert_becomes_native_and_proves_it(encoder: BertEncoder, hub_folde
         load("tfhub", hub_folder / "encoder", tmp_path, num_layers=3)
 
 
-def test_the_older_list_form_becomes_native_too(encoder: BertEncoder, tmp_path: Path) -> None:
+def test_the_older_list_form_becomes_native_too(encoder: Encoder, tmp_path: Path) -> None:
     published.write_list_form(tmp_path / "old", encoder, ARCHITECTURE, VOCAB)
     loaded = load("tfhub", tmp_path / "old", tmp_path)
-    assert loaded.native
+    assert loaded.encoder.fallback is None
     assert largest_difference(loaded.encoder, encoder) < 1e-6
     assert loaded.lowercase is False  # as its do_lower_case says
 
@@ -177,7 +175,8 @@ def test_any_other_encoder_stays_an_opaque_layer_that_trains(tmp_path: Path) -> 
     tf.saved_model.save(other, str(tmp_path / "other"))
     (tmp_path / "vocab.txt").write_text("\n".join(VOCAB))
     loaded = load("tfhub", tmp_path / "other", tmp_path, vocab_file=str(tmp_path / "vocab.txt"))
-    assert (loaded.native, loaded.architecture) == (False, None)
+    assert loaded.architecture is None
+    assert "variables that no BERT has (table)" in loaded.encoder.fallback
     np.testing.assert_allclose(loaded.encoder(FEATURES)["pooled_output"], other.__call__(FEATURES)["pooled_output"])
     for name, whole in loaded.encoder(FEATURES).items():
         np.testing.assert_allclose(loaded.encoder(FEATURES, lanes=2)[name], whole, atol=1e-6)
@@ -244,6 +243,6 @@ def test_minilm_equals_hugging_face_in_every_form(form: str, shared: Path, tmp_p
     else:
         published.write_list_form(*given)
         loaded = load("tfhub", tmp_path / form, tmp_path)
-    assert loaded.native
+    assert loaded.encoder.fallback is None
     assert loaded.vocab == original.vocab
     assert reference_difference(loaded.encoder, shared) < 1e-4

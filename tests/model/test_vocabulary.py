@@ -10,7 +10,7 @@ from test_trainer import StopAt, assert_bitwise_equal
 
 from bertexp.config.resolve import compose_config
 from bertexp.errors import RunInterrupted
-from bertexp.models.bert import encoder as encoders
+from bertexp.models import encoder as encoders
 from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
 from bertexp.system.signals import StopSignal
@@ -42,7 +42,7 @@ def test_a_fit_makes_the_weights_of_one_that_trains_the_whole_table(prepare, mon
         trainer.fit(parts.module, parts.data)
         fits.append((parts, trainer))
     (narrow, one), (whole, other) = fits
-    table = whole.loaded.encoder.embedding_layers[0].embeddings
+    table = whole.loaded.encoder.named_weights["bert/embeddings/word_embeddings"]
     rows = narrow.loaded.encoder.vocabulary_in_use.rows
     assert rows.shape[0] < 0.5 * table.shape[0]
     assert rows.shape in [moment.shape for moment in one.optimizer._momentums]

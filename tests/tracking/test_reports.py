@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import confusion_matrix, f1_score, matthews_corrcoef
 
+from bertexp.interfaces import EncoderLayers
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.reports import statistics
 from bertexp.reports.confusions import Confusions, accuracy_of, count_confusions, f1_of, matthews_of
@@ -127,18 +128,14 @@ def make_layer(shape: tuple[int, ...], learns: bool) -> SimpleNamespace:
 
 def test_the_model_plot_tells_trained_from_frozen_layers_and_counts_every_weight(tmp_path):
     layers = [make_layer((10, 10), learns) for learns in (False, False, False, True)]
-    encoder = SimpleNamespace(
-        embedding_layers=[make_layer((1000, 8), False)],
-        transformer_layers=layers,
-        pooler_layer=make_layer((8, 8), True),
-    )
+    encoder = SimpleNamespace(layers=EncoderLayers([make_layer((1000, 8), False)], layers, make_layer((8, 8), True)))
     dense = SimpleNamespace(**vars(make_layer((8, 1), True)), kernel=np.empty((8, 1)))
     model = SimpleNamespace(
         encoder=encoder, pooling="pooler", pool=None, head=SimpleNamespace(dense=dense, dropout=0.1)
     )
     parts = SimpleNamespace(
         dataset=SimpleNamespace(has_pair=False, task="classification", label_names=("negative", "positive")),
-        loaded=SimpleNamespace(vocab=("[PAD]",) * 1000, native=True, architecture=BertArchitecture(1000, 8, 4, 2, 32)),
+        loaded=SimpleNamespace(vocab=("[PAD]",) * 1000, architecture=BertArchitecture(1000, 8, 4, 2, 32)),
         task=SimpleNamespace(units=1, label_names=("negative", "positive")),
         module=SimpleNamespace(model=model),
         data=SimpleNamespace(config=SimpleNamespace(max_length=128)),

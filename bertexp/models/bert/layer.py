@@ -7,16 +7,19 @@ hardly comes later than a shallow one's.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
-import tf_keras
-from official.modeling import tf_utils
 
 from bertexp.models.bert.ops import apply_mask, dense, gelu, layer_norm, threshold
 
-ACTIVATIONS = {"gelu_tanh": tf_utils.get_activation("gelu"), "gelu_erf": "gelu", "relu": "relu"}
+ACTIVATIONS = {
+    "gelu_tanh": functools.partial(tf.nn.gelu, approximate=True),
+    "gelu_erf": functools.partial(tf.nn.gelu, approximate=False),
+    "relu": tf.nn.relu,
+}
+JOINED = "attention/self/query_key_value"  # goes before the three apart
 
 
 class Dense(NamedTuple):
@@ -42,7 +45,7 @@ class Heads(NamedTuple):
 
 
 class LayerWeights(NamedTuple):
-    """``attention``: query (scaled), key and value side by side <float>[hidden, 3 * hidden]; by head where [CLS] alone attends."""
+    """``attention``: query (scaled), key and value side by side <float>[hidden, 3 * hidden]; by head if [CLS] alone attends."""
 
     attention: Dense | Heads
     output: Dense
@@ -56,26 +59,34 @@ class LayerKind(NamedTuple):
     """What a layer's graph depends on, beside the weights' sizes; the dropout rates are 0 where nothing is dropped."""
 
     heads: int
-    activation: Callable[[tf.Tensor], tf.Tensor]
+    activation: str  # a name in ACTIVATIONS
     epsilon: float
     training: bool
     attention_dropout: float
     dropout: float
 
 
-def read_weights(layer: tf_keras.layers.Layer, only_cls: bool, dtype: tf.DType | str) -> LayerWeights:
-    """The weights of Model Garden's TransformerEncoderBlock, for products of that type."""
-    attention = layer._attention_layer
-    named = (attention._query_dense, attention._key_dense, attention._value_dense)
-    parts, output = Heads(*(_dense(part, dtype) for part in named)), _dense(attention._output_dense, dtype)
-    hidden = output.bias.shape[0]
+def pick_layer(weights: Mapping[str, tf.Tensor], number: int, heads: int, only_cls: bool) -> LayerWeights:
+    """The weights of layer `number` out of an encoder's, which go by Google's names."""
+    layer = f"bert/encoder/layer_{number}"
+
+    def pick(name: str, kind: type[Dense] | type[Norm] = Dense) -> Dense | Norm:
+        return kind(*(weights[f"{layer}/{name}/{field}"] for field in kind._fields))
+
+    if only_cls:
+        size = [heads, weights[f"{layer}/attention/self/query/bias"].shape[0] // heads]
+        attention = Heads(*(_by_head(pick(f"attention/self/{name}"), size) for name in Heads._fields))
+    elif f"{layer}/{JOINED}/kernel" in weights:
+        attention = pick(JOINED)
+    else:
+        attention = _join(Heads(*(pick(f"attention/self/{name}") for name in Heads._fields)), heads)
     return LayerWeights(
-        parts if only_cls else _side_by_side(parts),
-        Dense(tf.reshape(output.kernel, [hidden, hidden]), output.bias),
-        _norm(layer._attention_layer_norm),
-        _dense(layer._intermediate_dense, dtype),
-        _dense(layer._output_dense, dtype),
-        _norm(layer._output_layer_norm),
+        attention,
+        pick("attention/output/dense"),
+        pick("attention/output/LayerNorm", Norm),
+        pick("intermediate/dense"),
+        pick("output/dense"),
+        pick("output/LayerNorm", Norm),
     )
 
 
@@ -178,23 +189,18 @@ def normalize(rows: tf.Tensor, norm: Norm, epsilon: float, training: bool) -> tf
 
 def _activate(kind: LayerKind, x: tf.Tensor) -> tf.Tensor:
     """GELU with a gradient of ours in training, any other activation as it is."""
-    if kind.training and kind.activation in (ACTIVATIONS["gelu_tanh"], tf_keras.activations.gelu):
-        return gelu(x, approximate=kind.activation is ACTIVATIONS["gelu_tanh"])
-    return kind.activation(x)
+    if kind.training and kind.activation.startswith("gelu"):
+        return gelu(x, approximate=kind.activation == "gelu_tanh")
+    return ACTIVATIONS[kind.activation](x)
 
 
-def _dense(layer: tf_keras.layers.Layer, dtype: tf.DType | str) -> Dense:
-    return Dense(tf.cast(layer.kernel, dtype), tf.cast(layer.bias, dtype))
+def _by_head(flat: Dense, heads: list[int]) -> Dense:
+    return Dense(tf.reshape(flat.kernel, [flat.kernel.shape[0], *heads]), tf.reshape(flat.bias, heads))
 
 
-def _norm(layer: tf_keras.layers.LayerNormalization) -> Norm:
-    return Norm(tf.convert_to_tensor(layer.gamma), tf.convert_to_tensor(layer.beta))
-
-
-def _side_by_side(heads: Heads) -> Dense:
-    """One product for three."""
-    hidden, _, size = heads.query.kernel.shape
-    query = Dense(*(tensor * size**-0.5 for tensor in heads.query))
-    kernels, biases = zip(query, heads.key, heads.value, strict=True)
-    kernel = tf.concat([tf.reshape(kernel, [hidden, hidden]) for kernel in kernels], axis=1)
-    return Dense(kernel, tf.concat([tf.reshape(bias, [hidden]) for bias in biases], axis=0))
+def _join(parts: Heads, heads: int) -> Dense:
+    """One product for three: query (scaled), key and value side by side."""
+    size = parts.query.bias.shape[0] // heads
+    query = Dense(*(tensor * size**-0.5 for tensor in parts.query))
+    kernels, biases = zip(query, parts.key, parts.value, strict=True)
+    return Dense(tf.concat(kernels, axis=1), tf.concat(biases, axis=0))

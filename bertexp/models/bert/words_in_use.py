@@ -48,6 +48,6 @@ class VocabularyInUse:
         others = tf.cast(tf.cast(self._first, tf.float64) * self.kept, self.table.dtype)
         self.table.assign(tf.tensor_scatter_nd_update(others, self._ids[:, None], self.rows))
 
-    def gather(self, ids: tf.Tensor) -> tf.Tensor:
-        """The embeddings <float>[..., hidden] of pieces <int32>[...] in use."""
-        return tf.gather(tf.convert_to_tensor(self.rows), tf.gather(self._places, ids))
+    def rows_of(self, ids: tf.Tensor) -> tf.Tensor:
+        """Where the pieces <int32>[...] in use stand among ``rows``: <int32>[...]."""
+        return tf.gather(self._places, ids)

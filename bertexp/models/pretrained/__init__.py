@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bertexp.config.schema import ModelConfig
 from bertexp.errors import WeightsError
-from bertexp.models.bert.encoder import make_encoder
+from bertexp.interfaces import Encoder
+from bertexp.models.encoder import make_encoder
 from bertexp.models.poolings.spec import POOLINGS
-from bertexp.models.pretrained.loaded import LoadedEncoder
 from bertexp.models.pretrained.names import assign_weights
+from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.folders import FILES, read_architecture, require_files
 from bertexp.models.source.locate import ModelSource, fit_architecture, read_vocabulary
 
-__all__ = ["LoadedEncoder", "load_encoder"]
+
+@dataclass(frozen=True)
+class LoadedEncoder:
+    """An encoder, its vocabulary, and the proof that it is what the source holds."""
+
+    encoder: Encoder
+    architecture: BertArchitecture | None  # None for an opaque SavedModel
+    vocab: tuple[str, ...]
+    lowercase: bool
+    report: dict[str, Any]  # matched, variables, harmless, left_over; max_difference if the source can be run
 
 
 def load_encoder(source: ModelSource, config: ModelConfig, seed: int = 42) -> LoadedEncoder:
@@ -54,5 +66,5 @@ def _read(source: ModelSource, config: ModelConfig, output_range: int | None) ->
     architecture = fit_architecture(config, read_architecture(folder, source.kind), folder)
     encoder = make_encoder(architecture, None, output_range)
     reads_pooler = POOLINGS[config.pooling or "pooler"].reads == "pooler"
-    report = assign_weights(encoder, read_weights(folder), folder, pooler_needed=reads_pooler)
+    report = assign_weights(encoder.named_weights, read_weights(folder), folder, pooler_needed=reads_pooler)
     return LoadedEncoder(encoder, architecture, *read_vocabulary(source, config), report)

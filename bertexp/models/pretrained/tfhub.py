@@ -16,16 +16,16 @@ import tf_keras
 
 from bertexp.config.schema import ModelConfig
 from bertexp.errors import WeightsError
-from bertexp.models.bert.encoder import BertEncoder, make_encoder
-from bertexp.models.bert.lanes import split_batch
-from bertexp.models.pretrained.loaded import LoadedEncoder
-from bertexp.models.pretrained.names import assign_weights, flatten, is_harmless
+from bertexp.interfaces import FEATURES
+from bertexp.models.encoder import Encoder, make_encoder
+from bertexp.models.garden import flat_shape
+from bertexp.models.pretrained import LoadedEncoder
+from bertexp.models.pretrained.names import assign_weights, is_harmless, shorten
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.folders import FILES, looks_lowercase, read_vocab, require_files
 from bertexp.models.source.locate import ModelSource, fit_architecture
 
 _TOLERANCE = 1e-4  # largest difference between a SavedModel's outputs and those of the native layers
-_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 _PLACES = (  # Model Garden's variable names, from 2019 on: Google's names
     (r"word_embeddings/embeddings", "embeddings/word_embeddings"),
     (
@@ -44,10 +44,8 @@ _PLACES = (  # Model Garden's variable names, from 2019 on: Google's names
 )
 
 
-class HubEncoder(tf_keras.layers.Layer):
-    """A SavedModel of unknown architecture behind the encoders' call.
-
-    Its dropout, if it has one, is its own: `dropout_seed` is not used.
+class SavedModelLayer(tf_keras.layers.Layer):
+    """A SavedModel of unknown architecture that is called like an encoder of Model Garden's. Its dropout is its own.
 
     Args:
       folder: of the SavedModel.
@@ -55,23 +53,14 @@ class HubEncoder(tf_keras.layers.Layer):
     """
 
     def __init__(self, folder: str, as_dict: bool):
-        super().__init__(name="encoder")
+        super().__init__(name="saved_model")
         self.layer = hub.KerasLayer(folder, trainable=True, name="saved_model")
         self._as_dict = as_dict
+        self.built = True
 
-    def call(
-        self,
-        inputs: Mapping[str, tf.Tensor],
-        training: bool = False,
-        dropout_seed: tf.Tensor | None = None,
-        lanes: int = 1,
-    ) -> dict[str, tf.Tensor]:
+    def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, tf.Tensor]:
         """Returns sequence_output <float32>[batch, seq, hidden] and pooled_output <float32>[batch, hidden]."""
-        parts = [
-            _call(lambda given: self.layer(given, training=training), lane.inputs, self._as_dict)
-            for lane in split_batch({name: inputs[name] for name in _INPUTS}, lanes)
-        ]
-        return {name: tf.concat([part[name] for part in parts], 0) for name in parts[0]}
+        return _call(lambda given: self.layer(given, training=training), inputs, self._as_dict)
 
 
 def load(source: ModelSource, config: ModelConfig, output_range: int | None) -> LoadedEncoder:
@@ -91,18 +80,22 @@ def load(source: ModelSource, config: ModelConfig, output_range: int | None) -> 
     vocab, lowercase = _read_vocabulary(source, config, model, folder)
     encoder, architecture, report = _make_native(model, as_dict, config, source)
     if encoder is None:
-        return LoadedEncoder(HubEncoder(folder, as_dict), None, vocab, lowercase, report, native=False)
-    encoder.output_range = output_range
+        encoder = Encoder(
+            SavedModelLayer(folder, as_dict),
+            why=f"the SavedModel stays as it is, its layers unknown: {report['reason']}",
+        )
+    else:
+        encoder.output_range = output_range
     return LoadedEncoder(encoder, architecture, vocab, lowercase, report)
 
 
 def _call(model: Callable[..., Any], inputs: Mapping[str, tf.Tensor], as_dict: bool) -> dict[str, tf.Tensor]:
     """Calls a SavedModel in its form: a dict in and out, or, before 2020, a list in and (pooled, sequence) out."""
     if as_dict:
-        outputs = model({name: inputs[name] for name in _INPUTS})
+        outputs = model({name: inputs[name] for name in FEATURES})
     else:
         outputs = dict(
-            zip(("pooled_output", "sequence_output"), model([inputs[name] for name in _INPUTS]), strict=True)
+            zip(("pooled_output", "sequence_output"), model([inputs[name] for name in FEATURES]), strict=True)
         )
     return {name: tf.cast(outputs[name], tf.float32) for name in ("sequence_output", "pooled_output")}
 
@@ -116,7 +109,7 @@ def _call_form(model: Any, folder: str) -> bool:
         except (ValueError, TypeError, KeyError):
             continue
     raise WeightsError(
-        f"{folder} is no encoder of word ids: it takes neither the dict {', '.join(_INPUTS)} nor the list of them"
+        f"{folder} is no encoder of word ids: it takes neither the dict {', '.join(FEATURES)} nor the list of them"
     )
 
 
@@ -126,12 +119,12 @@ def _probe(vocab_size: int, batch: int = 3, length: int = 16) -> dict[str, tf.Te
     mask = (np.arange(length) < generator.integers(length // 2, length + 1, (batch, 1))).astype(np.int32)
     ids = generator.integers(1, vocab_size, (batch, length)) * mask
     types = (np.arange(length) >= length // 3) * mask
-    return {name: tf.constant(values, tf.int32) for name, values in zip(_INPUTS, (ids, mask, types), strict=True)}
+    return {name: tf.constant(values, tf.int32) for name, values in zip(FEATURES, (ids, mask, types), strict=True)}
 
 
 def _make_native(
     model: Any, as_dict: bool, config: ModelConfig, source: ModelSource
-) -> tuple[BertEncoder | None, BertArchitecture | None, dict[str, Any]]:
+) -> tuple[Encoder | None, BertArchitecture | None, dict[str, Any]]:
     """Moves the weights into native layers and compares outputs; (None, None, report) where that cannot be done.
 
     A SavedModel does not say which GELU it computes, so the outputs decide.
@@ -141,11 +134,17 @@ def _make_native(
         if not variable.dtype.is_floating:  # do_lower_case
             continue
         name = _google_name(variable.name)
-        weights[name] = flatten(name, variable.numpy()) if name.startswith("bert/") else np.empty(0, np.float32)
+        value = variable.numpy() if name.startswith("bert/") else np.empty(0, np.float32)
+        weights[name] = value.reshape(flat_shape(name, value.shape))
     found = _infer_architecture(model, weights, source.architecture)
     unknown = [name for name in weights if not name.startswith("bert/") and not is_harmless(name)]
     if found is None or unknown:
-        return None, None, {"left_over": unknown}
+        what = (
+            f"it has variables that no BERT has ({shorten(unknown)})"
+            if unknown
+            else "its variables are not named as a BERT's"
+        )
+        return None, None, {"reason": what, "left_over": unknown}
     found = fit_architecture(config, found, source.description)
     probe = _probe(found.vocab_size)
     expected = _call(model, probe, as_dict)
@@ -155,7 +154,7 @@ def _make_native(
         architecture = replace(found, activation=activation)
         encoder = make_encoder(architecture, seed=None)
         try:
-            report = assign_weights(encoder, weights, source.description)
+            report = assign_weights(encoder.named_weights, weights, source.description)
         except WeightsError as error:
             return None, None, {"reason": str(error)}
         outputs = encoder(probe)

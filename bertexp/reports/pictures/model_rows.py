@@ -40,7 +40,7 @@ def make_layer_rows(parts: Parts) -> list[LayerRow]:
         vector = f"[batch, ≤{length}, {hidden}]"
     else:
         pooling = POOLINGS[model.pooling]
-        layers = [model.encoder.pooler_layer] if pooling.reads == "pooler" and parts.loaded.native else []
+        layers = [model.encoder.layers.pooler] if pooling.reads == "pooler" and parts.loaded.architecture else []
         layers += [model.pool] if hasattr(model.pool, "weights") else []
         rows.append(_row(pooling.title, pooling.detail, vector, layers))
     if model.head.dropout:
@@ -56,11 +56,12 @@ def make_layer_rows(parts: Parts) -> list[LayerRow]:
 
 def _encoder_rows(parts: Parts, shape: str) -> list[LayerRow]:
     encoder, sizes = parts.module.model.encoder, parts.loaded.architecture
-    if not parts.loaded.native:
-        return [_row("encoder", "a SavedModel, its layers unknown", shape, [encoder])]
-    rows = [_row("embeddings", "word + position + type", shape, encoder.embedding_layers)]
+    embeddings, transformer, _ = encoder.layers
+    if sizes is None:
+        return [_row("encoder", "its layers unknown", shape, [encoder])]
+    rows = [_row("embeddings", "word + position + type", shape, embeddings)]
     detail = f"{sizes.num_heads} heads, {sizes.hidden_size} → {sizes.intermediate_size} → {sizes.hidden_size}"
-    for _, layers in groupby(encoder.transformer_layers, key=_learns):
+    for _, layers in groupby(transformer, key=_learns):
         rows.append(_row("transformer layer", detail, shape, list(layers), stacked=True))
     return rows
 
