@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import tensorflow as tf
+import tf_keras
 
 
 class Schedule:
@@ -40,3 +41,18 @@ class Schedule:
         else:
             after = (self._total - tf.minimum(step, self._total)) / tf.maximum(self._total - self._warmup, 1.0)
         return tf.where(step < self._warmup, step / tf.maximum(self._warmup, 1.0), after)
+
+
+class ScheduledRate(tf_keras.optimizers.schedules.LearningRateSchedule):
+    """A peak rate times the schedule's factor, as Keras's own optimizers take it."""
+
+    def __init__(self, peak: float, schedule: Schedule):
+        self._peak, self._schedule = peak, schedule
+
+    def __call__(self, step: Any) -> tf.Tensor:
+        """<float32>[] rate after ``step`` optimizer steps."""
+        return self._peak * self._schedule(step)
+
+    def get_config(self) -> dict[str, Any]:
+        """Raises NotImplementedError: the schedule's length is known to a run alone."""
+        raise NotImplementedError

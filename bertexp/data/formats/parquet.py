@@ -25,24 +25,10 @@ def column_names(path: Path) -> tuple[str, ...]:
 
 
 def read_table(path: Path, columns: Columns, others: bool = False) -> pa.Table:
-    """Reads all rows at once; labels are <string> or <list<string>>."""
-    import pyarrow as pa
-    from pyarrow import parquet, types
+    """Reads all rows at once."""
+    from pyarrow import parquet
 
-    wanted = columns.wanted()
-    table = parquet.read_table(path, columns=None if others else list(wanted.values()))
-    text_types = (types.is_string, types.is_large_string, types.is_string_view, types.is_dictionary)
-    for canonical, name in wanted.items():
-        found = table.schema.field(name).type
-        if canonical != "label" and not any(is_text(found) for is_text in text_types):
-            raise DataError(
-                f"column {name!r} of {path} holds {found} and no texts; name another one with "
-                f"dataset.{canonical}_column (columns: {', '.join(column_names(path))})"
-            )
-        as_list = canonical == "label" and types.is_nested(found)
-        column = table[name].cast(pa.list_(pa.string()) if as_list else pa.string())
-        table = table.set_column(table.column_names.index(name), name, column)
-    return table
+    return parquet.read_table(path, columns=None if others else list(columns.wanted().values()))
 
 
 def read_rows(path: Path, columns: Columns) -> Iterator[Row]:

@@ -14,10 +14,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertexp.data.formats.columns import check_columns
+from bertexp.data.formats.columns import check_columns, column_names
 from bertexp.data.formats.spec import Bad, Columns, Values, format_of, load_format, place_of
 from bertexp.data.labels import LIST_SEPARATOR, ClassLabels, Labels
 from bertexp.errors import DataError
+
+_TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_dictionary)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def read_file(
     module = load_format(format)
     labels = labels or ClassLabels()
     try:
-        table = _spell_labels(_rename(module.read_table(path, columns), columns), labels.separator)
+        table = _spell_labels(_pick(module.read_table(path, columns), columns, path), labels.separator)
         rows = Rows(table, {}) if table is not None and _is_clean(table, labels) else None
     except (pa.ArrowInvalid, UnicodeDecodeError):
         rows = None
@@ -68,7 +70,7 @@ def read_whole(path: Path, columns: Columns, format: str) -> pa.Table:
     """
     check_columns(path, format, columns)
     try:
-        return _rename(load_format(format).read_table(path, columns), columns)
+        return _pick(load_format(format).read_table(path, columns), columns, path)
     except pa.ArrowInvalid as error:
         raise DataError(f"{path} cannot be read as {format} ({error}); fetch it again") from error
 
@@ -96,10 +98,25 @@ def _read_texts(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, Value
                 yield str(path), Bad("not UTF-8", "the text is not UTF-8")
 
 
-def _rename(table: pa.Table, columns: Columns) -> pa.Table:
-    """The wanted columns under their canonical names."""
+def _pick(table: pa.Table, columns: Columns, path: Path) -> pa.Table:
+    """The wanted columns under their canonical names, texts as <string>.
+
+    Raises:
+        DataError: a text column holds something else.
+    """
     wanted = columns.wanted()
-    return table.select(list(wanted.values())).rename_columns(list(wanted))
+    picked = table.select(list(wanted.values())).rename_columns(list(wanted))
+    for index, name in enumerate(wanted):
+        if name == "label":
+            continue
+        found = picked.schema.field(name).type
+        if not any(is_text(found) for is_text in _TEXT_TYPES):
+            raise DataError(
+                f"column {wanted[name]!r} of {path} holds {found} and no texts; name another one with "
+                f"dataset.{name}_column (columns: {', '.join(column_names(path, format_of(path)))})"
+            )
+        picked = picked.set_column(index, name, picked[name].cast(pa.string()))
+    return picked
 
 
 def _not_empty(rows: Rows, path: Path) -> Rows:
@@ -114,10 +131,10 @@ def _spell_labels(table: pa.Table, separator: str | None) -> pa.Table | None:
     if "label" not in table.column_names:
         return table
     column = table["label"]
-    if pa.types.is_list(column.type):
+    if pa.types.is_nested(column.type):
         if separator is None:
             return None
-        joined = pc.binary_join(column, LIST_SEPARATOR)
+        joined = pc.binary_join(column.cast(pa.list_(pa.string())), LIST_SEPARATOR)
     else:
         joined = column.cast(pa.string())
         joined = joined if separator is None else pc.replace_substring(joined, separator, LIST_SEPARATOR)

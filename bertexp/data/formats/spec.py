@@ -66,7 +66,7 @@ class FormatModule(Protocol):
         """Reads the names from the file's beginning; none of an empty file. Raises DataError."""
 
     def read_table(self, path: Path, columns: Columns, others: bool = False) -> pa.Table:
-        """Reads all rows at once: the wanted columns under the file's names, texts as <string>; ``others``: all columns.
+        """Reads all rows at once: the wanted columns under the file's names, with the file's types; ``others``: all columns.
 
         Raises ``pa.ArrowInvalid`` or ``UnicodeDecodeError`` for a file that must be read row by row to say what is wrong.
         """
