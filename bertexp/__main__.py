@@ -7,8 +7,10 @@ import os
 import select
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -25,6 +27,7 @@ from bertexp.config.sweep_syntax import split_overrides
 from bertexp.config.words import PLAIN, belongs, command_line, part_flags, read
 from bertexp.errors import BertexpError, ConfigError
 from bertexp.runs.folder import with_former_overrides
+from bertexp.system.credentials import hide
 
 _NOT_OF_SETTINGS = {"--shell-completion", "--hydra-help", "--version"}  # the other words of these are no settings
 _HYDRAS = {"--multirun", "--cfg", "--info", *_NOT_OF_SETTINGS}
@@ -49,6 +52,7 @@ def work_on_sweep(composed: DictConfig) -> BaseException | None:
 def main() -> None:
     """Runs a command line; ends the process with 0, 2 (the user's mistake), 1 (ours) or 128 + signal."""
     words = sys.argv[1:]
+    sys.excepthook = show_traceback
     try:
         if words and words[0] in COMMANDS:
             sys.exit(COMMANDS[words[0]](words[1:]))
@@ -114,8 +118,13 @@ def _leave_unless_heard() -> None:
         sys.exit(128 + signal.SIGPIPE)
 
 
+def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What Python prints of an error that nobody caught, without the secrets of addresses."""
+    sys.stderr.write(hide("".join(traceback.format_exception(kind, error, trace))))
+
+
 def _leave(sentence: str, status: int) -> None:
-    print(f"bertexp: {sentence}", file=sys.stderr)
+    print(f"bertexp: {hide(sentence)}", file=sys.stderr)
     sys.exit(status)
 
 

@@ -10,11 +10,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from bertexp.system.credentials import hide
+
 
 class BertexpError(Exception):
-    """Something the user can mend; the message is shown as it is."""
+    """Something the user can mend; the message is shown as it is, but for the secrets of addresses in it."""
 
     exit_status = 2
+
+    def __str__(self) -> str:
+        return hide(super().__str__())
 
 
 class ConfigError(BertexpError):
@@ -69,7 +74,7 @@ class RunInterrupted(BertexpError):
         self.exit_status = 128 + signal_number
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        return hide(str(self.args[0]))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 from bertexp.commands.arguments import CommandParser
 from bertexp.config.resolve import compose_config
 from bertexp.system import devices
-from bertexp.system.provenance import hide_passwords
+from bertexp.system.credentials import hide
 from bertexp.tracking.mlflow.store import local_path, resolve_uri
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -243,7 +243,7 @@ def main(words: Sequence[str]) -> int:
         check_machine(devices.available_cores(), _memory(), _has_bfloat16_units()),
         check_packages(installed_versions(STACK), cure_packages()),
         check_outputs(outputs, os.access(nearest, os.W_OK | os.X_OK), shutil.disk_usage(nearest).free),
-        check_store(hide_passwords(uri), local_path(uri)),
+        check_store(hide(uri), local_path(uri)),
         check_cache(Path(config.run.cache_dir)),
     ]
     print("asking TensorFlow for its devices (10 seconds or so)", file=sys.stderr, flush=True)

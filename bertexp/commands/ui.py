@@ -18,7 +18,7 @@ from pathlib import Path
 from bertexp.commands.arguments import CommandParser, positive
 from bertexp.config.resolve import compose_config
 from bertexp.errors import EnvironmentProblem, TrackingError
-from bertexp.system.provenance import hide_passwords
+from bertexp.system.credentials import hide
 from bertexp.tracking.mlflow.store import ENVIRONMENT, artifacts_folder, local_path, resolve_uri
 
 START_SECONDS = 120  # a cold start imports MLflow twice
@@ -40,7 +40,7 @@ def main(words: Sequence[str]) -> int:
     outputs = config.run.outputs_dir
     uri = resolve_uri(config.tracking.uri, outputs)
     if uri.startswith(("http:", "https:", "databricks")):
-        print(f"{hide_passwords(uri)} is a server already: open it in a browser")
+        print(f"{hide(uri)} is a server already: open it in a browser")
         return 0
     store = local_path(uri)
     if store is not None and not store.exists():
@@ -73,17 +73,18 @@ def find_free_port(host: str, first: int) -> int:
 def _serve(uri: str, host: str, port: int, experiment: str, outputs: str) -> int:
     log_file = Path(outputs).resolve() / "ui.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri]
+    command = [sys.executable, "-m", "mlflow", "server"]
     command += ["--default-artifact-root", artifacts_folder(outputs).as_uri()]
     command += ["--host", host, "--port", str(port), "--workers", "1"]
     environment = {**ENVIRONMENT, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
+    environment["MLFLOW_BACKEND_STORE_URI"] = uri  # not among the words: every user of the machine can list those
     # terminated from outside we must take the server along; Ctrl-C raises KeyboardInterrupt by itself
     former = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with open(log_file, "w") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
     try:
         address = f"http://{_reachable(host)}:{port}"
-        print(f"starting MLflow on {hide_passwords(uri)} (10 seconds or so)", flush=True)
+        print(f"starting MLflow on {hide(uri)} (10 seconds or so)", flush=True)
         _wait_until_up(server, address, log_file)
         print(f"open {address}{_page_of(address, experiment)}   (Ctrl-C ends it)", flush=True)
         return server.wait()

@@ -11,6 +11,7 @@ from typing import Any
 
 from bertexp.config.words import replace, value_of, without, write
 from bertexp.errors import RunNotFound
+from bertexp.system.credentials import hide
 from bertexp.system.files import write_text
 
 _writing = threading.Lock()
@@ -52,14 +53,15 @@ class RunFolder:
     def info(self) -> dict[str, Any]:
         """The content of ``run.json``; empty before the run has begun."""
         try:
-            return json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            return hide(json.loads((self.path / "run.json").read_text(encoding="utf-8")))  # older ones may hold secrets
         except FileNotFoundError:
             return {}
 
     def update_info(self, **changes: Any) -> None:
         """Merges ``changes`` into ``run.json``; threads may call it."""
         with _writing:
-            write_text(self.path / "run.json", json.dumps(self.info | changes, indent=2, sort_keys=True) + "\n")
+            info = self.info | hide(changes)
+            write_text(self.path / "run.json", json.dumps(info, indent=2, sort_keys=True) + "\n")
 
 
 def list_runs(outputs_dir: str) -> list[RunFolder]:

@@ -19,7 +19,8 @@ from bertexp.errors import ConfigError, RunInterrupted, RunNotFound, RunPruned
 from bertexp.interfaces import RunState
 from bertexp.runs.folder import RunFolder, own_words
 from bertexp.system.console import say
-from bertexp.system.provenance import collect_provenance, hide_passwords, provenance_tags
+from bertexp.system.credentials import hide
+from bertexp.system.provenance import collect_provenance, provenance_tags
 from bertexp.system.signals import StopSignal
 from bertexp.tracking.base import NoTracker, Tracker
 from bertexp.tracking.build import build_tracker
@@ -44,10 +45,9 @@ class RunRecord:
         tags: Mapping[str, str] | None = None,
         name: str | None = None,
     ):
-        self.config, self.folder, self.overrides = config, RunFolder(folder), overrides
+        self.config, self.folder, self.overrides = config, RunFolder(folder), hide(overrides)
         self.stop = StopSignal()
-        self.parameters = flat_parameters(config)
-        self.parameters["tracking.uri"] = config.tracking.uri and hide_passwords(config.tracking.uri)
+        self.parameters = hide(flat_parameters(config))
         self._fingerprint = fingerprint
         self._tags = {"data_fingerprint": fingerprint, **(tags or {})}
         former = self._former_info() if config.trainer.resume else {}

@@ -22,6 +22,7 @@ from bertexp.sweeps.summary import SweepSummary, best_seed, summarize
 from bertexp.sweeps.trial import TrialRunner, drop_checkpoints
 from bertexp.sweeps.worker import pull_trials
 from bertexp.system.console import say
+from bertexp.system.credentials import put_back
 from bertexp.system.files import write_text
 from bertexp.system.signals import StopSignal
 
@@ -39,8 +40,7 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
     study = SweepStudy.open(folder, config.sweep)
     swept = [f"{name}={expression}" for name, expression in study.spec.expressions.items()]
     parent = ParentRun(study, config, ["python", "-m", "bertexp", "-m", *words, *swept])
-    local = local_overrides(words)
-    trials = TrialRunner(study, folder, local, parent.begin())
+    trials = TrialRunner(study, folder, words, parent.begin())
     try:
         with StopSignal():  # between trials; a run has its own
 
@@ -51,7 +51,7 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
             pull_trials(study, config.sweep, run_trial)
             with study.finishing() as mine:
                 if mine:
-                    _finish(study, config, folder, trials, parent, local)
+                    _finish(study, config, folder, trials, parent, words)
     except BaseException as error:
         state, reason = end_of(error)
         if state == RunState.INTERRUPTED:
@@ -62,19 +62,19 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
             say(f"warning    the sweep's tracked run does not tell how it ended: {second}")
         raise
     if mine:
-        say(describe_end(summarize(study, config.sweep, local), folder))
+        say(describe_end(summarize(study, config.sweep, local_overrides(words)), folder))
     else:
         say(f"the sweep's last worker writes {folder / 'report.html'}")
 
 
 def _finish(
-    study: SweepStudy, config: Config, folder: Path, trials: TrialRunner, parent: ParentRun, local: list[str]
+    study: SweepStudy, config: Config, folder: Path, trials: TrialRunner, parent: ParentRun, words: Sequence[str]
 ) -> None:
     """Tests, exports and verifies what ``sweep.export`` names, then writes the report."""
-    summary = summarize(study, config.sweep, local)
+    summary = summarize(study, config.sweep, local_overrides(words))
     chosen = {"best": summary.best, "all": tuple(row.number for row in summary.trials if row.values), "none": ()}
     for number in chosen[config.sweep.export]:
-        _ship(study, trials, number)
+        _ship(study, trials, number, words)
     _tidy(study, config, folder)
     shipped = _tested(study, trials, summary)
     files = write_report(summary, folder, shipped)
@@ -84,7 +84,7 @@ def _finish(
     parent.finish(summary, {name: value for name, value in shipped.items() if name.startswith("test/")}, files)
 
 
-def _ship(study: SweepStudy, trials: TrialRunner, number: int) -> None:
+def _ship(study: SweepStudy, trials: TrialRunner, number: int, words: Sequence[str]) -> None:
     """Goes on with a trained trial as an ordinary run, which tests, exports and verifies it; of several seeds the best."""
     index = _best_seed(study, number)
     run = RunFolder(trials.run_folder(number, index))
@@ -96,7 +96,7 @@ def _ship(study: SweepStudy, trials: TrialRunner, number: int) -> None:
             f"{command_line(write('trainer.resume', str(run.path)))}"
         )
         return
-    overrides = run.info["overrides"]
+    overrides = put_back(run.info["overrides"], words)
     config, _ = compose_config(overrides)
     config.trainer.resume = str(run.path)
     say(f"\ntrial {number} goes on to its test{' and export' if config.export.enabled else ''}")

@@ -18,6 +18,7 @@ from bertexp.config.words import belongs, only, read, value_of, without
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.runs.plan import Plan, make_plan
 from bertexp.sweeps.space import Point, Space, as_override, make_space
+from bertexp.system.credentials import hide, put_back
 from bertexp.tasks.spec import TaskSpec
 
 LATENCY = "predict/latency_ms"
@@ -30,7 +31,8 @@ _LOCAL = ("tracking", "run.outputs_dir", "export")  # of a trial, but free to di
 class SweepSpec:
     """What every worker of a sweep must agree on; kept in the study, compared at each start.
 
-    ``overrides`` are the words that all trials share, ``expressions`` the swept settings in Hydra's syntax.
+    ``overrides`` are the words that all trials share, ``expressions`` the swept settings in Hydra's syntax. A study is
+    read by many: secrets are hidden in it, and a worker puts back those of its own command line.
     """
 
     name: str
@@ -43,6 +45,9 @@ class SweepSpec:
     first: tuple[Point, ...]  # points tried before the sampler is asked
     pruned: bool
     reports: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "overrides", hide(self.overrides))
 
     @functools.cached_property
     def space(self) -> Space:
@@ -122,19 +127,22 @@ def make_spec(words: Sequence[str], config: Config) -> SweepSpec:
 
 
 def local_overrides(words: Sequence[str]) -> list[str]:
-    """The words that say where a worker writes and what it ships."""
-    return only(split_overrides(words)[0], *_LOCAL)
+    """The words that say where a worker writes and what it ships, their secrets hidden."""
+    return hide(only(split_overrides(words)[0], *_LOCAL))
 
 
-def check_space(spec: SweepSpec) -> list[Plan]:
+def check_space(spec: SweepSpec, typed: Sequence[str] = ()) -> list[Plan]:
     """Composes trials that hold every choice and every bound once and makes their plans.
+
+    Args:
+        typed: words that hold the secrets which ``spec`` hides.
 
     Raises:
         BertexpError: the first mistake that a trial would have met.
     """
     plans: dict[str, Plan] = {}
     for point in [*spec.space.probes(), *spec.first]:
-        words = spec.trial_overrides(point)
+        words = put_back(spec.trial_overrides(point), typed)
         config, _ = compose_config(words)
         key = repr((config.dataset, config.model, config.trainer.accelerator))
         if key not in plans:
@@ -249,7 +257,7 @@ def _make_name(config: Config, overrides: Sequence[str], expressions: Mapping[st
     """Equal commands get equal names; so do commands that differ in the space's values, which ``require_same`` refuses."""
     option = value_of(words, "sweep")
     names = "_".join(name.split(".")[-1] for name in expressions)
-    digest = hashlib.sha256(repr((sorted(overrides), sorted(expressions))).encode()).hexdigest()[:6]
+    digest = hashlib.sha256(repr((sorted(hide(overrides)), sorted(expressions))).encode()).hexdigest()[:6]
     base = [getattr(config, group).name for group in ("model", "dataset") if group not in expressions]
     return "_".join([*base, (option or names)[:40], digest])
 

@@ -52,7 +52,7 @@ def begin_sweep(sweep: NamedSweep, folder: str, workers: int) -> bool:
     rules = sweep.config.sweep
     check_storage(rules.storage)
     require_packages(choose_sampler(rules, sweep.spec.space))
-    plans = check_space(sweep.spec)
+    plans = check_space(sweep.spec, sweep.job_words)
     say(describe_sweep(sweep.spec, rules, folder, workers))
     if sweep.config.run.dry:
         say(f"each trial {describe_plan(plans[0], sweep.config, f'{folder}/trial-0000')}")

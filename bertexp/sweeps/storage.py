@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bertexp.errors import ConfigError, TrackingError
+from bertexp.system.credentials import WAYS, find_secret, is_hidden
 from bertexp.system.files import locked
 
 if TYPE_CHECKING:
@@ -45,7 +46,10 @@ def open_storage(folder: Path, url: str | None) -> tuple[BaseStorage, Lock]:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     if url is not None:
-        return _open_database(url)
+        known = find_secret(url) if is_hidden(url) else url
+        if known is None:
+            raise TrackingError(f"the password of sweep.storage={url} is not kept: {WAYS}")
+        return _open_database(known)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / JOURNAL
     lock = partial(locked, path.with_suffix(".lock"))
@@ -98,8 +102,7 @@ def _open_database(url: str) -> tuple[BaseStorage, Lock]:
             if isinstance(error, ImportError)
             else "start the server or mend the address"
         )
-        shown = address.render_as_string(hide_password=True)
-        raise TrackingError(f"sweep.storage={shown} cannot be used ({str(error).splitlines()[0]}); {cure}") from error
+        raise TrackingError(f"sweep.storage={url} cannot be used ({str(error).splitlines()[0]}); {cure}") from error
 
 
 def _database_lock(engine: sqlalchemy.Engine) -> Lock:

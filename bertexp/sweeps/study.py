@@ -19,6 +19,7 @@ from bertexp.sweeps.samplers import KEPT, build_pruner
 from bertexp.sweeps.space import Point
 from bertexp.sweeps.spec import SweepSpec
 from bertexp.sweeps.storage import Lock, open_storage
+from bertexp.system.credentials import hide
 from bertexp.system.leases import is_free, new_lease, renewed, worker_name
 
 ENDS = {RunState.COMPLETED: TrialState.COMPLETE, RunState.PRUNED: TrialState.PRUNED, RunState.FAILED: TrialState.FAIL}
@@ -203,14 +204,14 @@ class SweepStudy:
         if self._frozen(claim).state.is_finished():
             return
         self._close_segment(claim)
-        for key, value in (outcome.facts | {"reason": outcome.reason}).items():
+        for key, value in hide(outcome.facts | {"reason": outcome.reason}).items():
             claim.trial.set_user_attr(key, value)
         values = list(outcome.values) if outcome.state == RunState.COMPLETED else None
         self.study.tell(claim.trial, values, ENDS[outcome.state])
 
     def note(self, claim: Claim, key: str, value: Any) -> None:
         """Keeps a JSON-able fact about a trial in work."""
-        claim.trial.set_user_attr(key, value)
+        claim.trial.set_user_attr(key, hide(value))
 
     def _close_segment(self, claim: Claim) -> None:
         *done, (worker, begun, _) = claim.trial.user_attrs[_SEGMENTS]
@@ -223,7 +224,7 @@ class SweepStudy:
 
     def remember(self, key: str, value: Any) -> None:
         """Keeps a JSON-able fact about the whole sweep."""
-        self.study.set_user_attr(key, value)
+        self.study.set_user_attr(key, hide(value))
 
     def recall(self, key: str) -> Any:
         """What ``remember`` kept, or ``None``."""

@@ -25,10 +25,11 @@ from bertexp.runs.frozen_layers import keep_activations
 from bertexp.runs.parts import Parts
 from bertexp.runs.plan import make_plan
 from bertexp.runs.record import TRAINED, RunRecord, end_of
-from bertexp.sweeps.spec import LATENCY
+from bertexp.sweeps.spec import LATENCY, local_overrides
 from bertexp.sweeps.study import Claim, Outcome, SweepStudy
 from bertexp.sweeps.warm import WarmParts
 from bertexp.system.console import log_to, quiet
+from bertexp.system.credentials import put_back
 from bertexp.tracking.build import build_tracker
 from bertexp.training.callbacks import Callback, ProgressReport
 from bertexp.training.checkpoint import CheckpointStore
@@ -57,12 +58,12 @@ class TrialRunner:
     Args:
         study: told the validations.
         folder: of the sweep; a trial's folder is ``trial-<number>``, with ``seed-<seed>`` below where there are several.
-        local: overrides that say where this worker writes.
+        words: the worker's own, which say where it writes, and hold the secrets that the study hides.
         tags: of every tracked run.
     """
 
-    def __init__(self, study: SweepStudy, folder: Path, local: Sequence[str], tags: dict[str, str]):
-        self._study, self._folder, self._local, self._tags = study, folder, list(local), tags
+    def __init__(self, study: SweepStudy, folder: Path, words: Sequence[str], tags: dict[str, str]):
+        self._study, self._folder, self._words, self._tags = study, folder, list(words), tags
         self._warm = WarmParts()
 
     def __call__(self, claim: Claim) -> Outcome:
@@ -140,7 +141,8 @@ class TrialRunner:
         """The command line of the ``index``-th seed's run."""
         spec = self._study.spec
         seed = [f"run.seed={spec.base_seed + index}"] if spec.seeds > 1 else []
-        return [*spec.trial_overrides(claim.point, self._local), *seed]
+        words = spec.trial_overrides(claim.point, local_overrides(self._words))
+        return [*put_back(words, self._words), *seed]
 
     def _run(self, claim: Claim, index: int, tags: dict[str, str]) -> dict[str, float]:
         """The objectives of one seed's run."""

@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bertexp.system.credentials import hide
+
 _log = logging.getLogger("bertexp")
 _quiet = False
 
 
 def say(text: str = "") -> None:
-    """Prints ``text`` for the user and keeps it in the run's log."""
+    """Prints ``text`` for the user and keeps it in the run's log, both without the secrets of addresses."""
+    text = hide(text)
     if not _quiet:
         print(text, flush=True)
     if text:
@@ -96,7 +99,11 @@ def log_to(file: Path, redirect_stderr: bool) -> Iterator[None]:
 
 
 class _LogFile(logging.StreamHandler):
-    """Stays silent if a line cannot be written: a full disk is told by what must be kept, not by each line of the log."""
+    """Hides secrets, whoever logs them. Stays silent if a line cannot be written: a full disk is told by what must be kept, not by each line of the log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return hide(super().format(record))
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Drops the line."""

@@ -25,13 +25,13 @@ from pathlib import Path
 
 from bertexp import __version__
 from bertexp.errors import EnvironmentProblem, NetworkError
+from bertexp.system.credentials import hide, is_hidden
 from bertexp.system.files import NO_SPACE, enough_space, locked, publish, write_text
 
 _AGENT = {"User-Agent": f"bertexp/{__version__}"}  # some hosts refuse Python's own
 _CHUNK_BYTES = 1 << 18
 _FAILURES = 3  # attempts in a row that bring no byte
 _PAUSE_SECONDS = 0.5  # before the second attempt, doubled before the third
-_NO_ADDRESS = "not an http://, https:// or gs:// address"
 _CURE = "give a path to a local copy (dataset.path, model.path) or a mirror"
 
 
@@ -82,8 +82,8 @@ def fetch(
     """
     destination = Path(destination)
     address = https_address(url)
-    if not address.startswith(("http://", "https://")):
-        raise NetworkError(f"{url} is {_NO_ADDRESS}; {_CURE}")
+    if wrong := _wrong_with(address):
+        raise NetworkError(f"{url} is {wrong}; {_CURE}")
     waiting = f"waiting for another process that downloads {destination.name}"
     with locked(f"{destination}.lock", wait=waiting), enough_space(destination.parent):
         if destination.exists():
@@ -107,11 +107,17 @@ def _open(url: str, method: str, headers: dict[str, str], timeout_seconds: float
     return urllib.request.urlopen(request, timeout=timeout_seconds)
 
 
+def _wrong_with(url: str) -> str | None:
+    if is_hidden(url):
+        return "the address in a run's record, which keeps no password: give dataset.url again"
+    return None if url.startswith(("http://", "https://")) else "not an http://, https:// or gs:// address"
+
+
 def _why_not(url: str, timeout_seconds: float) -> str | None:
     """Asks for the head, or for the first byte where a host does not answer heads; returns what is wrong, or None."""
     url = https_address(url)
-    if not url.startswith(("http://", "https://")):
-        return _NO_ADDRESS
+    if wrong := _wrong_with(url):
+        return wrong
     for method, headers in (("HEAD", {}), ("GET", {"Range": "bytes=0-0"})):
         try:
             _open(url, method, headers, timeout_seconds).close()
@@ -182,7 +188,7 @@ def _transfer(url: str, part: Path, sha256: str | None, progress: bool, timeout_
     have = part.stat().st_size if part.exists() else 0
     saved_url, _, validator = memory.read_text().partition("\n") if have and memory.exists() else ("", "", "")
     headers = {}
-    if have and saved_url == url and (validator or sha256):
+    if have and saved_url == hide(url) and (validator or sha256):
         headers["Range"] = f"bytes={have}-"
         if validator:
             headers["If-Range"] = validator
@@ -195,7 +201,7 @@ def _transfer(url: str, part: Path, sha256: str | None, progress: bool, timeout_
             have = 0
             etag = response.headers.get("ETag", "")
             strong = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified", "")
-            write_text(memory, f"{url}\n{strong}")
+            write_text(memory, f"{hide(url)}\n{strong}")
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
         if total and total - have > shutil.disk_usage(part.parent).free:
@@ -225,7 +231,7 @@ def _progress(url: str, have: int, total: int | None, shown: bool) -> Iterator[C
             yield bar.update
     else:
         whole = f" of {total / 1e6:.1f} MB" if total else ""
-        print(f"downloading {url}{whole}", file=sys.stderr, flush=True)
+        print(f"downloading {hide(url)}{whole}", file=sys.stderr, flush=True)
         done, step = have, (total or 0) // 10 or 10_000_000
 
         def advance(count: int) -> None:

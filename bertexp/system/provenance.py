@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import platform
-import re
 import shlex
 import subprocess
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bertexp.system import devices
+from bertexp.system.credentials import hide
 
 PACKAGES = (
     "bertexp",
@@ -42,7 +42,7 @@ def collect_provenance(command: Sequence[str], gpu_names: Sequence[str] = ()) ->
         gpu_names: the accelerators the run uses, as their driver names them.
     """
     return {
-        "command": hide_passwords(shlex.join(command)),
+        "command": hide(shlex.join(command)),
         "user": _user(),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -55,11 +55,6 @@ def collect_provenance(command: Sequence[str], gpu_names: Sequence[str] = ()) ->
         },
         "versions": read_versions(),
     }
-
-
-def hide_passwords(text: str) -> str:
-    """Writes ``://user:secret@`` as ``://user:***@``: a record is read by more people than the shell's history."""
-    return re.sub(r"(://[^:/@\s]*:)[^@\s]+@", r"\1***@", text)
 
 
 def provenance_tags(provenance: dict[str, Any]) -> dict[str, str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertexp.errors import TrackingError
-from bertexp.system.provenance import hide_passwords
 from bertexp.tracking.base import ParamValue
 from bertexp.tracking.mlflow.store import artifacts_folder
 
@@ -51,7 +50,7 @@ def create_run(
     if experiment is not None:
         if experiment.lifecycle_stage == "deleted":
             raise TrackingError(
-                f"tracking.experiment={experiment_name} was deleted in {hide_passwords(uri)}; give another name, or "
+                f"tracking.experiment={experiment_name} was deleted in {uri}; give another name, or "
                 f"bring it back with: mlflow experiments restore --experiment-id {experiment.experiment_id}"
             )
         experiment_id = experiment.experiment_id
@@ -70,12 +69,11 @@ def reopen_run(client: MlflowClient, uri: str, run_id: str) -> tuple[Run, set[tu
         run = client.get_run(run_id)
     except MlflowException as error:
         raise TrackingError(
-            f"the run to resume, {run_id}, is not in {hide_passwords(uri)}; name the store it lies in with tracking.uri"
+            f"the run to resume, {run_id}, is not in {uri}; name the store it lies in with tracking.uri"
         ) from error
     if run.info.lifecycle_stage == "deleted":
         raise TrackingError(
-            f"the run to resume was deleted in {hide_passwords(uri)}; bring it back with: "
-            f"mlflow runs restore --run-id {run_id}"
+            f"the run to resume was deleted in {uri}; bring it back with: mlflow runs restore --run-id {run_id}"
         )
     client.update_run(run_id, status="RUNNING")
     return run, {(key, point.step) for key in run.data.metrics for point in client.get_metric_history(run_id, key)}

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bertexp.errors import TrackingError
+from bertexp.system.credentials import WAYS, find_secret, is_hidden
 from bertexp.system.files import locked
-from bertexp.system.provenance import hide_passwords
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,10 +47,16 @@ def resolve_uri(uri: str | None, outputs_dir: str | os.PathLike[str]) -> str:
     """Makes ``tracking.uri`` absolute; null is the local store.
 
     Raises:
-        TrackingError: the address has a scheme that MLflow does not speak.
+        TrackingError: the address has a scheme that MLflow does not speak, or a run's record holds it without its
+            password and that is nowhere to be found.
     """
     if not uri:
         return default_uri(outputs_dir)
+    if is_hidden(uri):
+        known = find_secret(uri)
+        if known is None:
+            raise TrackingError(f"the password of tracking.uri={uri} is not kept: {WAYS}")
+        return known
     scheme, _, rest = uri.partition(":")
     if not rest or os.path.sep in scheme:  # a plain folder
         return Path(uri).resolve().as_uri()
@@ -122,7 +128,7 @@ def must_answer(uri: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise TrackingError(
-            f"the MLflow store {hide_passwords(uri)} cannot be used ({first_line(error)}); give another tracking.uri, or "
+            f"the MLflow store {uri} cannot be used ({first_line(error)}); give another tracking.uri, or "
             f"tracking=none to run without a record"
         ) from error
 

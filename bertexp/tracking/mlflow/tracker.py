@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bertexp.errors import TrackingError
 from bertexp.interfaces import RunState
 from bertexp.system.console import say
-from bertexp.system.provenance import hide_passwords
+from bertexp.system.credentials import hide
 from bertexp.tracking.base import OnOpen, ParamValue
 from bertexp.tracking.mlflow.run import create_run, log_params, reopen_run, set_tags
 from bertexp.tracking.mlflow.store import (
@@ -89,7 +89,7 @@ class MlflowTracker:
         if path:
             with must_answer(self.uri):
                 look_at(path)
-        arguments = (params, tags, on_open, begun_ms)
+        arguments = (hide(params), hide(tags), on_open, begun_ms)
         self._opening = threading.Thread(target=self._open, args=arguments, name="store", daemon=True)
         if not path:
             self._wait()
@@ -109,6 +109,7 @@ class MlflowTracker:
 
     def log_dataset(self, name: str, split_tables: Mapping[str, pa.Table], fingerprint: str, source: str) -> None:
         """See ``Tracker.log_dataset``; shown as the run's "Datasets used", with the fingerprint as digest."""
+        source = hide(source)
         kind, place = ("http", {"url": source}) if source.startswith("http") else ("local", {"uri": source})
         self._datasets = {split: (f"{name}-{split}", fingerprint) for split in split_tables}
         found = {
@@ -126,7 +127,7 @@ class MlflowTracker:
 
     def log_dict(self, data: Mapping[str, Any] | Sequence[Any], file_name: str) -> None:
         """See ``Tracker.log_dict``."""
-        self._deliver(lambda: self._client.log_dict(self._run_id, data, file_name))
+        self._deliver(lambda: self._client.log_dict(self._run_id, hide(data), file_name))
 
     def log_text(self, text: str, file_name: str) -> None:
         """See ``Tracker.log_text``."""
@@ -187,7 +188,7 @@ class MlflowTracker:
         lost = self._late
         if not lost or self._try(lambda: self._client.get_run(self._run_id)):
             lost = [action for action in lost if not self._try(action)]  # one that fails must not hold up the others
-            ended = {"state": state, **({"reason": reason} if reason else {})}
+            ended = {"state": state, **({"reason": hide(reason)} if reason else {})}
             self._try(lambda: set_tags(self._client, self._run_id, ended))
             self._try(lambda: self._client.set_terminated(self._run_id, STATUS[state]))
         if lost_points or lost:
@@ -271,7 +272,7 @@ class MlflowTracker:
     def _warn(self, error: Exception) -> None:
         if not self._warned:
             say(
-                f"warning    the MLflow store {hide_passwords(self.uri)} does not take what it is told ({first_line(error)}); the "
+                f"warning    the MLflow store {self.uri} does not take what it is told ({first_line(error)}); the "
                 f"run goes on and tries again at its end"
             )
         self._warned = True
