@@ -1,6 +1,7 @@
 """What a run says arrives in MLflow, once, and nothing that MLflow does ends the run."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ import pytest
 from mlflow.models import Model
 
 from bertexp.errors import TrackingError
-from bertexp.tracking.mlflow.store import default_uri, resolve_uri
+from bertexp.interfaces import RunState
+from bertexp.tracking.mlflow.store import default_uri, local_path, resolve_uri
 from bertexp.tracking.mlflow.tracker import MlflowTracker
 
 LOADER = """
@@ -198,6 +200,48 @@ def test_a_store_that_stops_answering_is_warned_about_once_and_gets_the_rest_lat
 def test_addresses_do_not_follow_the_working_directory(given, meant, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert resolve_uri(given, "out") == meant.format(here=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("sqlite:///my runs/x.db", "{here}/my runs/x.db"),
+        ("sqlite:///my%20runs/x.db", "{here}/my runs/x.db"),
+        ("sqlite:///my%2520runs/x.db", "{here}/my%20runs/x.db"),
+        ("sqlite:///100% sure/ünï.db", "{here}/100% sure/ünï.db"),
+        ("sqlite:///a.db?timeout=5", "{here}/a.db"),
+        ("sqlite:///why%3F/a.db", "{here}/why?/a.db"),
+        ("my runs", "{here}/my runs"),
+        ("my%20runs", "{here}/my%20runs"),
+        ("file:///my%20runs", "/my runs"),
+        ("file:///my runs/100%/ünï", "/my runs/100%/ünï"),
+        ("file:///a%2520b", "/a%20b"),
+        ("file://localhost/q#x", "/q#x"),
+        ("file:below", "{here}/below"),
+    ],
+)
+def test_addresses_are_decoded_once(given, path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    resolved = resolve_uri(given, "out")
+    assert str(local_path(resolved)) == path.format(here=tmp_path)
+    assert resolve_uri(resolved, "out") == resolved
+
+
+@pytest.mark.parametrize("name", ["my runs", "100% ünï", "a%20b", "q#x"])
+def test_a_store_lies_where_its_address_says(name, tmp_path, empty_store):
+    """MLflow and SQLAlchemy decode what they are given once more."""
+    outputs = tmp_path / name
+    outputs.mkdir()
+    shutil.copy(empty_store, outputs / "mlflow.db")
+    before = (outputs / "mlflow.db").read_bytes()
+    tracker = MlflowTracker(None, "tests", "a run", outputs)
+    tracker.start({}, {})
+    tracker.log_dict({"a": 1}, "a.json")
+    tracker.finish(RunState.COMPLETED)
+    assert (outputs / "mlflow.db").read_bytes() != before
+    assert len(list((outputs / "mlartifacts").glob("*/artifacts/a.json"))) == 1
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]  # MLflow makes an empty folder a%2520b
+    assert all(path.is_relative_to(outputs) for path in files)
 
 
 @pytest.mark.parametrize(

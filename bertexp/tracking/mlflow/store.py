@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from bertexp.errors import TrackingError
 from bertexp.system.credentials import WAYS, find_secret, is_hidden
@@ -35,7 +37,7 @@ ENVIRONMENT = {
 
 def default_uri(outputs_dir: str | os.PathLike[str]) -> str:
     """Returns the absolute address of the local store; a relative one would follow the working directory."""
-    return f"sqlite:///{Path(outputs_dir).resolve() / 'mlflow.db'}"
+    return _sqlite_address(Path(outputs_dir) / "mlflow.db")
 
 
 def artifacts_folder(outputs_dir: str | os.PathLike[str]) -> Path:
@@ -44,7 +46,7 @@ def artifacts_folder(outputs_dir: str | os.PathLike[str]) -> Path:
 
 
 def resolve_uri(uri: str | None, outputs_dir: str | os.PathLike[str]) -> str:
-    """Makes ``tracking.uri`` absolute; null is the local store.
+    """Makes ``tracking.uri`` absolute; null is the local store. In ``sqlite:`` and ``file:`` ``%20`` is a space.
 
     Raises:
         TrackingError: the address has a scheme that MLflow does not speak, or a run's record holds it without its
@@ -60,10 +62,8 @@ def resolve_uri(uri: str | None, outputs_dir: str | os.PathLike[str]) -> str:
     scheme, _, rest = uri.partition(":")
     if not rest or os.path.sep in scheme:  # a plain folder
         return Path(uri).resolve().as_uri()
-    if scheme == "sqlite" and rest.startswith("///"):
-        return f"sqlite:///{Path(rest[3:]).resolve()}"
-    if scheme == "file":
-        return Path(urlsplit(uri).path).resolve().as_uri()
+    if path := local_path(uri):
+        return path.resolve().as_uri() if scheme == "file" else _sqlite_address(path, uri.partition("?")[2])
     if scheme.split("+")[0] in (*DATABASE_SERVERS, "http", "https", "databricks"):
         return uri
     raise TrackingError(
@@ -73,10 +73,21 @@ def resolve_uri(uri: str | None, outputs_dir: str | os.PathLike[str]) -> str:
 
 
 def local_path(uri: str) -> Path | None:
-    """Returns the file or folder that a resolved address means, None for a server."""
+    """Returns the file or folder that an address means, None for a server."""
     if uri.startswith("sqlite:///"):
-        return Path(uri.removeprefix("sqlite:///"))
-    return Path(urlsplit(uri).path) if uri.startswith("file:") else None
+        return Path(unquote(uri.removeprefix("sqlite:///").partition("?")[0]))
+    if not uri.startswith("file:"):
+        return None
+    rest = uri.removeprefix("file:")
+    return Path(unquote("/" + rest[2:].partition("/")[2] if rest.startswith("//") else rest))
+
+
+def _sqlite_address(path: Path, options: str = "") -> str:
+    """Writes what SQLAlchemy would decode (from 2.1 on) or take for options in its own code; nothing else."""
+    text = str(path.resolve())
+    if not metadata.version("sqlalchemy").startswith("2.0."):
+        text = re.sub(r"%(?=[0-9A-Fa-f]{2})|\?", lambda found: quote(found[0]), text)
+    return f"sqlite:///{text}" + (f"?{options}" if options else "")
 
 
 def set_environment() -> None:
