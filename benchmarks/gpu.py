@@ -78,7 +78,6 @@ def time_step(arguments: argparse.Namespace, jit: bool, batch: int) -> tuple[flo
     """Seconds of a step, and the operations of its matrix products."""
     import numpy as np
     import tensorflow as tf
-    import tf_keras
 
     sys.path.insert(0, str(HERE / "peers"))
     from bertexp_peer import count_operations
@@ -97,8 +96,6 @@ def time_step(arguments: argparse.Namespace, jit: bool, batch: int) -> tuple[flo
     task = Classification(("no", "yes"), "softmax")
     module = FineTuningModule(model, task, lambda steps: AdamW(3e-5))
     optimizer = module.configure_optimizers(1000)
-    if tf_keras.mixed_precision.global_policy().name == "mixed_float16":
-        optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
     batches = SimpleNamespace(spec=TOKEN_SPEC, label_spec=tf.TensorSpec([None], tf.int32))
     step = module.compiled_training_step(optimizer, 1.0, 1, batches, jit)

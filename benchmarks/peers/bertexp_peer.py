@@ -140,8 +140,8 @@ def optimizer_step(request: dict) -> dict:
     @tf.function(autograph=False)
     def update(gradients):
         summed = [sum_rows(gradient) for gradient in gradients]
-        scale = 1.0 / tf.maximum(tf.linalg.global_norm(summed), 1.0)
-        optimizer.apply_gradients(zip(summed, variables, strict=True), scale=scale)
+        clipped, _ = tf.clip_by_global_norm(summed, 1.0)
+        optimizer.apply_gradients(zip(clipped, variables, strict=True))
 
     gradients = make_gradients(variables)
     return {"rows": 1, "seconds": median_seconds(lambda: update(gradients))}

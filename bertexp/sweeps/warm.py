@@ -9,7 +9,7 @@ import numpy as np
 import tf_keras
 
 from bertexp.config.run_length import count_warmup_steps
-from bertexp.config.schema import Config, OptimizerConfig
+from bertexp.config.schema import Config
 from bertexp.data.table import TextDataset
 from bertexp.runs.parts import Parts, build_parts
 from bertexp.runs.plan import Plan
@@ -50,15 +50,17 @@ class WarmParts:
         else:
             for variable, value in zip(self._parts.module.model.variables, self._first_weights, strict=True):
                 variable.assign(value)
-        self._parts.module.make_optimizer = functools.partial(self._give_optimizer, config.optimizer)
+        self._parts.module.make_optimizer = functools.partial(self._give_optimizer, config)
         return self._parts
 
-    def _give_optimizer(self, config: OptimizerConfig, total_steps: int) -> tf_keras.optimizers.Optimizer:
-        if self._optimizer is None or not hasattr(self._optimizer, "restart"):
-            self._optimizer = build_optimizer(config, config.learning_rate, total_steps)
+    def _give_optimizer(self, config: Config, total_steps: int) -> tf_keras.optimizers.Optimizer:
+        optimizer, rate = config.optimizer, config.optimizer.learning_rate
+        # a loss scale has a state of its own, and wraps an optimizer once
+        if not hasattr(self._optimizer, "restart") or config.trainer.precision == "mixed_float16":
+            self._optimizer = build_optimizer(optimizer, rate, total_steps)
         else:
-            warmup = count_warmup_steps(total_steps, config.warmup_fraction, config.warmup_steps)
-            self._optimizer.restart(config.learning_rate, total_steps, warmup)
+            warmup = count_warmup_steps(total_steps, optimizer.warmup_fraction, optimizer.warmup_steps)
+            self._optimizer.restart(rate, total_steps, warmup)
         return self._optimizer
 
 

@@ -14,7 +14,10 @@ from bertexp.training.module import FineTuningModule
 
 
 class TrainBatches(Protocol):
-    """Training batches; the order of an epoch must be a function of its number."""
+    """Training batches; the order of an epoch must be a function of its number.
+
+    ``epoch`` gives features, labels and whether a batch is complete with them <bool>[]: a large one may come in parts.
+    """
 
     @property
     def spec(self) -> FeatureSpec: ...

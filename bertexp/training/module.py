@@ -47,13 +47,19 @@ class FineTuningModule:
     ):
         self.model, self.task, self.make_optimizer, self.lanes = model, task, make_optimizer, lanes
         self._call = functools.partial(model, lanes=lanes) if lanes > 1 else model
+        self._scaling: tf_keras.mixed_precision.LossScaleOptimizer | None = None
         self._steps: dict[tuple, TrainStep] = {}
         self._narrowed: NarrowedTable | None = None
         self._predict_steps: dict[tuple, Callable[[Features], tf.Tensor]] = {}
 
     def configure_optimizers(self, total_steps: int) -> tf_keras.optimizers.Optimizer:
-        """The optimizer for a run of ``total_steps`` steps."""
-        return self.make_optimizer(total_steps)
+        """The optimizer for a run of ``total_steps`` steps; under ``mixed_float16`` one that scales the loss."""
+        optimizer, scaling = self.make_optimizer(total_steps), tf_keras.mixed_precision.LossScaleOptimizer
+        if tf_keras.mixed_precision.global_policy().name != "mixed_float16" or isinstance(optimizer, scaling):
+            return optimizer
+        if self._scaling is None or self._scaling.inner_optimizer is not optimizer:
+            self._scaling = scaling(optimizer)  # an optimizer can be wrapped once
+        return self._scaling
 
     def narrow_vocabulary(
         self, ids: np.ndarray | None, optimizer: tf_keras.optimizers.Optimizer
@@ -78,8 +84,8 @@ class FineTuningModule:
 
     def count_update(self, optimizer: tf_keras.optimizers.Optimizer) -> None:
         """Called in each step's graph before the update: weight decay of the rows that are not in use."""
-        if self._narrowed is not None:
-            self._narrowed.kept.assign(self._narrowed.kept * (1.0 - optimizer.decay_of(self._narrowed.rows)))
+        if self._narrowed is not None and optimizer.decays(self._narrowed.rows):
+            self._narrowed.kept.assign(self._narrowed.kept * (1.0 - tf.cast(optimizer.decay_share(), tf.float64)))
 
     def settle(self) -> None:
         """Brings all of the model's weights up to date; called before they are read."""

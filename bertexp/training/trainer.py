@@ -37,6 +37,7 @@ from bertexp.training.callbacks import Callback, KerasCallbacks
 from bertexp.training.checkpoint import CheckpointStore, LoopState, read_state, restore
 from bertexp.training.evaluation import EvalBatches, Loaders, Outputs, collect, measure
 from bertexp.training.module import FineTuningModule
+from bertexp.training.optimizers.former import convert_former
 from bertexp.training.step_statistics import StepStatistics
 
 
@@ -122,8 +123,6 @@ class Trainer:
         self.length = make_run_length(config, len(self._train))
         self.monitor, self.monitor_mode = self._resolve_monitor(module)
         optimizer = module.configure_optimizers(self.length.total_steps)
-        if tf_keras.mixed_precision.global_policy().name == "mixed_float16":
-            optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
         narrowed = module.narrow_vocabulary(self._train.vocabulary(), optimizer)
         optimizer.build(module.trained_variables)
         # Keras callbacks look for it there; untracked, so that saving the model does not save the optimizer with it
@@ -140,6 +139,7 @@ class Trainer:
             restore(self._everything, resume_from)
             if narrowed:
                 narrowed.take()
+            convert_former(optimizer, module.trained_variables, resume_from)
         self._settled = self.state.batches_seen
         self._statistics = StepStatistics(self.state, module.task.batch_metric)
         self._log_every_steps = min(config.log_every_steps, max(1, self.length.total_steps // 10))
@@ -152,12 +152,17 @@ class Trainer:
         state = self.state
         if state.batch == 0:
             self._call("on_train_epoch_start")
-        for features, labels in self._train.epoch(state.epoch, state.batch, self.length.batches_per_epoch):
-            self._call("on_train_batch_start")
+        is_begun = False
+        for features, labels, complete in self._train.epoch(state.epoch, state.batch, self.length.batches_per_epoch):
+            if not is_begun:
+                self._call("on_train_batch_start")
             dropout_seed = tf.constant([self._seed, state.batches_seen], tf.int32)
             last = state.batch + 1 == self.length.batches_per_epoch
-            statistics, updated = self._step(features, labels, dropout_seed, last)
+            statistics, updated = self._step(features, labels, dropout_seed, complete, last)
             self._statistics.add(statistics)
+            is_begun = not complete
+            if is_begun:
+                continue
             state.batch += 1
             state.batches_seen += 1
             state.step += int(updated)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from toy import ToyData
 
-from bertexp.data.examples.loaders import make_eval_order, make_train_order
+from bertexp.data.examples.loaders import TrainLoader, make_eval_order, make_train_order
 from bertexp.data.tokens.packing import Shape, TokenColumn, pack_batch, packed_lengths
 
 LENGTHS = np.random.default_rng(0).integers(5, 128, 1000).astype(np.int32)
@@ -48,10 +51,32 @@ def test_evaluation_batches_of_texts_in_many_windows_are_bounded():
     assert [batch.tolist() for batch in order] == [[3], [1], [5, 2, 4, 0]]
 
 
+def test_training_batches_of_texts_in_many_windows_come_in_bounded_parts():
+    lengths = np.random.default_rng(0).integers(5, 1500, 203).astype(np.int32)
+    examples = SimpleNamespace(lengths=lengths, spec={"rows": tf.TensorSpec([None], tf.int64)},
+                               label_spec=tf.TensorSpec([None], tf.int64), pack=lambda rows: ({"rows": rows}, rows))  # fmt: skip
+    loader = TrainLoader(examples, 8, 128, seed=1)
+    for epoch in range(2):
+        batches, waiting = [], []
+        for _, rows, complete in loader.epoch(epoch):
+            rows = rows.numpy()
+            assert lengths[rows].sum() <= 8 * 128 or len(rows) == 1
+            waiting.append(rows)
+            if complete:
+                batches.append(waiting)
+                waiting = []
+        whole = make_train_order(lengths, 8, 1, epoch)
+        assert len(batches) == len(whole) == len(loader)
+        assert [np.concatenate(parts).tolist() for parts in batches] == [rows.tolist() for rows in whole]
+        rest = [rows.numpy() for _, rows, _ in loader.epoch(epoch, start=7)]
+        assert [rows.tolist() for rows in rest] == [part.tolist() for parts in batches[7:] for part in parts]
+        assert max(map(len, batches)) > 4
+
+
 def test_a_loader_continues_inside_an_epoch():
     loader = ToyData().train_loader()
-    whole = [labels.numpy() for _, labels in loader.epoch(3)]
-    rest = [labels.numpy() for _, labels in loader.epoch(3, start=5)]
+    whole = [labels.numpy() for _, labels, _ in loader.epoch(3)]
+    rest = [labels.numpy() for _, labels, _ in loader.epoch(3, start=5)]
     assert len(whole) == len(loader) == 8
     assert all((a == b).all() for a, b in zip(whole[5:], rest, strict=True))
 

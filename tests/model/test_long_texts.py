@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
 from tiny_export import VOCAB
 
-from bertexp.config.schema import DatasetConfig
+from bertexp.config.schema import DatasetConfig, TrainerConfig
+from bertexp.data.examples.loaders import TrainLoader
 from bertexp.data.examples.long_texts import LongTextExamples
 from bertexp.data.examples.module import DataModule
 from bertexp.data.splits import make_dataset
@@ -20,6 +23,10 @@ from bertexp.models.text_model import TextClassifier
 from bertexp.serving.export import export_saved_model
 from bertexp.serving.spec import ServingSpec
 from bertexp.tasks.classification.task import Classification
+from bertexp.training.callbacks import Callback
+from bertexp.training.module import FineTuningModule
+from bertexp.training.optimizers.adamw import AdamW
+from bertexp.training.trainer import Trainer
 
 TOKENIZER = Tokenizer(VOCAB, True)
 TEXTS = ["a good film", "", "not bad " * 9, "film " * 14, "bad " * 15, "a good film, not a bad film! " * 7]
@@ -84,6 +91,49 @@ def test_a_texts_logits_are_the_mean_of_its_windows(model):
         windows = TokenColumn(np.concatenate(parts), offsets)
         logits = model(pack_batch([windows], np.arange(len(parts)), Shape(16), *special)).numpy()
         np.testing.assert_allclose(averaged, logits.mean(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_batches_in_parts_make_the_updates_of_whole_ones(accumulate):
+    texts = ["a good film " * (1 + row % 9) if row % 2 else "not bad " * (1 + row % 14) for row in range(24)]
+    examples = LongTextExamples(TOKENIZER.encode(texts), np.arange(24, dtype=np.int32) % 2, TOKENIZER, 8, 2)
+    fits = []
+    for bound in (8, 1000):
+        encoder = make_encoder(BertArchitecture(len(VOCAB), 16, 2, 2, 32, 8, hidden_dropout=0, attention_dropout=0), 3)
+        module = FineTuningModule(
+            TextClassifier(encoder, 1, "pooler", 0.0, 3), Classification(("no", "yes")), lambda _: AdamW(1e-2)
+        )
+        loader = TrainLoader(examples, 6, bound, seed=1)
+        parts = sum(1 for _ in loader.epoch(0))
+        assert (parts > 2 * len(loader)) == (bound == 8)
+        data = SimpleNamespace(train_loader=lambda limit_rows, loader=loader: loader, eval_loader=lambda *_, **__: [])
+        hooks = Counter()
+        state = Trainer(TrainerConfig(max_epochs=2, accumulate_grad_batches=accumulate), callbacks=[hooks]).fit(
+            module, data
+        )
+        assert (state.step, hooks.begun, hooks.ended) == (8 // accumulate, 8, 8)
+        assert state.epoch_sums == [0.0] * 6
+        fits.append(
+            (
+                module.model,
+                [metrics["train/loss_epoch"] for _, metrics in state.history if "train/loss_epoch" in metrics],
+            )
+        )
+    (parted, losses), (whole, expected) = fits
+    np.testing.assert_allclose(losses, expected, atol=1e-5)
+    for a, b in zip(parted.variables, whole.variables, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5, err_msg=a.name)
+
+
+class Counter(Callback):
+    def __init__(self):
+        self.begun = self.ended = 0
+
+    def on_train_batch_start(self, trainer):
+        self.begun += 1
+
+    def on_train_batch_end(self, trainer):
+        self.ended += 1
 
 
 @pytest.mark.parametrize("long_text", ["truncate_head", "truncate_tail", "head_tail", "windows"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,9 +14,16 @@ from toy import ToyData, make_module
 
 from bertexp.config.schema import TrainerConfig
 from bertexp.errors import ConfigError, RunInterrupted, TrainingDiverged
+from bertexp.models.encoder import make_encoder
+from bertexp.models.source.architecture import BertArchitecture
+from bertexp.models.text_model import TextClassifier
 from bertexp.system.signals import StopSignal
+from bertexp.tasks.classification.task import Classification
 from bertexp.training.callbacks import Callback
 from bertexp.training.checkpoint import CheckpointStore
+from bertexp.training.module import FineTuningModule
+from bertexp.training.optimizers.adamw import AdamW
+from bertexp.training.schedule import Schedule
 from bertexp.training.trainer import Trainer
 
 
@@ -252,3 +260,34 @@ def test_a_step_through_xla_and_one_without_make_the_same_updates_and_each_is_tr
         weights.append(weights_of(module))
     for a, b in zip(*weights, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_a_run_begun_before_moments_were_plain_goes_on_to_the_weights_it_would_have_come_to(policy, tmp_path):
+    """tests/model/former: step 9 of 12 and the last weights, written by commit 8e6fea5, whose AdamW clipped by its betas, put
+    decay off and (in float32) left other words than the first 16 to it."""
+    former = Path(__file__).parent / "former" / policy
+    sizes = BertArchitecture(24, 8, 1, 2, 16, max_positions=8, hidden_dropout=0.0, attention_dropout=0.0)
+
+    class Data(ToyData):
+        def train_loader(self, limit_rows=None):
+            loader = super().train_loader(limit_rows)
+            loader.vocabulary = lambda: np.arange(16)
+            return loader
+
+    def make_optimizer(steps):
+        return AdamW(1e-3, Schedule("linear", steps, 0, "bert"), weight_decay=8e-4)
+
+    tf_keras.mixed_precision.set_global_policy(policy)
+    try:
+        model = TextClassifier(make_encoder(sizes, 0, output_range=1), 1, "pooler", 0.0, 0)
+        module = FineTuningModule(model, Classification(("no", "yes")), make_optimizer)
+        config = TrainerConfig(max_epochs=3, restore_best=False, gradient_clip_norm=0.1)
+        state = Trainer(config, tmp_path).fit(module, Data(rows=32), resume_from=former / "step-00000009")
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+    assert state.step == 12
+    ends = np.load(former / "ends.npz")
+    tolerance = 2e-6 if policy == "float32" else 3e-5
+    for number, variable in enumerate(model.variables):
+        np.testing.assert_allclose(variable, ends[str(number)], atol=tolerance, err_msg=variable.name)

@@ -45,7 +45,7 @@ def test_a_fit_makes_the_weights_of_one_that_trains_the_whole_table(prepare, mon
     table = whole.loaded.encoder.named_weights["bert/embeddings/word_embeddings"]
     rows = narrow.loaded.encoder.vocabulary_in_use.rows
     assert rows.shape[0] < 0.5 * table.shape[0]
-    assert rows.shape in [moment.shape for moment in one.optimizer._momentums]
+    assert rows.shape in [moment.shape for moment in one.optimizer.momentums]
     for a, b in zip(narrow.module.model.variables, whole.module.model.variables, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6, err_msg=a.name)
     losses = [[m["val/loss"] for _, m in trainer.state.history if "val/loss" in m] for trainer in (one, other)]

@@ -66,7 +66,7 @@ class ToyData:
         return ChosenExamples(self, self.source_rows[:limit_rows])
 
     def train_loader(self, limit_rows=None):
-        return TrainLoader(self.chosen(limit_rows), self.batch_size, self.seed)
+        return TrainLoader(self.chosen(limit_rows), self.batch_size, 8, self.seed)
 
     def eval_loader(self, split, limit_rows=None):
         return EvalLoader(self.chosen(limit_rows), 16, 128)

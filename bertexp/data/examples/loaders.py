@@ -52,40 +52,45 @@ def make_eval_order(lengths: np.ndarray, batch_size: int, max_length: int) -> li
         batch_size: examples in a batch, at most; fewer where they have more than ``batch_size * max_length`` pieces.
         max_length: pieces that enter the encoder in one piece.
     """
-    places = np.argsort(-lengths, kind="stable")
+    return cut(np.argsort(-lengths, kind="stable"), lengths, batch_size, batch_size * max_length)
+
+
+def cut(places: np.ndarray, lengths: np.ndarray, most: int, most_pieces: int) -> list[np.ndarray]:
+    """``places`` <int64>[n] in parts of consecutive ones: as few as go with so many examples and pieces in each.
+
+    An example that has more pieces than that is a part of its own.
+    """
     pieces = np.concatenate([[0], np.cumsum(lengths[places], dtype=np.int64)])
-    batches, begin = [], 0
+    parts, begin = [], 0
     while begin < len(places):
-        bounded = int(np.searchsorted(pieces, pieces[begin] + batch_size * max_length, side="right")) - 1
-        end = max(begin + 1, min(begin + batch_size, bounded))
-        batches.append(places[begin:end])
+        bounded = int(np.searchsorted(pieces, pieces[begin] + most_pieces, side="right")) - 1
+        end = max(begin + 1, min(begin + most, bounded))
+        parts.append(places[begin:end])
         begin = end
-    return batches
+    return parts
 
 
-def make_tf_dataset(batches: list[np.ndarray], examples: Examples) -> tf.data.Dataset:
-    """Streams packed batches of ``examples``, one ahead of the step that uses them.
+def stream(generate: Callable[[], Iterator[tuple]], signature: tuple) -> tf.data.Dataset:
+    """What ``generate`` yields, one element ahead of the step that uses them.
 
     tf.data's autotuner is off: its period doubles up to a minute, and an iterator's teardown may wait for it.
     """
-
-    def generate() -> Iterator[tuple[Features, np.ndarray]]:
-        for places in batches:
-            yield examples.pack(places)
-
     options = tf.data.Options()
     options.autotune.enabled = False
     options.deterministic = True
-    dataset = tf.data.Dataset.from_generator(generate, output_signature=(examples.spec, examples.label_spec))
-    return dataset.prefetch(2).with_options(options)
+    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2).with_options(options)
 
 
 class TrainLoader:
     """Training batches; ``epoch(e, start)`` gives the batches of epoch ``e`` from number ``start`` on.
 
+    A batch of more than ``batch_size * max_length`` pieces, as long texts in windows make them, comes in parts that have no
+    more, or hold one text: so memory has a bound, and a batch is ``batch_size`` examples all the same.
+
     Args:
         examples: what they are drawn from.
         batch_size: examples in a batch.
+        max_length: pieces that enter the encoder in one piece.
         seed: of the order.
         group_by_length: whether a batch holds examples of like length.
         vocabulary: gives the token ids <int>[n] that can occur, ascending; None: unknown.
@@ -95,11 +100,13 @@ class TrainLoader:
         self,
         examples: Examples,
         batch_size: int,
+        max_length: int,
         seed: int,
         group_by_length: bool = True,
         vocabulary: Callable[[], np.ndarray | None] = lambda: None,
     ):
         self._examples, self._lengths, self._batch_size = examples, examples.lengths, batch_size
+        self._most_pieces = batch_size * max_length
         self._seed, self._group_by_length, self.vocabulary = seed, group_by_length, vocabulary
         self.spec, self.label_spec = examples.spec, examples.label_spec
 
@@ -112,8 +119,17 @@ class TrainLoader:
         return make_train_order(self._lengths, self._batch_size, self._seed, epoch, self._group_by_length)
 
     def epoch(self, epoch: int, start: int = 0, stop: int | None = None) -> tf.data.Dataset:
-        """Batches ``start`` to ``stop`` of ``epoch`` as (features, labels)."""
-        return make_tf_dataset(self.order(epoch)[start:stop], self._examples)
+        """Batches ``start`` to ``stop`` of ``epoch`` as (features, labels, whether a batch is complete with them <bool>[])."""
+        batches = self.order(epoch)[start:stop]
+
+        def generate() -> Iterator[tuple[Features, np.ndarray, bool]]:
+            for batch in batches:
+                *first, last = cut(batch, self._lengths, len(batch), self._most_pieces)
+                for part in first:
+                    yield *self._examples.pack(part), False
+                yield *self._examples.pack(last), True
+
+        return stream(generate, (self.spec, self.label_spec, tf.TensorSpec([], tf.bool)))
 
 
 class EvalLoader:
@@ -131,7 +147,8 @@ class EvalLoader:
 
     def batches(self, limit: int | None = None) -> tf.data.Dataset:
         """The first ``limit`` batches (all of them by default) as (features, labels)."""
-        return make_tf_dataset(self._batches[:limit], self._examples)
+        batches = self._batches[:limit]
+        return stream(lambda: map(self._examples.pack, batches), (self.spec, self._examples.label_spec))
 
     def places(self, limit: int | None = None) -> np.ndarray:
         """<int64>[n]: the example of each result that ``batches(limit)`` leads to."""

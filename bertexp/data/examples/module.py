@@ -76,6 +76,7 @@ class DataModule:
         return TrainLoader(
             self._drawn("train", limit_rows),
             self._batch_size,
+            self.config.max_length,
             self._seed,
             self.config.group_by_length,
             self._vocabulary,

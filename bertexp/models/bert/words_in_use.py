@@ -10,7 +10,7 @@ class VocabularyInUse:
     """Stands in for a word embedding table while a model is fitted to texts that use a part of its rows.
 
     A row that no training text uses gets no gradient, and Adam, whose moments of it are zero, leaves it as it is: only
-    weight decay shrinks it, by the same factor as every other row (to the millionth that an ``AdamW`` may put off). So
+    weight decay shrinks it, by the same factor as every other row. So
     the optimizer works on the rows in use, and of the others one number is kept. Of a BERT's weights the table is a
     third to a half, and a data set of some thousand short texts uses a tenth to a third of its rows.
 
