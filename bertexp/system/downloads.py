@@ -30,7 +30,7 @@ from bertexp.system.files import NO_SPACE, enough_space, locked, publish, write_
 
 _AGENT = {"User-Agent": f"bertexp/{__version__}"}  # some hosts refuse Python's own
 _CHUNK_BYTES = 1 << 18
-_FAILURES = 3  # attempts in a row that bring no byte
+_FAILURES = 3  # attempts in a row that bring no new byte
 _PAUSE_SECONDS = 0.5  # before the second attempt, doubled before the third
 _CURE = "give a path to a local copy (dataset.path, model.path) or a mirror"
 
@@ -155,8 +155,8 @@ def _proxy_note() -> str:
 def _download(url: str, part: Path, sha256: str | None, progress: bool, timeout_seconds: float) -> bool:
     """Brings ``part`` to its full length; returns whether it was put together from more than one transfer."""
     resumed, failures = False, 0
+    furthest = part.stat().st_size if part.exists() else 0
     while True:
-        before = part.stat().st_size if part.exists() else 0
         try:
             return _transfer(url, part, sha256, progress, timeout_seconds) or resumed
         except urllib.error.HTTPError as error:
@@ -171,7 +171,8 @@ def _download(url: str, part: Path, sha256: str | None, progress: bool, timeout_
             reason = _reason(error)
         now = part.stat().st_size if part.exists() else 0
         resumed = resumed or now > 0
-        failures = 0 if now > before else failures + 1
+        failures = 0 if now > furthest else failures + 1  # a server that begins anew may fall back each time
+        furthest = max(furthest, now)
         if failures == _FAILURES:
             again = f"{now / 1e6:.1f} MB are kept and the same command goes on from there, or " if now else ""
             raise NetworkError(f"{url} cannot be fetched: {reason}; {again}{_CURE}")
