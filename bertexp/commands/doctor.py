@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bertexp.commands.arguments import CommandParser
 from bertexp.config.resolve import compose_config
-from bertexp.system import devices
+from bertexp.system.cores import available_cores
 from bertexp.system.credentials import hide
 from bertexp.tracking.mlflow.store import local_path, resolve_uri
 
@@ -240,7 +240,7 @@ def main(words: Sequence[str]) -> int:
     nearest = next(folder for folder in (outputs, *outputs.parents) if folder.exists())
     checks = [
         check_python(sys.version_info[:2], sys.executable),
-        check_machine(devices.available_cores(), _memory(), _has_bfloat16_units()),
+        check_machine(available_cores(), _memory(), _has_bfloat16_units()),
         check_packages(installed_versions(STACK), cure_packages()),
         check_outputs(outputs, os.access(nearest, os.W_OK | os.X_OK), shutil.disk_usage(nearest).free),
         check_store(hide(uri), local_path(uri)),

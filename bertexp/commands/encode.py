@@ -28,7 +28,7 @@ from bertexp.errors import ConfigError, DataError
 from bertexp.models.source.locate import read_vocabulary
 from bertexp.runs.plan import Plan, make_plan
 from bertexp.system.console import progress, say
-from bertexp.system.devices import available_cores
+from bertexp.system.cores import available_cores
 from bertexp.system.files import locked, write_text
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ import os
 
 from bertexp.config.schema import TrainerConfig
 from bertexp.errors import EnvironmentProblem
+from bertexp.system.cores import available_cores
 
 
 def prepare() -> None:
@@ -56,11 +57,6 @@ def configure(trainer: TrainerConfig, seed: int) -> str:
     return f"CPU, {available_cores()} cores" + (
         f", each batch in {lanes} lanes" if (lanes := count_lanes()) > 1 else ""
     )
-
-
-def available_cores() -> int:
-    """Cores that this process may use; a container or a batch system may give fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def count_lanes() -> int:

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bertexp.system import devices
+from bertexp.system.cores import available_cores
 from bertexp.system.credentials import hide
 
 PACKAGES = (
@@ -49,7 +49,7 @@ def collect_provenance(command: Sequence[str], gpu_names: Sequence[str] = ()) ->
         "git": read_commit(Path(__file__).parent),
         "hardware": {
             "cpu": _cpu_model(),
-            "cores": devices.available_cores(),
+            "cores": available_cores(),
             "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
             "gpu": list(gpu_names),
         },

@@ -110,7 +110,7 @@ def test_a_large_file_is_read_a_few_rows_at_a_time(tmp_path, monkeypatch):
     file = write_file(tmp_path / "train.tfrecord", serialize(rows_of(*[[101, 5, 102]] * 40, label=[0] * 40)))
     begun = []
     monkeypatch.setattr(records, "_ROWS_PER_CHUNK", 1)
-    monkeypatch.setattr(records.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(records, "available_cores", lambda: 2)
     monkeypatch.setattr(
         records, "_strip", lambda file, features, strip=records._strip: begun.append(strip(file, features))
     )

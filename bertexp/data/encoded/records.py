@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +26,7 @@ from bertexp.data.encoded.protobuf import NotAnExample, read_examples
 from bertexp.data.encoded.tfrecord import map_records
 from bertexp.data.tokens.packing import TokenColumn, expand_runs
 from bertexp.errors import DataError
+from bertexp.system.cores import available_cores
 from bertexp.system.threads import results_in_order
 
 FEATURES = ("input_ids", "input_mask", "segment_ids")
@@ -115,7 +115,7 @@ def _write_table(files: Sequence[Path], path: Path) -> None:
 
 def _read_files(files: Sequence[Path]) -> Iterator[Rows]:
     """The rows of all files in order, a few thousand a thread: NumPy leaves Python free."""
-    threads = os.cpu_count() or 1
+    threads = available_cores()
     with ThreadPoolExecutor(threads) as pool:
         calls = results_in_order(pool, (partial(_cut_file, file) for file in files), threads)
         yield from results_in_order(pool, chain.from_iterable(calls), 2 * threads)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
@@ -21,6 +20,7 @@ import pyarrow as pa
 from bertexp.data.tokens.cache import Chunk, Progress, TokenCache, row_offsets
 from bertexp.data.tokens.packing import AlignedTokens, TokenColumn
 from bertexp.errors import WeightsError
+from bertexp.system.cores import available_cores
 from bertexp.system.threads import results_in_order
 
 ROWS_PER_CHUNK = 2048  # a few MB of reviews: bounds memory and keeps every core busy
@@ -115,7 +115,7 @@ class Tokenizer:
                 arrays[2] = _whole_characters(arrays[1], arrays[2], splits)
             return arrays, np.diff(splits)
 
-        threads = os.cpu_count() or 1
+        threads = available_cores()
         calls = (partial(encode, begin) for begin in range(0, len(texts), ROWS_PER_CHUNK))
         with ThreadPoolExecutor(threads) as pool:
             for arrays, lengths in results_in_order(pool, calls, 2 * threads):
