@@ -6,50 +6,21 @@ name is looked up in the schema and in the config groups.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
-from typing import get_type_hints
 
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from bertexp.config.catalog import all_settings
 from bertexp.config.doors import check_hydra_word
-from bertexp.config.schema import Config
 from bertexp.config.store import group_options
 from bertexp.config.words import belongs, read
 from bertexp.errors import ConfigError, did_you_mean
-from bertexp.tasks.registry import all_tasks
-
-_IN_WORDS = {
-    "float": "a number",
-    "int": "a whole number",
-    "bool": "true or false",
-    "str": "text",
-    "list": "a list like [a,b]",
-    "dict": "a mapping like {a:b}",
-}
-
-
-def setting_types() -> dict[str, str]:
-    """Every setting's dotted name with its type in words."""
-    types = {}
-    sections = [(field.name, get_type_hints(Config)[field.name]) for field in dataclasses.fields(Config)]
-    for section, settings in [*sections, *(("task", task.settings) for task in all_tasks())]:
-        for name, hint in get_type_hints(settings).items():
-            kind = next(word for word in ("dict", "float", "int", "bool", "list", "str") if word in str(hint))
-            types[f"{section}.{name}"] = _IN_WORDS[kind]
-    return types
-
-
-def tasks_with(setting: str | None) -> list[str]:
-    """The tasks that have ``setting``, such as ``task.threshold``."""
-    section, _, name = (setting or "").partition(".")
-    return [task.name for task in all_tasks() if section == "task" and name in get_type_hints(task.settings)]
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
     """Raises ``ConfigError`` for a word that is no setting, no group, no option of its group, or a door to code."""
-    groups, settings = group_options(), setting_types()
+    groups, settings = group_options(), all_settings()
     for word in map(read, overrides):
         key = word.key
         if belongs(key, ["hydra"]):
@@ -67,16 +38,22 @@ def check_overrides(overrides: Sequence[str]) -> None:
 def explain(error: Exception) -> str:
     """One sentence for what Hydra or OmegaConf refused."""
     cause: BaseException = error
-    while cause.__cause__ is not None and not isinstance(cause, OmegaConfBaseException):
-        cause = cause.__cause__
+    while not isinstance(cause, OmegaConfBaseException):
+        inner = (
+            cause.__cause__ or cause.__context__
+        )  # Hydra wraps what a file's value meets without naming it as the cause
+        if inner is None:
+            break
+        cause = inner
     key = getattr(cause, "full_key", None)
     first_line = str(cause).strip().splitlines()[0]
-    if isinstance(cause, (ConfigKeyError, ConfigAttributeError)) and (owners := tasks_with(key)):
-        return f"{key} is a setting of task={' or '.join(owners)} and of no other task; leave it out"
-    if key in (types := setting_types()):
+    setting = all_settings().get(key or "")
+    if isinstance(cause, (ConfigKeyError, ConfigAttributeError)) and setting and setting.tasks:
+        return f"{key} is a setting of task={' or '.join(setting.tasks)} and of no other task; leave it out"
+    if setting:
         value = re.search(r"[Vv]alue '(.*?)'", first_line)
         shown = f"{key}={value[1]}" if value else key
-        return f"{shown} is not {types[key]}"
+        return f"{shown} is not {setting.type}"
     return first_line
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bertexp.config.task import TaskConfig
+from bertexp.config.schema.task import TaskConfig
 from bertexp.errors import RunNotFound
 from bertexp.interfaces import Task
 from bertexp.tasks.registry import find_task

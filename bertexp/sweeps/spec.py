@@ -11,8 +11,8 @@ from typing import Any
 
 from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.schema import Config
+from bertexp.config.schema.sweep import SweepConfig
 from bertexp.config.store import group_options
-from bertexp.config.sweep import SweepConfig
 from bertexp.config.sweep_syntax import split_overrides
 from bertexp.config.words import belongs, only, read, value_of, without
 from bertexp.errors import ConfigError, did_you_mean

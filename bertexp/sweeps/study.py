@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from bertexp.config.sweep import SweepConfig
+from bertexp.config.schema.sweep import SweepConfig
 from bertexp.interfaces import RunState
 from bertexp.sweeps.samplers import KEPT, build_pruner
 from bertexp.sweeps.space import Point

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from bertexp.config.task import TaskConfig
+from bertexp.config.schema.task import TaskConfig
 
 if TYPE_CHECKING:
     import tf_keras

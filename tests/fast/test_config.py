@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bertexp.commands import refuse
-from bertexp.config.overrides import check_overrides, setting_types
+from bertexp.config.catalog import all_settings
+from bertexp.config.overrides import check_overrides
 from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.store import group_options
 from bertexp.errors import BertexpError, ConfigError
@@ -36,6 +37,9 @@ def message_of(*overrides: str) -> str:
         ("trainable.top_layers=2", "choose trainable=top_layers"),
         ("trainer.monitor=train/loss", "must be a validation metric"),
         ("trainer.monitor=val/acuracy", "did you mean 'val/accuracy'"),
+        ("trainer.gradient_clip_norm=nan", "trainer.gradient_clip_norm=nan must be greater than 0"),
+        ("trainer.precision=bfloat16", "did you mean 'mixed_bfloat16'"),
+        ("trainer.activation_cache_gb=-1", "must be at least 0"),
         ("task.threshold=0.3", "task.threshold is a setting of task=multi_label and of no other task; leave it out"),
         ("a=[1", "cannot be read"),
     ],
@@ -80,7 +84,7 @@ def test_one_value_keeps_its_dotted_name_from_yaml_to_the_parameter():
     assert flat_parameters(config)["optimizer.learning_rate"] == 1e-4
     assert flat_parameters(config)["optimizer.epsilon"] == 1e-8
     of_other_tasks = {"task.threshold", "task.max_answer_length"}
-    of_a_run = {name for name in setting_types() if not name.startswith("sweep.")} - of_other_tasks
+    of_a_run = {name for name in all_settings() if not name.startswith("sweep.")} - of_other_tasks
     assert set(flat_parameters(config)) == of_a_run
 
 

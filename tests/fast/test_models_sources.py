@@ -72,7 +72,7 @@ def test_random_weights_take_any_size(vocab_file: str, tmp_path: Path) -> None:
 def test_random_weights_may_have_no_type_embeddings(vocab_file: str, tmp_path: Path) -> None:
     config = ModelConfig(num_layers=3, hidden_size=192, vocab_file=vocab_file, type_vocab_size=0)
     assert locate_model(config, str(tmp_path)).architecture == BertArchitecture(7, 192, 3, 3, 768, type_vocab_size=0)
-    with pytest.raises(ConfigError, match=r"model.type_vocab_size=1 must be 0 or 2"):
+    with pytest.raises(ConfigError, match=r"model.type_vocab_size=1 is not one of 0, 2"):
         ModelConfig(type_vocab_size=1)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bertexp.config.checks import one_of
-from bertexp.config.task import TaskConfig
+from bertexp.config.checks import setting
+from bertexp.config.schema.task import TaskConfig
 from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
 
@@ -15,12 +15,10 @@ from bertexp.tasks.spec import TaskSpec
 class ClassificationConfig(TaskConfig):
     """One class of a text or a pair."""
 
-    name: str = "classification"
-    binary_head: str = "sigmoid"  # two classes: sigmoid (one logit) | softmax (two logits)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        one_of("task.binary_head", self.binary_head, ("sigmoid", "softmax"))
+    name: str = setting("classification", "the task; task=<name> chooses it")
+    binary_head: str = setting(
+        "sigmoid", "of two classes: sigmoid (one logit) or softmax (two)", choices=("sigmoid", "softmax")
+    )
 
 
 class ClassificationSpec(TaskSpec):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bertexp.config.checks import require
-from bertexp.config.task import TaskConfig
+from bertexp.config.checks import setting
+from bertexp.config.schema.task import TaskConfig
 from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
 
@@ -15,12 +15,8 @@ from bertexp.tasks.spec import TaskSpec
 class MultiLabelConfig(TaskConfig):
     """Any number of the classes of a text or a pair."""
 
-    name: str = "multi_label"
-    threshold: float = 0.5  # a class is given from this probability on
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(0 < self.threshold < 1, f"task.threshold={self.threshold} must lie between 0 and 1")
+    name: str = setting("multi_label", "the task; task=<name> chooses it")
+    threshold: float = setting(0.5, "a class is given from this probability on", above=0, below=1)
 
 
 class MultiLabelSpec(TaskSpec):

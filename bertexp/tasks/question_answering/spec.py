@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bertexp.config.checks import positive
-from bertexp.config.task import TaskConfig
+from bertexp.config.checks import setting
+from bertexp.config.schema.task import TaskConfig
 from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
 
@@ -15,12 +15,8 @@ from bertexp.tasks.spec import TaskSpec
 class QuestionAnsweringConfig(TaskConfig):
     """The part of a context that answers a question."""
 
-    name: str = "question_answering"
-    max_answer_length: int = 30  # in word pieces
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        positive("task.max_answer_length", self.max_answer_length)
+    name: str = setting("question_answering", "the task; task=<name> chooses it")
+    max_answer_length: int = setting(30, "of an answer", unit="word pieces", above=0)
 
 
 class QuestionAnsweringSpec(TaskSpec):

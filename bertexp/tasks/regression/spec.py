@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bertexp.config.task import TaskConfig
+from bertexp.config.checks import setting
+from bertexp.config.schema.task import TaskConfig
 from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
 
@@ -14,7 +15,7 @@ from bertexp.tasks.spec import TaskSpec
 class RegressionConfig(TaskConfig):
     """A number for a text or a pair."""
 
-    name: str = "regression"
+    name: str = setting("regression", "the task; task=<name> chooses it")
 
 
 class RegressionSpec(TaskSpec):

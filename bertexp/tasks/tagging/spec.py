@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bertexp.config.task import TaskConfig
+from bertexp.config.checks import setting
+from bertexp.config.schema.task import TaskConfig
 from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
 from bertexp.tasks.tagging.tags import scheme_of
@@ -15,7 +16,7 @@ from bertexp.tasks.tagging.tags import scheme_of
 class TaggingConfig(TaskConfig):
     """A tag for each word of a sentence."""
 
-    name: str = "tagging"
+    name: str = setting("tagging", "the task; task=<name> chooses it")
 
 
 class TaggingSpec(TaskSpec):

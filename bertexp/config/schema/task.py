@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 
 from omegaconf import MISSING
 
-from bertexp.config.checks import one_of, require
+from bertexp.config.checks import Settings, require, setting
+from bertexp.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from bertexp.tasks.spec import TaskSpec
 
 
 @dataclass
-class TaskConfig:
+class TaskConfig(Settings, group="task"):
     """What is predicted from a text."""
 
-    name: str = MISSING  # chosen with task=<name>
-    main_metric: str | None = None  # null: the task's own; chooses the checkpoint unless trainer.monitor does
+    name: str = setting(MISSING, "chosen with task=<name>")
+    main_metric: str | None = setting(None, "chooses the checkpoint, unless trainer.monitor does; null: the task's own")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         own = type(self).name
         require(
             self.name == own,
@@ -37,7 +39,9 @@ class TaskConfig:
             f"{' or '.join(others)} and not by task={self.name}: leave task={self.name} out, or give "
             f"task.main_metric={self.spec.metrics[0]} with it",
         )
-        one_of("task.main_metric", self.main_metric, self.spec.metrics)
+        if self.main_metric not in (metrics := self.spec.metrics):
+            hint = did_you_mean(self.main_metric, metrics)
+            raise ConfigError(f"task.main_metric={self.main_metric} is not one of {', '.join(metrics)}{hint}")
 
     @property
     def spec(self) -> TaskSpec:

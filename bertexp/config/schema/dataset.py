@@ -1,0 +1,79 @@
+"""The settings of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bertexp.config.checks import Settings, require, setting
+
+
+@dataclass
+class DatasetConfig(Settings, group="dataset"):
+    """Which texts and labels, how they are split and how much of them is used."""
+
+    name: str = setting("reviews", "the data set; dataset=<name> chooses it with what it needs")
+    path: str | None = setting(None, "a folder, an archive or a file on disk; null: embedded or downloaded")
+    url: str | None = setting(None, "the address to download from, such as a mirror; null: the official one")
+    train_file: str | None = setting(
+        None, "of files, squad and tfrecord: a name inside dataset.path, or a path of its own"
+    )
+    val_file: str | None = setting(None, "the same for the rows that validate")
+    test_file: str | None = setting(None, "the same for the rows that test")
+    text_column: str = setting("text", "the column of the texts")
+    text_pair_column: str | None = setting(None, "the column of second texts; null: there are none")
+    label_column: str = setting("label", "the column of the labels")
+    words_column: str | None = setting(
+        None, "tagging: the column of the words (null: words or tokens); in CoNLL files a number from 0 (null: 0)"
+    )
+    tags_column: str | None = setting(
+        None, "tagging: the column of the tags (null: tags or ner_tags); in CoNLL files a number (null: the last)"
+    )
+    label_names: list[str] | None = setting(
+        None, "the order of the classes; null: sorted, as found in the training split"
+    )
+    val_fraction: float = setting(
+        0.2, "held out of the training rows if there is no validation split", minimum=0, below=1
+    )
+    test_fraction: float = setting(0.2, "of files and squad: held out if there is no test file", minimum=0, below=1)
+    split_seed: int = setting(42, "of the rows that are held out, and of those that a limit draws")
+    stratify: bool = setting(True, "hold out and draw rows so that the classes keep their shares")
+    limit_train: int | None = setting(
+        None, "at most so many training rows, drawn with split_seed", unit="rows", above=0
+    )
+    limit_val: int | None = setting(None, "the same for validation", unit="rows", above=0)
+    limit_test: int | None = setting(None, "the same for the test", unit="rows", above=0)
+    label_separator: str = setting(",", "multi_label: one character between the classes in a cell of a csv or tsv file")
+    max_length: int = setting(128, "of a row, [CLS] and [SEP] included", unit="word pieces", minimum=8, maximum=512)
+    long_text: str = setting(
+        "truncate_head",
+        "what is kept of a longer text: its head, its tail, both (a quarter, the rest), or all of it in windows",
+        choices=("truncate_head", "truncate_tail", "head_tail", "windows"),
+    )
+    window_overlap: int | None = setting(
+        None,
+        "what neighbouring windows share, at most half of max_length; null: a quarter of it",
+        unit="word pieces",
+        minimum=0,
+    )
+    group_by_length: bool = setting(True, "batches of texts of similar length; false: uniform shuffling")
+    on_bad_row: str = setting("error", "what a row without its text or label means", choices=("error", "skip"))
+    submission: bool = setting(False, "GLUE: predict its unlabelled test too, and write the file to submit")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.window_overlap is None or self.window_overlap <= self.max_length // 2,
+            f"dataset.window_overlap={self.window_overlap} must lie in 0 .. {self.max_length // 2}, half of dataset.max_length",
+        )
+        require(
+            len(self.label_separator) == 1, f"dataset.label_separator={self.label_separator!r} must be one character"
+        )
+        require(
+            self.val_fraction + self.test_fraction < 1,
+            f"dataset.val_fraction={self.val_fraction} and dataset.test_fraction={self.test_fraction} leave no rows to train on",
+        )
+
+    @property
+    def overlap(self) -> int:
+        """Pieces that neighbouring windows share."""
+        return self.max_length // 4 if self.window_overlap is None else self.window_overlap
