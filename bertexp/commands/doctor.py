@@ -5,7 +5,6 @@ Facts are observed first and judged by pure functions after, so that a test can 
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import platform
@@ -21,8 +20,10 @@ from pathlib import Path
 
 from bertexp.commands.arguments import CommandParser
 from bertexp.config.resolve import compose_config
+from bertexp.system import devices
 from bertexp.system.cores import available_cores
 from bertexp.system.credentials import hide
+from bertexp.system.provenance import read_versions
 from bertexp.tracking.mlflow.store import local_path, resolve_uri
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -77,13 +78,13 @@ def check_python(version: tuple[int, int], where: str) -> Check:
     return Check(PROBLEM, "Python", finding, "use Python 3.10, 3.11, 3.12 or 3.13")
 
 
-def check_packages(versions: Mapping[str, str | None], cure: str) -> Check:
+def check_packages(versions: Mapping[str, str], cure: str) -> Check:
     """All there, and the TensorFlow family of one release."""
-    missing = [name for name, version in versions.items() if version is None]
+    missing = [name for name in STACK if name not in versions]
     if missing:
         return Check(PROBLEM, "packages", f"missing: {', '.join(missing)}", cure)
     finding = ", ".join(f"{name} {version}" for name, version in versions.items())
-    releases = {str(versions[name]).rsplit(".", 1)[0] for name in TENSORFLOW_FAMILY}
+    releases = {versions[name].rsplit(".", 1)[0] for name in TENSORFLOW_FAMILY}
     if len(releases) > 1:
         return Check(PROBLEM, "packages", f"TensorFlow's packages are of different releases: {finding}", cure)
     return Check(OK, "packages", finding)
@@ -161,31 +162,6 @@ def report(checks: Sequence[Check]) -> list[str]:
     return [*(line for check in checks for line in check.lines()), f"{verdict}: {', '.join(counts) or 'all is well'}."]
 
 
-def installed_versions(names: Sequence[str]) -> dict[str, str | None]:
-    """Versions as recorded by the installer; nothing is imported."""
-    found: dict[str, str | None] = {}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found
-
-
-def find_nvidia() -> str:
-    """What the driver calls its GPUs; empty where there is none."""
-    if tool := shutil.which("nvidia-smi"):
-        command = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-        try:
-            answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return "an NVIDIA GPU whose nvidia-smi does not answer"
-        if answer.returncode == 0 and answer.stdout.strip():
-            return "; ".join(line.replace(", ", ", driver ") for line in answer.stdout.strip().splitlines())
-    devices = [*Path("/dev").glob("nvidia[0-9]*"), *Path("/proc/driver/nvidia/gpus").glob("*")]
-    return f"an NVIDIA GPU ({devices[0]})" if devices else ""
-
-
 def observe_devices() -> DeviceFacts:
     """Imports TensorFlow in a process of its own, so that a crash there is an answer too."""
     environment = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
@@ -208,9 +184,9 @@ def observe_devices() -> DeviceFacts:
         error = f"no answer within {TENSORFLOW_SECONDS} seconds"
     return DeviceFacts(
         system=f"{platform.system()} {platform.machine()}",
-        nvidia=find_nvidia(),
+        nvidia=devices.find_nvidia(),
         hidden=os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"),
-        cuda_wheels=installed_versions([CUDA_WHEEL])[CUDA_WHEEL] is not None,
+        cuda_wheels=bool(read_versions([CUDA_WHEEL])),
         tensorflow_gpus=gpus,
         tensorflow_error=error,
     )
@@ -228,7 +204,7 @@ def cure_cuda() -> str:
     """The line that brings TensorFlow's CUDA wheels at the version that is here."""
     if sys.prefix == str(CHECKOUT / ".venv"):
         return shlex.join(["make", "-C", str(CHECKOUT), "setup", "GPU=1"])
-    version = installed_versions(["tensorflow"])["tensorflow"]
+    version = read_versions(["tensorflow"])["tensorflow"]
     return shlex.join([sys.executable, "-m", "pip", "install", f"tensorflow[and-cuda]=={version}"])
 
 
@@ -241,7 +217,7 @@ def main(words: Sequence[str]) -> int:
     checks = [
         check_python(sys.version_info[:2], sys.executable),
         check_machine(available_cores(), _memory(), _has_bfloat16_units()),
-        check_packages(installed_versions(STACK), cure_packages()),
+        check_packages(read_versions(STACK), cure_packages()),
         check_outputs(outputs, os.access(nearest, os.W_OK | os.X_OK), shutil.disk_usage(nearest).free),
         check_store(hide(uri), local_path(uri)),
         check_cache(Path(config.run.cache_dir)),

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bertexp.commands.doctor import find_nvidia
 from bertexp.config.resolve import compose_config
 from bertexp.config.run_length import count_warmup_steps, make_run_length
 from bertexp.config.schema import Config
@@ -14,7 +13,7 @@ from bertexp.config.words import command_line, only, replace, without
 from bertexp.data.find.locate import DatasetSource, locate_dataset
 from bertexp.errors import BertexpError, EnvironmentProblem, NetworkError
 from bertexp.models.source.locate import ModelSource, count_trained, locate_model
-from bertexp.system import downloads
+from bertexp.system import devices, downloads
 
 PROBE_SECONDS = 5.0
 
@@ -36,7 +35,7 @@ def make_plan(config: Config, words: Sequence[str] | None = None) -> Plan:
     Raises:
         BertexpError: a path, a column, an architecture or an address is wrong; nothing has been written yet.
     """
-    if config.trainer.accelerator == "gpu" and not find_nvidia():
+    if config.trainer.accelerator == "gpu" and not devices.find_nvidia():
         raise EnvironmentProblem(
             "trainer.accelerator=gpu, but this machine shows no NVIDIA GPU; use trainer.accelerator=auto, or look what "
             "`python -m bertexp doctor` says"

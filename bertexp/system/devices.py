@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import subprocess
+from pathlib import Path
 
 from bertexp.config.schema import TrainerConfig
 from bertexp.errors import EnvironmentProblem
@@ -77,3 +80,17 @@ def _operation_threads() -> int:
 
     asked = tf.config.threading.get_intra_op_parallelism_threads()
     return asked or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
+
+
+def find_nvidia() -> str:
+    """What the driver calls its GPUs; empty where there is none."""
+    if tool := shutil.which("nvidia-smi"):
+        command = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        try:
+            answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return "an NVIDIA GPU whose nvidia-smi does not answer"
+        if answer.returncode == 0 and answer.stdout.strip():
+            return "; ".join(line.replace(", ", ", driver ") for line in answer.stdout.strip().splitlines())
+    devices = [*Path("/dev").glob("nvidia[0-9]*"), *Path("/proc/driver/nvidia/gpus").glob("*")]
+    return f"an NVIDIA GPU ({devices[0]})" if devices else ""

@@ -46,9 +46,6 @@ class Tracker(Protocol):
     def log_dict(self, data: Mapping[str, Any] | Sequence[Any], file_name: str) -> None:
         """Keeps a JSON-able object under ``file_name`` (.json or .yaml)."""
 
-    def log_text(self, text: str, file_name: str) -> None:
-        """Keeps a text under ``file_name``."""
-
     def log_figure(self, figure_path: str | PathLike[str], folder: str = "figures") -> None:
         """Keeps a picture that lies on disk."""
 
@@ -87,8 +84,6 @@ class NoTracker:
     def log_dataset(self, name: str, split_tables: Mapping[str, pa.Table], fingerprint: str, source: str) -> None: ...
 
     def log_dict(self, data: Mapping[str, Any] | Sequence[Any], file_name: str) -> None: ...
-
-    def log_text(self, text: str, file_name: str) -> None: ...
 
     def log_figure(self, figure_path: str | PathLike[str], folder: str = "figures") -> None: ...
 

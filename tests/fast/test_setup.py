@@ -15,6 +15,7 @@ import pytest
 
 from bertexp.commands import doctor
 from bertexp.commands.doctor import OK, PROBLEM, WARNING, Check, DeviceFacts, check_devices
+from bertexp.system import devices
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("awk", "cat", "chmod", "cksum", "cp", "df", "dirname", "grep", "ln", "mkdir", "rm", "sed", "sh", "uname")
@@ -205,10 +206,10 @@ def test_doctor_tells_no_gpu_from_missing_wheels_from_a_gpu_at_work():
 
 
 def test_doctor_finds_missing_and_mixed_packages():
-    versions: dict[str, str | None] = dict.fromkeys(doctor.TENSORFLOW_FAMILY, "2.20.0")
+    versions = dict.fromkeys(doctor.STACK, "2.20.0")
     assert doctor.check_packages({**versions, "tf-keras": "2.20.1"}, "cure").mark == OK
     assert "different releases" in doctor.check_packages({**versions, "tf-keras": "2.19.0"}, "cure").finding
-    assert doctor.check_packages({**versions, "mlflow": None}, "cure") == Check(
+    assert doctor.check_packages({name: versions[name] for name in versions if name != "mlflow"}, "cure") == Check(
         PROBLEM, "packages", "missing: mlflow", "cure"
     )
 
@@ -254,4 +255,4 @@ def test_nvidia_smi_is_asked_for_names_and_driver(tmp_path: Path, monkeypatch):
     tool.write_text("#!/bin/sh\necho 'NVIDIA H200, 550.54.15'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin:/usr/bin")
-    assert doctor.find_nvidia() == "NVIDIA H200, driver 550.54.15"
+    assert devices.find_nvidia() == "NVIDIA H200, driver 550.54.15"

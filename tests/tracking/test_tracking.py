@@ -97,7 +97,6 @@ def test_data_set_tables_and_files_arrive(tracker, outputs, tmp_path):
     (tmp_path / "curves.png").write_bytes(b"png")
     tracker.log_figure(tmp_path / "curves.png")
     tracker.log_dict({"a": [1]}, "provenance.json")
-    tracker.log_text("looks fine", "look.txt")
     tracker.finish("completed")
 
     client = client_of(outputs)
@@ -112,7 +111,7 @@ def test_data_set_tables_and_files_arrive(tracker, outputs, tmp_path):
         "data": [["a", 0], ["b", 1], ["c", 0]],
     }
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert names == {"predictions.json", "predictions.parquet", "figures/curves.png", "provenance.json", "look.txt"}
+    assert names == {"predictions.json", "predictions.parquet", "figures/curves.png", "provenance.json"}
 
 
 def test_the_model_loads_by_run_id_where_bertexp_is_not_installed(tracker, outputs, tmp_path):
@@ -154,7 +153,7 @@ def test_nothing_is_written_beside_the_store(tracker, outputs, tmp_path, monkeyp
     empty.mkdir()
     monkeypatch.chdir(empty)
     tracker.log_metrics({"train/loss": 1.0}, 1)
-    tracker.log_text("a", "a.txt")
+    tracker.log_dict({}, "a.json")
     tracker.finish("completed")
     assert list(empty.iterdir()) == []
     assert {path.name for path in outputs.iterdir()} == {"mlflow.db", "mlflow.db.lock", "mlartifacts"}
@@ -170,19 +169,20 @@ def test_a_store_that_stops_answering_is_warned_about_once_and_gets_the_rest_lat
         return real(*args, **kwargs)
 
     tracker._client.log_batch = log_batch
-    tracker._client.log_dict = None  # broken for good
+    tracker._client.log_artifact = None  # broken for good
     for step in range(5):
         tracker.log_metrics({"train/loss": 1.0}, step)
         tracker.flush()
-    tracker.log_dict({}, "lost.json")
-    tracker.log_text("kept", "kept.txt")
+    tracker.log_figure(__file__)
+    tracker.log_dict({"kept": 1}, "kept.json")
     assert capsys.readouterr().out.count("ConnectionError: gone") == 1
     away = False
     tracker.finish("completed")
     assert "0 metric points and 1 records" in capsys.readouterr().out
     run = client_of(outputs).get_run(tracker.run_id)
     assert (run.info.status, run.data.metrics["train/loss"]) == ("FINISHED", 1.0)
-    assert (outputs / "mlartifacts" / tracker.run_id / "artifacts" / "kept.txt").read_text() == "kept"
+    kept = outputs / "mlartifacts" / tracker.run_id / "artifacts" / "kept.json"
+    assert json.loads(kept.read_text()) == {"kept": 1}
 
 
 @pytest.mark.parametrize(
@@ -272,14 +272,14 @@ def test_a_store_is_opened_at_the_first_metrics_and_gets_what_was_said_before(ou
     before = time.time()
     tracker.log_metrics({"train/loss": 0.5}, 1)
     assert time.time() - before < 0.5
-    tracker.log_text("said while it opened", "note.txt")
+    tracker.log_dict({"said": "while it opened"}, "note.json")
     tracker.finish("completed")
     run = client_of(outputs).get_run(tracker.run_id)
     assert told == [tracker.run_id]
     assert (run.info.status, run.data.params, run.data.metrics) == ("FINISHED", {"a": "1"}, {"train/loss": 0.5})
     assert [found.dataset.digest for found in run.inputs.dataset_inputs] == ["0123abcd"]
     kept = outputs / "mlartifacts" / tracker.run_id / "artifacts"
-    assert sorted(path.name for path in kept.iterdir()) == ["dataset.json", "note.txt"]
+    assert sorted(path.name for path in kept.iterdir()) == ["dataset.json", "note.json"]
     point = client_of(outputs).get_metric_history(tracker.run_id, "train/loss")[0]
     assert run.info.start_time <= point.timestamp < (before + 0.5) * 1000  # when it was said, not when it was taken
 

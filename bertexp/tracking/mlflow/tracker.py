@@ -129,10 +129,6 @@ class MlflowTracker:
         """See ``Tracker.log_dict``."""
         self._deliver(lambda: self._client.log_dict(self._run_id, hide(data), file_name))
 
-    def log_text(self, text: str, file_name: str) -> None:
-        """See ``Tracker.log_text``."""
-        self._deliver(lambda: self._client.log_text(self._run_id, text, file_name))
-
     def log_figure(self, figure_path: str | PathLike[str], folder: str = "figures") -> None:
         """See ``Tracker.log_figure``."""
         self.log_file(figure_path, folder)
