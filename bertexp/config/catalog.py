@@ -40,7 +40,7 @@ class Listed:
     def meaning(self) -> str:
         """The whole sentence: of which task, what, in which unit, of which values."""
         says = self.about
-        parts = [says.meaning, says.unit and f"in {says.unit}", says.range]
+        parts = [says.meaning, ", ".join(filter(None, (says.unit, says.range)))]
         parts += [f"one of {', '.join(map(str, says.choices))}"] if says.choices else []
         prefix = f"of task={' and '.join(self.tasks)}: " if self.tasks else ""
         return prefix + "; ".join(filter(None, parts))
