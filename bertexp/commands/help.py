@@ -6,12 +6,9 @@ import shutil
 import textwrap
 from collections.abc import Iterator
 
-from omegaconf import MISSING
-
 from bertexp.commands import COMMANDS
-from bertexp.config.catalog import Listed, all_settings, groups
+from bertexp.config.catalog import all_settings, groups
 from bertexp.config.store import group_options
-from bertexp.config.words import read, write
 from bertexp.errors import ConfigError, did_you_mean
 
 _HEAD = """\
@@ -83,12 +80,8 @@ def settings_page() -> str:
 
 
 def _rows_of(group: str) -> list[tuple[str, str, str, str]]:
-    return [_row(setting) for name, setting in all_settings().items() if name.startswith(f"{group}.")]
-
-
-def _row(setting: Listed) -> tuple[str, str, str, str]:
-    default = "" if setting.default == MISSING else read(write(setting.name, setting.default)).expression
-    return setting.name, setting.type, default, setting.meaning
+    found = [setting for name, setting in all_settings().items() if name.startswith(f"{group}.")]
+    return [(setting.name, setting.type, setting.written_default, setting.meaning) for setting in found]
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> Iterator[str]:

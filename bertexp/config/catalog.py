@@ -6,8 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, cast
 
+from omegaconf import MISSING
+
 from bertexp.config.checks import About, Settings, about
 from bertexp.config.schema import Config
+from bertexp.config.words import read, write
 from bertexp.tasks.registry import all_tasks
 
 _TYPES = {  # the first that an annotation holds
@@ -35,6 +38,11 @@ class Listed:
     default: Any
     about: About
     tasks: tuple[str, ...] = ()
+
+    @property
+    def written_default(self) -> str:
+        """The default as a word would give it; empty if there is none."""
+        return "" if self.default == MISSING else read(write(self.name, self.default)).expression
 
     @property
     def meaning(self) -> str:
@@ -69,8 +77,7 @@ def _list(settings: type[Settings]) -> dict[str, Listed]:
     rows = {}
     for field in dataclasses.fields(settings):  # type: ignore[arg-type]  # every group is a dataclass
         kind = next(words for word, words in _TYPES.items() if word in str(field.type))
-        made = field.default_factory
+        name, made = f"{settings.group}.{field.name}", field.default_factory
         default = field.default if made is dataclasses.MISSING else made()
-        name = f"{settings.group}.{field.name}"
         rows[name] = Listed(name, kind, default, about(field))
     return rows
