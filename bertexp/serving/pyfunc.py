@@ -180,21 +180,21 @@ def find_entities(tags: Sequence[str], scheme: str | None) -> list[tuple[str, in
     tagged O stands for itself.
     """
     if scheme is None:
-        return [(tag, place, place + 1) for place, tag in enumerate(tags) if tag != "O"]
+        return [(tag, index, index + 1) for index, tag in enumerate(tags) if tag != "O"]
     single, last = {"IOB2": ("", ""), "IOBES": ("S", "E"), "BILOU": ("U", "L")}[scheme]
-    found: list[tuple[str, int, int]] = []
+    entities: list[tuple[str, int, int]] = []
     kind, begin = "", -1  # of the entity that is open; -1: none is
-    for place, tag in enumerate([*tags, "O"]):
+    for index, tag in enumerate([*tags, "O"]):
         prefix, own = tag[:1], tag[2:]
         goes_on = begin >= 0 and own == kind
         if goes_on and prefix == "I":
             continue
         if begin >= 0 and (not last or (goes_on and prefix == last)):
-            found.append((kind, begin, place + bool(last)))
-        kind, begin = (own, place) if prefix == "B" else ("", -1)
+            entities.append((kind, begin, index + bool(last)))
+        kind, begin = (own, index) if prefix == "B" else ("", -1)
         if prefix == single:
-            found.append((own, place, place + 1))
-    return found
+            entities.append((own, index, index + 1))
+    return entities
 
 
 def _load_pyfunc(path: str) -> TextModel:

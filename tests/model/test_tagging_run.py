@@ -23,9 +23,8 @@ from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
 from bertexp.runs.runner import run
 from bertexp.serving.export import export_saved_model, reference_logits
-from bertexp.serving.pyfunc import TextModel, find_entities
+from bertexp.serving.pyfunc import TextModel
 from bertexp.serving.spec import ServingSpec
-from bertexp.tasks.tagging.entities import find_entities as seqevals_entities
 from bertexp.tasks.tagging.task import Tagging
 from bertexp.tasks.tagging.words import join_words, place_tags
 from bertexp.training.trainer import Trainer
@@ -149,23 +148,6 @@ def test_words_beyond_the_longest_row_are_outside_with_probability_0(exported):
     found = exported.run({"words": [["a"] * 14]})
     assert found["tags"][0, 10:].tolist() == ["O"] * 4
     np.testing.assert_allclose(found["probabilities"][0].sum(axis=-1), [1.0] * 10 + [0.0] * 4, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("scheme", "tags"),
-    [
-        ("IOB2", ["O", "B-A", "I-A", "B-b-c", "I-b-c"]),
-        ("IOBES", ["O", "B-A", "I-A", "E-A", "S-A", "E-B", "S-B"]),
-        ("BILOU", ["O", "B-A", "I-A", "L-A", "U-A"]),
-        ("IOB2", ["O", "B", "I"]),
-        (None, ["O", "NN", "B-A"]),
-    ],
-)
-def test_the_one_file_loader_finds_the_entities_that_the_metrics_judge(scheme, tags):
-    generator = np.random.default_rng(0)
-    for _ in range(300):
-        sentence = generator.choice(tags, generator.integers(0, 9)).tolist()
-        assert set(find_entities(sentence, scheme)) == seqevals_entities([sentence], scheme)[0], sentence
 
 
 def test_predict_prints_entities_and_json_holds_words_and_tags(exported, tmp_path, capsys, monkeypatch):

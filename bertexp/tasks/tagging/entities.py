@@ -1,31 +1,20 @@
-"""Entities in sequences of tags, found by seqeval as the CoNLL shared tasks find them, and the scores that they give."""
+"""Entities in sequences of tags, as the CoNLL shared tasks count them, and the scores that they give (seqeval's strict ones)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from seqeval.scheme import BILOU, IOB2, IOBES, Entities
 
-from bertexp.tasks.tagging.tags import OUTSIDE, entity_types, scheme_of, split_tag
+from bertexp.serving.pyfunc import find_entities
+from bertexp.tasks.tagging.tags import entity_types, scheme_of
 
-_SCHEMES = {"IOB2": IOB2, "IOBES": IOBES, "BILOU": BILOU}
 Entity = tuple[str, int, int]  # type, first word, word after the last
 
 
-def find_entities(sentences: Sequence[Sequence[str]], scheme: str | None) -> list[set[Entity]]:
-    """Returns the entities of each sentence of tags.
-
-    Strictly by the scheme: a tag that goes on with an entity that did not begin counts for nothing. Of tags without a
-    scheme (parts of speech) each word that is not tagged O is an entity, so that the F1 of such tags is their accuracy.
-    """
-    if scheme is None:
-        return [{(tag, i, i + 1) for i, tag in enumerate(tags) if tag != OUTSIDE} for tags in sentences]
-    found = Entities([list(tags) for tags in sentences], _SCHEMES[scheme]).entities
-    return [
-        {(split_tag(tags[entity.start])[1], entity.start, entity.end) for entity in entities}
-        for tags, entities in zip(sentences, found, strict=True)
-    ]
+def entity_sets(sentences: Sequence[Sequence[str]], scheme: str | None) -> list[set[Entity]]:
+    """Returns the entities of each sentence of tags, as an exported model finds them too; strictly by the scheme."""
+    return [set(find_entities(tags, scheme)) for tags in sentences]
 
 
 def count_entities(
@@ -38,13 +27,13 @@ def count_entities(
         tags: all there are; the types are ``entity_types(tags)``.
     """
     scheme = scheme_of(tags)
-    places = {name: place for place, name in enumerate(entity_types(tags))}
-    counts = np.zeros((len(true), len(places), 3), np.int64)
-    pairs = zip(find_entities(true, scheme), find_entities(predicted, scheme), strict=True)
+    indices = {name: index for index, name in enumerate(entity_types(tags))}
+    counts = np.zeros((len(true), len(indices), 3), np.int64)
+    pairs = zip(entity_sets(true, scheme), entity_sets(predicted, scheme), strict=True)
     for row, (there, given) in enumerate(pairs):
         for column, entities in enumerate((there & given, given, there)):
             for name, _, _ in entities:
-                counts[row, places[name], column] += 1
+                counts[row, indices[name], column] += 1
     return counts
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from bertexp.data.table import is_labelled
 from bertexp.reports.pictures.figures import draw_bars
 from bertexp.reports.statistics import bootstrap_sums, choose_samples, f1_of_sums
-from bertexp.tasks.tagging.entities import Entity, count_entities, find_entities
+from bertexp.tasks.tagging.entities import Entity, count_entities, entity_sets
 from bertexp.tasks.tagging.tags import entity_types, scheme_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class TaggingReport:
 
     def samples(self) -> list[str]:
         scheme = scheme_of(self._names)
-        true, predicted = find_entities(self._true, scheme), find_entities(self._predicted, scheme)
+        true, predicted = entity_sets(self._true, scheme), entity_sets(self._predicted, scheme)
         wrong = np.array([a != b for a, b in zip(true, predicted, strict=True)]) & self._labelled
         lines = []
         for row in choose_samples(wrong):

@@ -8,7 +8,7 @@ from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import BILOU, IOB2, IOBES
 
 from bertexp.reports.statistics import bootstrap_sums, f1_of_sums
-from bertexp.tasks.tagging.entities import count_entities, find_entities, precision_recall_f1
+from bertexp.tasks.tagging.entities import count_entities, entity_sets, precision_recall_f1
 
 TAGS = {
     "IOB2": ["O", "B-PER", "I-PER", "B-creative-work", "I-creative-work"],
@@ -47,7 +47,7 @@ def test_an_entity_counts_only_with_its_type_and_both_bounds():
 
 
 def test_of_tags_without_a_scheme_every_word_counts():
-    assert find_entities([["NN", "O", "NN"]], None) == [{("NN", 0, 1), ("NN", 2, 3)}]
+    assert entity_sets([["NN", "O", "NN"]], None) == [{("NN", 0, 1), ("NN", 2, 3)}]
     counts = count_entities([["NN", "VB", "NN"]], [["NN", "NN", "NN"]], ["NN", "VB"]).sum((0, 1))
     assert [float(score) for score in precision_recall_f1(counts)] == pytest.approx([2 / 3] * 3)
 
