@@ -75,6 +75,7 @@ class Task(Protocol):
     units: int  # logits of a text, or of each position of it
     main_metric: str
     batch_metric: str  # what `score` sums, shown while training
+    first_bias: float  # around which the logits begin
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """<float32>[batch], summed over all that counts in each example."""

@@ -24,12 +24,14 @@ from bertexp.data.encoded.encoding import (
     fingerprint_of,
     read_encoding,
 )
+from bertexp.data.sets.spec import SETS
 from bertexp.errors import ConfigError, DataError
 from bertexp.models.source.locate import read_vocabulary
 from bertexp.runs.plan import Plan, make_plan
 from bertexp.system.console import progress, say
 from bertexp.system.cores import available_cores
 from bertexp.system.files import locked, write_text
+from bertexp.tasks.registry import all_tasks
 
 if TYPE_CHECKING:
     from bertexp.data.table import TextDataset
@@ -41,8 +43,6 @@ EXAMPLES = """\
 
 Rows have a fixed length and Model Garden's features: input_ids, input_mask, segment_ids and label_ids. Started again, the
 command goes on where it was stopped. The settings are those of a run and say which data, which vocabulary and how long."""
-
-_TASKS = ("classification", "multi_label", "regression")
 
 
 def main(words: Sequence[str]) -> int:
@@ -106,10 +106,12 @@ def _parser() -> CommandParser:
 
 def _check(config: Config, out: Path) -> None:
     """What can be said before any data are read."""
-    if config.task.name not in _TASKS:
+    forms = SETS["tfrecord"].labels
+    if config.task.spec.label_form not in forms:
+        known = ", ".join(task.name for task in all_tasks() if task.label_form in forms)
         raise ConfigError(
-            f"task={config.task.name} has no features in these files; encode knows {', '.join(_TASKS)}, and a run keeps the "
-            "word pieces of any task under outputs/cache"
+            f"task={config.task.name} has no features in these files; encode knows {known}, and a run keeps the word "
+            "pieces of any task under outputs/cache"
         )
     if config.dataset.long_text == "windows":
         raise ConfigError(
@@ -187,12 +189,7 @@ def _say_farewell(encoding: Encoding, folder: Path, made: int, config: Config) -
     total = sum(map(len, encoding.shards.values()))
     say(f"wrote      {made} of {total} shards" + ("" if made == total else ", the others were there"))
     settings: dict[str, str | int] = {"dataset": "tfrecord", "dataset.path": str(folder)}
-    settings |= {
-        "dataset.max_length": encoding.max_length,
-        "dataset.long_text": encoding.long_text,
-        "task": encoding.task,
-    }
-    changed = [
-        write(key, value) for key, value in settings.items() if value not in (128, "truncate_head", "classification")
-    ]
+    settings |= {"dataset.max_length": encoding.max_length, "dataset.long_text": encoding.long_text}
+    changed = [write(key, value) for key, value in settings.items() if value not in (128, "truncate_head")]
+    changed.append(f"task={encoding.task}")
     say(f"train      {command_line(*changed, *words_of_model(config))}")

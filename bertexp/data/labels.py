@@ -1,4 +1,4 @@
-"""From labels as a file spells them to what a task learns: a class, a set of classes, a number."""
+"""From labels as a file spells them to what is learned: a class, a set of classes, a number."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from bertexp.data.formats.spec import Bad
 from bertexp.errors import DataError, did_you_mean
+from bertexp.tasks.registry import tasks_for
 
 LIST_SEPARATOR = "\x1f"  # between the labels of one row: ASCII's unit separator, which no name holds
 _NAMES_SHOWN = 12
@@ -25,6 +26,8 @@ class Labels(Protocol):
 
     names: tuple[str, ...]  # of the classes; empty where there are none or none are known yet
     separator: str | None  # between the labels of one cell; None: a row has one label
+    type: pa.DataType  # of canonical labels
+    said: str  # what canonical labels are, for messages
 
     def are_clean(self, column: pa.ChunkedArray) -> bool:
         """Whether every cell is a label."""
@@ -39,17 +42,19 @@ class Labels(Protocol):
         """The canonical labels; of a split without labels (``None``) ``rows`` times the value for none."""
 
 
-def make_labels(task: str, names: Sequence[str] | None = None, separator: str = ",") -> Labels:
-    """The labels that files hold for ``task``; ``names`` where the classes are known."""
-    if task == "regression":
+def make_labels(form: str, names: Sequence[str] | None = None, separator: str = ",") -> Labels:
+    """The labels of a ``TaskSpec.label_form``; ``names`` if the classes are known."""
+    if form == "number":
         return NumberLabels()
-    return ClassSetLabels(names, separator) if task == "multi_label" else ClassLabels(names)
+    return ClassSetLabels(names, separator) if form == "classes" else ClassLabels(names)
 
 
 class ClassLabels:
     """One class a row: <int32>, the index into ``names``, -1 for none."""
 
     separator: str | None = None
+    type = pa.int32()
+    said = "one whole number a row"
 
     def __init__(self, names: Sequence[str] | None = None):
         self.names = tuple(names or ())
@@ -62,7 +67,7 @@ class ClassLabels:
 
     def spell(self, label: object) -> str | Bad:
         if isinstance(label, list):
-            return Bad("no label", f"the label is a list, {repr(label)[:100]}, which task=multi_label reads")
+            return Bad("no label", f"the label is a list, {repr(label)[:100]}, which {tasks_for('classes')} reads")
         spelled = _spelled(label)
         if not spelled:
             return Bad("no label", "the label is missing")
@@ -93,6 +98,9 @@ class ClassSetLabels(ClassLabels):
     """
 
     separator: str
+
+    type = pa.list_(pa.int32())
+    said = "several whole numbers a row"
 
     def __init__(self, names: Sequence[str] | None = None, separator: str = ","):
         super().__init__(names)
@@ -142,6 +150,8 @@ class NumberLabels:
 
     names: tuple[str, ...] = ()
     separator: str | None = None
+    type = pa.float32()
+    said = "a number with a point"
 
     def are_clean(self, column: pa.ChunkedArray) -> bool:
         try:
@@ -155,7 +165,7 @@ class NumberLabels:
                 return repr(float(label))  # pyarrow does not read all that Python does, such as 1_000
         except (ValueError, OverflowError):
             pass
-        return Bad("no number", f"the label {repr(label)[:100]} is not a number, as task=regression needs")
+        return Bad("no number", f"the label {repr(label)[:100]} is not a number, as {tasks_for('number')} needs")
 
     def settle(self, column: pa.ChunkedArray) -> NumberLabels:
         return self

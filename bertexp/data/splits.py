@@ -10,6 +10,7 @@ import pyarrow as pa
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.table import SPLITS, TextDataset, make_fingerprint
 from bertexp.errors import DataError
+from bertexp.tasks.registry import find_task, tasks_for
 
 
 def hold_out(
@@ -59,7 +60,7 @@ def _hint_at_numbers(label_names: Sequence[str]) -> str:
         numbers = [float(name) for name in label_names]
     except ValueError:
         return ""
-    return "; to learn numbers: task=regression" if any(not number.is_integer() for number in numbers) else ""
+    return f"; to learn numbers: {tasks_for('number')}" if any(not number.is_integer() for number in numbers) else ""
 
 
 def strata(table: pa.Table) -> np.ndarray:
@@ -146,11 +147,11 @@ def limit(splits: Mapping[str, pa.Table], config: DatasetConfig) -> dict[str, pa
 
 def make_dataset(
     config: DatasetConfig,
+    task: str,
     splits: Mapping[str, pa.Table],
     label_names: Sequence[str],
     source: str,
     skipped: Mapping[str, int] | None = None,
-    task: str = "classification",
 ) -> TextDataset:
     """Applies the limits, checks that there is something to learn, and takes the fingerprint.
 
@@ -160,12 +161,13 @@ def make_dataset(
     Raises:
         DataError: there are fewer than two classes or tags to tell apart.
     """
-    if task in ("classification", "multi_label", "tagging") and len(label_names) < 2:
-        kind, model, column = ("tag", "tagger", "tags") if task == "tagging" else ("class", "classifier", "label")
+    spec = find_task(task)
+    if spec.has_classes and len(label_names) < 2:
+        kind, column = spec.nouns[0], "tags" if spec.reads_words else "label"
         found = f"only the {kind} {label_names[0]!r}" if label_names else f"no {kind}"
-        raise DataError(f"{source}: {found} was found, and a {model} needs two; check dataset.{column}_column")
+        raise DataError(f"{source}: {found} was found, and task={task} needs two; check dataset.{column}_column")
     has_pair = "text_pair" in splits["train"].column_names
-    if has_pair and config.long_text == "windows" and task != "question_answering":
+    if has_pair and config.long_text == "windows" and not spec.reads_windows:
         raise DataError(
             f"{source} holds pairs of texts, and dataset.long_text=windows cuts single texts; take truncate_head, "
             f"truncate_tail or head_tail, which share dataset.max_length between the two"

@@ -81,7 +81,7 @@ class DatasetSummary:
         lines += self._table()
         for number, sample in enumerate(self.samples, start=1):
             text = sample.text if sample.text_pair is None else f"{sample.text} | {sample.text_pair}"
-            tagged = data.task == "tagging"
+            tagged = data.spec.reads_words
             lines.append(f"sample {number}   {_short(text if tagged else f'{sample.label}: {text}')}")
             if tagged:
                 lines.append(f"  tags     {_short(sample.label)}")
@@ -96,14 +96,14 @@ class DatasetSummary:
 
     def _table(self) -> list[str]:
         names = self.dataset.label_names
-        kind = "tag" if self.dataset.task == "tagging" else "class"
+        kind = self.dataset.spec.nouns[0]
         shown = names if len(names) <= _CLASSES_SHOWN else (f"largest {kind}", f"smallest {kind}")
-        if self.dataset.task == "regression":
+        if pa.types.is_floating(self.dataset.splits["train"]["label"].type):
             shown = ("label min", "median", "max")
         header = ["", "rows", *shown, "pieces p50", "p90", "p99", "max", f"over {self.max_length}"]
         rows = [header]
         for split, summary in self.splits.items():
-            of = sum(summary.class_rows.values()) if self.dataset.task == "tagging" else summary.rows
+            of = sum(summary.class_rows.values()) if self.dataset.spec.reads_words else summary.rows
             shares = [count / of for count in summary.class_rows.values()]
             if len(names) > _CLASSES_SHOWN and shares:
                 shares = [max(shares), min(shares)]
@@ -162,9 +162,8 @@ def _summarize_split(table: pa.Table, label_names: Sequence[str], lengths: np.nd
 
 
 def _kind(dataset: TextDataset) -> str:
-    kinds = {"regression": "numbers", "question_answering": "questions and answers"}
-    words = "tags" if dataset.task == "tagging" else "classes"
-    return kinds.get(dataset.task, f"{len(dataset.label_names)} {words}")
+    spec = dataset.spec
+    return f"{len(dataset.label_names)} {spec.nouns[1]}" if spec.has_classes else spec.nouns[1]
 
 
 def _class_rows(label: pa.ChunkedArray, label_names: Sequence[str]) -> dict[str, int]:

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertexp.errors import DataError
+from bertexp.tasks.registry import find_task
+from bertexp.tasks.spec import TaskSpec
 
 SPLITS = ("train", "val", "test", "test_mismatched")  # the last: MNLI's second test set, of other genres
 
@@ -20,17 +22,17 @@ class TextDataset:
     """Labelled texts, split.
 
     Each split is a table with the columns ``text`` <string>, ``text_pair`` <string> (where ``has_pair``) and ``label``,
-    whose form follows from the task (in brackets: the value of every row of a split without labels):
+    whose type is that of the task's ``label_form`` (in brackets: the value of every row of a split without labels):
 
-        classification      <int32>, the index into ``label_names`` (-1)
-        multi_label         <list<int32>>, such indices, ascending (null)
-        regression          <float32> (NaN)
-        tagging             <list<int32>>, one index for each of ``words`` <list<string>> (null)
-        question_answering  <list<struct<text: string, start: int32>>>, the answers to ``text`` in ``text_pair`` (null)
+        class    <int32>, the index into ``label_names`` (-1)
+        classes  <list<int32>>, such indices, ascending (null)
+        number   <float32> (NaN)
+        tags     <list<int32>>, one index for each of ``words`` <list<string>> (null)
+        answers  <list<struct<text: string, start: int32>>>, the answers to ``text`` in ``text_pair`` (null)
     """
 
     name: str
-    task: str
+    task: str  # its name
     splits: dict[str, pa.Table]  # of SPLITS; all but train may be absent
     label_names: tuple[str, ...]
     has_pair: bool
@@ -44,16 +46,9 @@ class TextDataset:
         return "val" in self.splits and "test" in self.splits and self.splits["val"].equals(self.splits["test"])
 
     @property
-    def has_null_answers(self) -> bool:
-        """Whether questions to train on have no answer in their context, as in SQuAD v2.0."""
-        if self.task != "question_answering":
-            return False
-        return pc.any(pc.equal(pc.list_value_length(self.splits["train"]["label"]), 0)).as_py()
-
-    @property
-    def mean_label(self) -> float:
-        """The mean of the training split's numbers."""
-        return pc.mean(self.splits["train"]["label"]).as_py()
+    def spec(self) -> TaskSpec:
+        """What is to be known of the task."""
+        return find_task(self.task)
 
     @property
     def further_tests(self) -> tuple[str, ...]:
@@ -78,7 +73,7 @@ class TextDataset:
     @property
     def texts(self) -> int:
         """How many texts there are to tokenize in all splits; of tagged sentences each word is one."""
-        if self.task == "tagging":
+        if self.spec.reads_words:
             return sum(pc.sum(pc.list_value_length(table["words"])).as_py() for table in self.splits.values())
         return sum(table.num_rows for table in self.splits.values()) * (1 + self.has_pair)
 
@@ -92,17 +87,7 @@ class TextDataset:
 
     def spell_label(self, label: pa.Scalar) -> str:
         """A row's label in words."""
-        value = label.as_py()
-        if self.task == "classification":
-            return self.label_names[value] if value >= 0 else "?"
-        if self.task == "regression":
-            return f"{value:g}"
-        if value is None:
-            return "?"
-        if self.task == "question_answering":
-            return value[0]["text"] if value else "(no answer)"
-        names = [self.label_names[index] for index in value]
-        return " ".join(names) if self.task == "tagging" else ", ".join(names) or "(none)"
+        return self.spec.spell(label.as_py(), self.label_names)
 
 
 def is_labelled(table: pa.Table) -> bool:

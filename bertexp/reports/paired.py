@@ -84,12 +84,11 @@ def read_predictions(path: Path) -> Predictions | None:
         needed = ["text", "label", "predicted", *optional]
         table = file.read(columns=needed)
         table = table.filter(pc.is_valid(table["label"]))
-        task = (file.schema_arrow.metadata or {}).get(b"task", b"classification").decode()
     except (pa.ArrowException, KeyError, OSError) as error:
         raise DataError(
             f"{path} is not a table of predictions ({error}); leave that run out or run it again"
         ) from error
-    if not table.num_rows or task == "regression":
+    if not table.num_rows or pa.types.is_floating(table["label"].type):
         return None
     pairs = table["text_pair"].to_pylist() if "text_pair" in needed else [None] * table.num_rows
     contents = zip(table["text"].to_pylist(), pairs, table["label"].to_pylist(), strict=True)
@@ -100,7 +99,7 @@ def read_predictions(path: Path) -> Predictions | None:
     return Predictions(
         rows_digest=hashlib.sha256(b"".join(keys[row] for row in order)).hexdigest(),
         correct=correct[order],
-        confusions=_count(table, file.schema_arrow, path) if task == "classification" else None,
+        confusions=_count(table, file.schema_arrow, path) if "probability" in names else None,
     )
 
 

@@ -47,10 +47,8 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
         say(f"encoder    {loaded.encoder.fallback}")
     dataset = dataset.spelled_by(loaded.vocab, loaded.lowercase)
     task = config.task.spec.build(config.task, dataset)
-    # numbers begin at their mean: a bias learns in steps of the learning rate, and would take thousands to get there
-    first_bias = dataset.mean_label if dataset.task == "regression" else 0.0
     model = TextClassifier(
-        loaded.encoder, task.units, config.model.pooling, config.model.dropout, config.run.seed, first_bias
+        loaded.encoder, task.units, config.model.pooling, config.model.dropout, config.run.seed, task.first_bias
     )
     counts = set_trainable(model, config.trainable)
     say(f"parameters {counts['trained']:,} trained, {counts['frozen']:,} frozen")
@@ -63,7 +61,7 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
 
 def make_data(config: Config, dataset: TextDataset, loaded: LoadedEncoder) -> DataModule:
     """The batches of ``dataset``, in the encoder's own word pieces."""
-    with progress("tokens", dataset.texts, "words" if dataset.task == "tagging" else "texts") as advance:
+    with progress("tokens", dataset.texts, "words" if dataset.spec.reads_words else "texts") as advance:
         return DataModule(
             dataset,
             Tokenizer(loaded.vocab, loaded.lowercase),

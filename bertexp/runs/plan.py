@@ -64,7 +64,7 @@ def describe_plan(plan: Plan, config: Config, folder: str) -> str:
         data = plan.dataset.load()
         classes = len(data.label_names)
         lines.append("rows       " + ", ".join(f"{split} {table.num_rows:,}" for split, table in data.splits.items()))
-        least = "at least " if data.task == "question_answering" else ""  # a long context has several windows
+        least = "at least " if data.spec.reads_windows else ""  # a long context has several windows
         lines.append(f"steps      {least}{_describe_length(config, data.splits['train'].num_rows)}")
     if plan.model.architecture is None:
         lines.append("parameters known after the weights are read")

@@ -160,8 +160,6 @@ def _say_farewell(record: RunRecord, parts: Parts, exported: bool) -> None:
         where += [write("tracking.uri", tracking.uri)] if tracking.uri else []
         say(f"see it     {command_line('ui', *where)}")
     if exported:
-        example = ' "first text" "second text"' if parts.dataset.has_pair else ' "your text"'
-        if parts.dataset.task == "question_answering":
-            example = ' "your question" "a text that answers it"'
-        say(f"use it     {command_line('predict', record.folder.shown)}{example}")
+        texts = " ".join(f'"{text}"' for text in parts.task.spec.placeholders(parts.dataset.has_pair))
+        say(f"use it     {command_line('predict', record.folder.shown)} {texts}")
     say(f"repeat it  {record.command}")

@@ -32,6 +32,11 @@ def all_tasks() -> list[TaskSpec]:
     return list(_tasks.values())
 
 
+def tasks_for(label_form: str) -> str:
+    """``task=a or b``: the tasks that learn from labels of this form."""
+    return f"task={' or '.join(task.name for task in all_tasks() if task.label_form == label_form)}"
+
+
 def find_task(name: str) -> TaskSpec:
     """The task of that name.
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bertexp.config.schema.task import TaskConfig
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import tf_keras
 
+    from bertexp.data.examples import Examples
+    from bertexp.data.examples.build import ExampleBuilder
     from bertexp.data.table import TextDataset
     from bertexp.interfaces import AnswerColumn, Task
     from bertexp.serving.packing import GraphTokenizer
@@ -27,6 +30,7 @@ class TaskSpec:
 
         spec.py       a subclass of this class and the dataclass of the task's settings; imports no TensorFlow
         task.py       ``build(settings, dataset)``: loss, metrics
+        examples.py   ``build_examples(source, split)``, unless an example is a text or pair with its label
         signature.py  ``make_signatures(model, tokenizer, spec)``: the graphs that the exported model serves
 
     ``register_task`` makes an instance known by its ``name``: ``task=<name>`` then chooses it.
@@ -37,6 +41,11 @@ class TaskSpec:
         settings: the class of its settings, ``config.task``.
         metrics: of a labelled split; the first one is the main metric unless ``task.main_metric`` names another.
         lower_is_better: those of them of which a lower value is better.
+        label_form: what it learns from, and so which data sets it goes with: "class" (one of a row), "classes" (any number
+            of them), "number", "tags" (a class for each word), "answers" (parts of a row's second text).
+        has_classes: whether labels are names out of a list.
+        nouns: what a label is called, and what many are.
+        sample_names: the classes of rehearsals; (): those of the data set, or two.
         numbers: the output of the exported model that must equal the trained model's.
         reads_words: whether rows are sentences in words, with a label for each.
         reads_positions: whether it reads the encoder's output at every position, and not one vector of a text.
@@ -50,6 +59,10 @@ class TaskSpec:
     settings: type[TaskConfig]
     metrics: tuple[str, ...]
     lower_is_better: tuple[str, ...] = ("loss",)
+    label_form = "class"
+    has_classes = True
+    nouns: tuple[str, str] = ("class", "classes")
+    sample_names: tuple[str, ...] = ()
     numbers = "probabilities"
     reads_words = False
     reads_positions = False
@@ -69,6 +82,24 @@ class TaskSpec:
         """The task with what the data have to say, such as the classes."""
         return self._beside("task").build(settings, dataset)
 
+    def build_examples(self, source: ExampleBuilder, split: str) -> Examples:
+        """What is learned from in a split."""
+        return source.build_texts(split)
+
+    def spell(self, label: Any, label_names: Sequence[str]) -> str:
+        """A row's label, as it stands in the table, in words."""
+        return label_names[label] if label >= 0 else "?"
+
+    def sample_label(self, row: int, classes: int) -> Any:
+        """A label for a row of a rehearsal, as it stands in the table."""
+        return row % classes
+
+    def sample_rows(self, texts: Sequence[str], dataset: str, classes: int, has_pair: bool) -> pa.Table:
+        """Rows for a rehearsal in place of ``dataset``, made of texts; columns as of ``TextDataset``."""
+        from bertexp.data.sets.samples import label_texts
+
+        return label_texts(texts, self, classes, has_pair)
+
     def inputs(self, has_pair: bool) -> tuple[str, ...]:
         """The names of the texts that the exported model takes, in the order of the columns text and text_pair."""
         return ("text", "text_pair") if has_pair else ("text",)
@@ -77,6 +108,14 @@ class TaskSpec:
         """A text for each of ``inputs``, for MLflow's example of a request."""
         texts = ("a quiet film that stays with you", "the film is quiet and hard to forget")
         return texts if has_pair else texts[:1]
+
+    def placeholders(self, has_pair: bool) -> tuple[str, ...]:
+        """What stands for each of ``inputs`` in a command to try."""
+        return ("first text", "second text") if has_pair else ("your text",)
+
+    def describe_answer(self, units: int) -> tuple[str, str]:
+        """What the picture of the model says of the answer, and how it is made of so many logits."""
+        return "probabilities", "softmax"
 
     def answer(self, settings: TaskConfig, label_names: Sequence[str]) -> tuple[AnswerColumn, ...]:
         """What the exported model says of a row."""

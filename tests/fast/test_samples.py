@@ -17,7 +17,15 @@ from bertexp.data.table import is_labelled
     [
         ("imdb", "classification", False, 2),
         ("banking77", "classification", False, 77),
-        *((name, glue.task, glue.columns.text_pair is not None, len(glue.label_names)) for name, glue in GLUE.items()),
+        *(
+            (
+                name,
+                "classification" if glue.label_names else "regression",
+                glue.columns.text_pair is not None,
+                len(glue.label_names),
+            )
+            for name, glue in GLUE.items()
+        ),
         ("tfrecord", "multi_label", False, 2),
         ("tfrecord", "regression", False, 0),
         ("xquad", "question_answering", True, 0),

@@ -177,23 +177,23 @@ def test_a_class_in_a_list_keeps_the_comma_in_its_name(tmp_path):
     lines = [{"text": "a", "label": ["Health, Wellness"]}, {"text": "b", "label": ["Food", "Health, Wellness"]}]
     for more in ([], [{"text": "c", "label": "Food"}]):  # pyarrow's way, and row by row
         content = "".join(json.dumps(line) + "\n" for line in lines + more)
-        labels = make_labels("multi_label")
+        labels = make_labels("classes")
         table = read_file(write(tmp_path / "x.jsonl", content), Columns(), labels=labels).table
         labels = labels.settle(table["label"])
         assert labels.names == ("Food", "Health, Wellness")
         assert encode_labels(table, labels)["label"].to_pylist() == [[1], [0, 1], [0]][: len(lines + more)]
 
 
-@pytest.mark.parametrize("task", ["classification", "regression"])
-def test_lists_of_labels_are_not_one_label(tmp_path, task):
+@pytest.mark.parametrize("form", ["class", "number"])
+def test_lists_of_labels_are_not_one_label(tmp_path, form):
     content = "".join(json.dumps({"text": "a", "label": label}) + "\n" for label in (["1", "2"], ["1"]))
     path = write(tmp_path / "x.jsonl", content)
     with pytest.raises(DataError, match=r"x\.jsonl:1: the label .*(multi_label|not a number)"):
-        read_file(path, Columns(), labels=make_labels(task))
+        read_file(path, Columns(), labels=make_labels(form))
 
 
 def test_numbers_are_read_as_python_reads_them_or_refused(tmp_path):
-    labels = make_labels("regression")
+    labels = make_labels("number")
     rows = read_file(write(tmp_path / "x.csv", "text,label\na,+1.5\nb,1_000\nc, 2e1 \n"), Columns(), labels=labels)
     assert encode_labels(rows.table, labels)["label"].to_pylist() == [1.5, 1000.0, 20.0]
     for number in ("1e39", "nan", "inf", "ten"):

@@ -144,7 +144,8 @@ def test_one_file_is_split_by_article_and_found_alone_in_its_folder(tmp_path):
         articles = {split: {int(one[1:]) // 10 for one in held} for split, held in ids.items()}
         assert sum(map(len, articles.values())) == 10
         assert (dataset.task, dataset.has_pair, dataset.label_names) == ("question_answering", True, ())
-        assert (dataset.judged_split, dataset.has_null_answers) == ("test", False)
+        assert dataset.judged_split == "test"
+        assert all(dataset.splits["train"]["label"].to_pylist())
     assert load(tmp_path, name="squad", path=str(path), limit_train=5).splits["train"].num_rows == 5
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(DataError, match=r"several json files \(other.json, xquad.de.json\); name.*train_file"):
@@ -163,7 +164,7 @@ def test_the_official_dev_set_is_the_test_set_and_validation_is_held_out_of_trai
     for name, rows in (("train", [question(0), impossible]), ("dev", [impossible])):
         write(tmp_path / f"{name}-v2.0.json", rows, rows, rows)
     second = load(tmp_path, name="squad_v2", path=str(tmp_path))
-    assert second.has_null_answers
+    assert [] in second.splits["train"]["label"].to_pylist()
     assert second.splits["test"]["label"].to_pylist() == [[]] * 3
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"no json file and not train-v2\.0\.json with its dev file"):

@@ -65,7 +65,7 @@ def test_samples_show_the_first_window_of_each_text():
     texts = ["good " * 20, "bad " * 20, "film " * 20]
     table = pa.table({"text": texts, "label": pa.array([0, 1, 0], pa.int32())})
     config = DatasetConfig(max_length=8, long_text="windows")
-    data = DataModule(make_dataset(config, {"train": table}, ("a", "b"), ""), TOKENIZER, config)
+    data = DataModule(make_dataset(config, "classification", {"train": table}, ("a", "b"), ""), TOKENIZER, config)
     shown = {sample.text.split()[0]: set(sample.pieces) - {"[CLS]", "[SEP]"} for sample in data.samples(3)}
     assert shown == {"good": {"good"}, "bad": {"bad"}, "film": {"film"}}
 

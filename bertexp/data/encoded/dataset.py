@@ -14,9 +14,11 @@ from bertexp.config.schema import DatasetConfig
 from bertexp.data.encoded.encoding import Encoding, check_length, fingerprint_of
 from bertexp.data.encoded.records import LABEL, Frame, join_frames, read_split
 from bertexp.data.labels import make_labels
+from bertexp.data.sets.spec import SETS
 from bertexp.data.splits import hold_out, make_dataset
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError
+from bertexp.tasks.registry import find_task, tasks_for
 
 
 @dataclass(frozen=True)
@@ -100,13 +102,14 @@ def load_encoded(
     has_pair = any("text_pair" in table.column_names for table in tables.values())
     tables = {split: _complete(table, task, has_pair, source) for split, table in tables.items()}
     labelled = [tables[split]["label"] for split, (_, frame) in read.items() if frame.values]
-    names = () if task == "regression" else _label_names(config, labelled, frame.values, encoding, source)
+    has_classes = find_task(task).has_classes
+    names = _label_names(config, labelled, frame.values, encoding, source) if has_classes else ()
     if encoding is None:
         absent = {"test": config.test_fraction, "val": config.val_fraction}
         fractions = {split: fraction for split, fraction in absent.items() if split not in tables}
         tables |= hold_out(tables["train"], fractions, names, config)
     origin = f"{source}, encoded from {encoding.source}" if encoding else source
-    dataset = make_dataset(config, tables, names, origin, task=task)
+    dataset = make_dataset(config, task, tables, names, origin)
     return EncodedDataset(**vars(dataset), frame=frame, encoding=encoding)
 
 
@@ -144,27 +147,16 @@ def _complete(table: pa.Table, task: str, has_pair: bool, source: str) -> pa.Tab
     if has_pair and "text_pair" not in table.column_names:
         nothing = pa.array([[]] * table.num_rows, table["text"].type)
         table = table.add_column(1, "text_pair", nothing)
+    labels = make_labels(find_task(task).label_form)
     if "label" not in table.column_names:
-        return table.append_column("label", make_labels(task).encode(None, table.num_rows))
+        return table.append_column("label", labels.encode(None, table.num_rows))
     label = table["label"]
-    fitting = _task_of(label.type)
-    if task == "regression" and fitting == "classification":
-        return table.set_column(table.num_columns - 1, "label", label.cast(pa.float32()))
-    if fitting != task:
+    if pa.types.is_floating(labels.type) and pa.types.is_integer(label.type):  # whole numbers are numbers, too
+        return table.set_column(table.num_columns - 1, "label", label.cast(labels.type))
+    if label.type != labels.type:
+        form = next(form for form in SETS["tfrecord"].labels if make_labels(form).type == label.type)
+        fitting = tasks_for(form)
         raise DataError(
-            f"{source}: {LABEL} holds {_SAID[fitting]}, which are labels for task={fitting}; add task={fitting}"
+            f"{source}: {LABEL} holds {make_labels(form).said}, which are labels for {fitting}; add {fitting}"
         )
     return table
-
-
-_SAID = {
-    "classification": "one whole number a row",
-    "multi_label": "several whole numbers a row",
-    "regression": "a number with a point",
-}
-
-
-def _task_of(label: pa.DataType) -> str:
-    if pa.types.is_floating(label):
-        return "regression"
-    return "classification" if pa.types.is_integer(label) else "multi_label"

@@ -76,8 +76,8 @@ def _encode(dataset: TextDataset, tokenizer: Tokenizer, config: DatasetConfig) -
         "segment_ids": np.pad(packed["input_type_ids"], width),
     }
     if is_labelled(dataset.splits[split]):
-        as_int = labels if dataset.task == "regression" else labels.astype(np.int32)
-        features["label_ids"] = as_int.reshape(len(labels), -1)
+        has_numbers = pa.types.is_floating(dataset.splits[split]["label"].type)
+        features["label_ids"] = labels.astype(np.float32 if has_numbers else np.int32).reshape(len(labels), -1)
     return features
 
 

@@ -33,7 +33,7 @@ class Questions(NamedTuple):
     skipped: dict[str, int]  # reason -> questions left out
 
 
-def load_squad(config: DatasetConfig, paths: Mapping[str, Path]) -> TextDataset:
+def load_squad(config: DatasetConfig, task: str, paths: Mapping[str, Path]) -> TextDataset:
     """Reads the splits in ``paths`` (``train`` and perhaps ``val``, ``test``) and holds the others out of ``train``.
 
     With ``test`` given and ``dataset.val_fraction=0`` validation is the test set.
@@ -52,7 +52,7 @@ def load_squad(config: DatasetConfig, paths: Mapping[str, Path]) -> TextDataset:
         splits["val"] = splits["test"]
     skipped = sum((Counter(questions.skipped) for questions in files.values()), Counter())
     source = ", ".join(f"{split} {path}" for split, path in paths.items())
-    return make_dataset(config, splits, (), source, skipped, "question_answering")
+    return make_dataset(config, task, splits, (), source, skipped)
 
 
 def read_squad(path: Path, on_bad_row: str = "error", may_lack_answers: bool = False) -> Questions:

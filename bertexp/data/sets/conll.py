@@ -20,6 +20,6 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
     def load() -> TextDataset:
         from bertexp.data.sets.tagged import load_tagging
 
-        return load_tagging(config, paths)
+        return load_tagging(config, task, paths)
 
     return DatasetSource(", ".join(f"{split} {path}" for split, path in paths.items()), (), load)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _SPLIT_FILES = ("train_file", "val_file", "test_file")
 _COLUMNS = ("text_column", "text_pair_column", "label_column")
@@ -19,20 +19,29 @@ class DataSet:
 
     module: str  # in this folder
     uses: tuple[str, ...] = ("path", "url")  # of the settings in SOURCE_SETTINGS
+    labels: tuple[str, ...] = ("class",)  # what its rows can have, in the words of `TaskSpec.label_form`
     is_own: bool = False  # whether it is a user's own data, at hand and of any content
 
 
 SOURCE_SETTINGS = ("path", "url", *_SPLIT_FILES, "label_names", *_COLUMNS, *_WORD_COLUMNS, "submission")
 _GLUE = DataSet("glue.locate", ("path", "url", "submission"))
-_SQUAD = DataSet("squad", ("path", "url", *_SPLIT_FILES))
+_SQUAD = DataSet("squad", ("path", "url", *_SPLIT_FILES), ("answers",))
+_TAGS = ("tags",)
 SETS = {  # dataset.name, in the order in which messages list them
     "reviews": DataSet("reviews.locate", ()),
     "imdb": DataSet("imdb.locate"),
     "banking77": DataSet("banking77"),
-    **dict.fromkeys(("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte", "wnli"), _GLUE),
-    "wnut17": DataSet("wnut17"),
-    "conll": DataSet("conll", ("path", *_SPLIT_FILES, "label_names", *_WORD_COLUMNS), is_own=True),
+    **dict.fromkeys(("cola", "sst2", "mrpc", "qqp"), _GLUE),
+    "stsb": replace(_GLUE, labels=("number",)),
+    **dict.fromkeys(("mnli", "qnli", "rte", "wnli"), _GLUE),
+    "wnut17": DataSet("wnut17", labels=_TAGS),
+    "conll": DataSet("conll", ("path", *_SPLIT_FILES, "label_names", *_WORD_COLUMNS), _TAGS, is_own=True),
     **dict.fromkeys(("squad", "squad_v2", "xquad"), _SQUAD),
-    "files": DataSet("files.locate", ("path", *_SPLIT_FILES, "label_names", *_COLUMNS, *_WORD_COLUMNS), is_own=True),
-    "tfrecord": DataSet("tfrecord", ("path", *_SPLIT_FILES, "label_names")),
+    "files": DataSet(
+        "files.locate",
+        ("path", *_SPLIT_FILES, "label_names", *_COLUMNS, *_WORD_COLUMNS),
+        ("class", "classes", "number", *_TAGS),
+        is_own=True,
+    ),
+    "tfrecord": DataSet("tfrecord", ("path", *_SPLIT_FILES, "label_names"), ("class", "classes", "number")),
 }

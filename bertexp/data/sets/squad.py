@@ -42,7 +42,7 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
 
         for path, url in downloads.items():
             fetch(url, path)
-        return load_squad(config, paths)
+        return load_squad(config, task, paths)
 
     shown = ", ".join(f"{split} {downloads.get(path, path)}" for split, path in paths.items())
     return DatasetSource(f"questions and answers, {shown}", tuple(downloads.values()), load)

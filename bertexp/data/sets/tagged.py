@@ -84,7 +84,7 @@ class Sentences:
         return pa.table({"words": words, "text": pc.binary_join(words, " "), "label": label})
 
 
-def load_tagging(config: DatasetConfig, paths: Mapping[str, Path]) -> TextDataset:
+def load_tagging(config: DatasetConfig, task: str, paths: Mapping[str, Path]) -> TextDataset:
     """Reads the splits in ``paths`` (``train`` and perhaps ``val``, ``test``) and cuts the others out of ``train``.
 
     Raises:
@@ -95,7 +95,7 @@ def load_tagging(config: DatasetConfig, paths: Mapping[str, Path]) -> TextDatase
     fractions = {split: fraction for split, fraction in absent.items() if split not in tables}
     tables |= hold_out(tables["train"], fractions, label_names, config)
     source = f"{', '.join(f'{split} {path}' for split, path in paths.items())} ({scheme})"
-    return make_dataset(config, tables, label_names, source, skipped, "tagging")
+    return make_dataset(config, task, tables, label_names, source, skipped)
 
 
 def read_splits(

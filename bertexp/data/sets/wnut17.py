@@ -35,7 +35,7 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
 
         for path, url in downloads.items():
             fetch(url, path)
-        return load_tagging(config, paths)
+        return load_tagging(config, task, paths)
 
     urls = tuple(downloads.values())
     return DatasetSource(f"WNUT 2017 emerging entities, {', '.join(urls) or folder}", urls, load)

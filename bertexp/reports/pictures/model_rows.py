@@ -12,14 +12,6 @@ from bertexp.reports.pictures.figures import LayerRow
 if TYPE_CHECKING:
     from bertexp.runs.parts import Parts
 
-ANSWERS = {
-    "classification": ("probabilities", "softmax"),
-    "multi_label": ("probabilities", "sigmoid"),
-    "regression": ("number", ""),
-    "tagging": ("probabilities", "softmax"),
-    "question_answering": ("span", "best start and end"),
-}
-
 
 def make_layer_rows(parts: Parts) -> list[LayerRow]:
     """Returns the boxes from the text down to the probabilities.
@@ -46,11 +38,8 @@ def make_layer_rows(parts: Parts) -> list[LayerRow]:
     if model.head.dropout:
         rows.append(LayerRow("dropout", f"{model.head.dropout:g} while training", vector))
     rows.append(_row("head", "dense", vector.replace(f" {hidden}]", f" {task.units}]"), [model.head.dense]))
-    name, detail = ANSWERS[parts.dataset.task]
-    if detail == "softmax" and task.units == 1:
-        detail = "sigmoid"
     shape = vector.replace(f" {hidden}]", f" {len(parts.dataset.label_names)}]" if task.label_names else "]")
-    rows.append(LayerRow(name, detail, shape.replace(",]", "]")))
+    rows.append(LayerRow(*task.spec.describe_answer(task.units), shape.replace(",]", "]")))
     return rows
 
 

@@ -32,6 +32,9 @@ class ClassificationSpec(TaskSpec):
     def count_units(self, settings: ClassificationConfig, classes: int) -> int:
         return 1 if classes == 2 and settings.binary_head == "sigmoid" else classes
 
+    def describe_answer(self, units: int) -> tuple[str, str]:
+        return "probabilities", "sigmoid" if units == 1 else "softmax"
+
     def answer(self, settings: ClassificationConfig, label_names: Sequence[str]) -> tuple[AnswerColumn, ...]:
         return (
             AnswerColumn("label", "label", "string"),

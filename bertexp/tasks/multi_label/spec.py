@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bertexp.config.checks import setting
 from bertexp.config.schema.task import TaskConfig
@@ -28,6 +29,16 @@ class MultiLabelSpec(TaskSpec):
     )
     settings = MultiLabelConfig
     metrics = ("f1", "f1_macro", "precision", "recall", "exact_match", "roc_auc", "loss")
+    label_form = "classes"
+
+    def spell(self, label: Any, label_names: Sequence[str]) -> str:
+        return "?" if label is None else ", ".join(label_names[index] for index in label) or "(none)"
+
+    def sample_label(self, row: int, classes: int) -> Any:
+        return [row % classes] if row % 3 else []
+
+    def describe_answer(self, units: int) -> tuple[str, str]:
+        return "probabilities", "sigmoid"
 
     def answer(self, settings: MultiLabelConfig, label_names: Sequence[str]) -> tuple[AnswerColumn, ...]:
         return (

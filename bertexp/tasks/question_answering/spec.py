@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from bertexp.config.checks import setting
 from bertexp.config.schema.task import TaskConfig
 from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from bertexp.data.examples import Examples
+    from bertexp.data.examples.build import ExampleBuilder
 
 
 @dataclass
@@ -28,6 +35,9 @@ class QuestionAnsweringSpec(TaskSpec):
     )
     settings = QuestionAnsweringConfig
     metrics = ("f1", "exact_match", "loss")
+    label_form = "answers"
+    has_classes = False
+    nouns = ("answer", "questions and answers")
     numbers = "score"
     reads_positions = True
     reads_windows = True
@@ -37,11 +47,28 @@ class QuestionAnsweringSpec(TaskSpec):
     def count_units(self, settings: TaskConfig, classes: int) -> int:
         return 2
 
+    def build_examples(self, source: ExampleBuilder, split: str) -> Examples:
+        return self._beside("examples").build_examples(source, split)
+
+    def spell(self, label: Any, label_names: Sequence[str]) -> str:
+        if label is None:
+            return "?"
+        return label[0]["text"] if label else "(no answer)"
+
+    def sample_rows(self, texts: Sequence[str], dataset: str, classes: int, has_pair: bool) -> pa.Table:
+        return self._beside("samples").sample_rows(texts, some_unanswerable=dataset == "squad_v2")
+
     def inputs(self, has_pair: bool) -> tuple[str, ...]:
         return ("question", "context")
 
     def example(self, has_pair: bool) -> tuple[str, ...]:
         return ("who made the film?", "The film was made by two sisters in Oslo.")
+
+    def placeholders(self, has_pair: bool) -> tuple[str, ...]:
+        return ("your question", "a text that answers it")
+
+    def describe_answer(self, units: int) -> tuple[str, str]:
+        return "span", "best start and end"
 
     def answer(self, settings: QuestionAnsweringConfig, label_names: Sequence[str]) -> tuple[AnswerColumn, ...]:
         types = {"answer": "string", "score": "double", "start": "long", "end": "long"}  # these in bytes of the context

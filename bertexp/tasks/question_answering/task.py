@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow.compute as pc
 import tensorflow as tf
 
 from bertexp.data.table import TextDataset
@@ -24,8 +25,9 @@ class Answers(NamedTuple):
 
 
 def build(settings: QuestionAnsweringConfig, dataset: TextDataset) -> QuestionAnswering:
-    """The task with what the data have to say."""
-    return QuestionAnswering(settings.max_answer_length, dataset.has_null_answers, settings.main_metric)
+    """The task with what the data have to say: whether questions to train on may have no answer, as in SQuAD v2.0."""
+    null_answers = pc.any(pc.equal(pc.list_value_length(dataset.splits["train"]["label"]), 0)).as_py()
+    return QuestionAnswering(settings.max_answer_length, null_answers, settings.main_metric)
 
 
 class QuestionAnswering:
@@ -43,6 +45,7 @@ class QuestionAnswering:
     label_names: tuple[str, ...] = ()
     units = 2
     spec = QuestionAnsweringSpec()
+    first_bias = 0.0
     batch_metric = "span_accuracy"
 
     def __init__(self, max_answer_length: int = 30, null_answers: bool = False, main_metric: str = "f1"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bertexp.config.checks import setting
 from bertexp.config.schema.task import TaskConfig
@@ -25,11 +26,23 @@ class RegressionSpec(TaskSpec):
     help = "A number per text or pair."
     settings = RegressionConfig
     metrics = ("pearson", "spearman", "rmse", "mae", "loss")
+    label_form = "number"
+    has_classes = False
+    nouns = ("number", "numbers")
     numbers = "score"
     lower_is_better = ("rmse", "mae", "loss")
 
     def count_units(self, settings: TaskConfig, classes: int) -> int:
         return 1
+
+    def spell(self, label: Any, label_names: Sequence[str]) -> str:
+        return f"{label:g}"
+
+    def sample_label(self, row: int, classes: int) -> Any:
+        return row % 6
+
+    def describe_answer(self, units: int) -> tuple[str, str]:
+        return "number", ""
 
     def answer(self, settings: TaskConfig, label_names: Sequence[str]) -> tuple[AnswerColumn, ...]:
         return (AnswerColumn("score", "score", "double"),)

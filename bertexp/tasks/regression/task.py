@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.compute as pc
 import tensorflow as tf
 
 from bertexp.data.table import TextDataset
@@ -12,8 +13,11 @@ from bertexp.tasks.regression.spec import RegressionConfig, RegressionSpec
 
 
 def build(settings: RegressionConfig, dataset: TextDataset) -> Regression:
-    """The task with what the data have to say."""
-    return Regression(settings.main_metric)
+    """The task with what the data have to say.
+
+    Numbers begin at their mean: a bias learns in steps of the learning rate, and would take thousands to get there.
+    """
+    return Regression(settings.main_metric, pc.mean(dataset.splits["train"]["label"]).as_py())
 
 
 class Regression(TextTask):
@@ -24,8 +28,9 @@ class Regression(TextTask):
     spec = RegressionSpec()
     batch_metric = "mae"
 
-    def __init__(self, main_metric: str = "pearson"):
+    def __init__(self, main_metric: str = "pearson", first_bias: float = 0.0):
         self.main_metric, self.settings = main_metric, RegressionConfig(main_metric=main_metric)
+        self.first_bias = first_bias
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Squared error <float32>[batch] of labels <float32>[batch] and logits <float32>[batch, 1]."""

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.compute as pc
 import tensorflow as tf
 
 from bertexp.data.examples import TOKEN_SPEC, Features
+from bertexp.data.examples.build import ExampleBuilder
 from bertexp.data.tokens.packing import Shape, pack_batch, packed_lengths, untruncated_lengths
 from bertexp.data.tokens.tokenizer import Tokenizer
-from bertexp.tasks.tagging.words import WordPieces, place_tags
+from bertexp.tasks.tagging.words import WordPieces, join_words, place_tags, tag_array
+
+
+def build_examples(source: ExampleBuilder, split: str) -> TaggedExamples:
+    """The sentences of ``split``."""
+    table = source.dataset.splits[split]
+    lengths = pc.list_value_length(table["words"]).to_numpy()
+    words = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    sentences = join_words(source.encode(split, "words"), words, source.tokenizer.unk_id)
+    return TaggedExamples(sentences, tag_array(table["label"], words), source.tokenizer, source.config.max_length)
 
 
 class TaggedExamples:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from bertexp.config.checks import setting
 from bertexp.config.schema.task import TaskConfig
 from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
 from bertexp.tasks.tagging.tags import scheme_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from bertexp.data.examples import Examples
+    from bertexp.data.examples.build import ExampleBuilder
 
 
 @dataclass
@@ -26,10 +33,22 @@ class TaggingSpec(TaskSpec):
     help = "A tag per word: named entities, parts of speech; judged by entity F1."
     settings = TaggingConfig
     metrics = ("f1", "precision", "recall", "accuracy", "loss")
+    label_form = "tags"
+    nouns = ("tag", "tags")
+    sample_names = ("O", "B-name", "I-name")
     reads_words = True
     reads_positions = True
     long_texts = ("truncate_head",)
     long_text_rule = ("reads sentences from their head", ", and raise dataset.max_length where sentences are long")
+
+    def build_examples(self, source: ExampleBuilder, split: str) -> Examples:
+        return self._beside("examples").build_examples(source, split)
+
+    def spell(self, label: Any, label_names: Sequence[str]) -> str:
+        return "?" if label is None else " ".join(label_names[index] for index in label)
+
+    def sample_rows(self, texts: Sequence[str], dataset: str, classes: int, has_pair: bool) -> pa.Table:
+        return self._beside("samples").sample_rows(texts)
 
     def answer(self, settings: TaskConfig, label_names: Sequence[str]) -> tuple[AnswerColumn, ...]:
         return (

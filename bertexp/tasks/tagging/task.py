@@ -30,6 +30,7 @@ class Tagging:
     """
 
     spec = TaggingSpec()
+    first_bias = 0.0
     batch_metric = "accuracy"
 
     def __init__(self, label_names: Sequence[str], main_metric: str = "f1"):

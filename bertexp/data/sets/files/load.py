@@ -14,6 +14,7 @@ from bertexp.data.formats.spec import Columns
 from bertexp.data.labels import Labels, encode_labels, make_labels
 from bertexp.data.splits import hold_out, make_dataset
 from bertexp.data.table import TextDataset
+from bertexp.tasks.registry import find_task
 
 
 def load_files(config: DatasetConfig, task: str, places: Mapping[str, tuple[Path, Columns]]) -> TextDataset:
@@ -24,7 +25,7 @@ def load_files(config: DatasetConfig, task: str, places: Mapping[str, tuple[Path
     Raises:
         DataError: a row is bad, or the rows cannot be split as asked for.
     """
-    labels = make_labels(task, config.label_names, config.label_separator)
+    labels = make_labels(find_task(task).label_form, config.label_names, config.label_separator)
     rows = {"train": _read(*places["train"], config, labels)}
     labels = labels.settle(rows["train"].table["label"])
     for split in places:
@@ -38,7 +39,7 @@ def load_files(config: DatasetConfig, task: str, places: Mapping[str, tuple[Path
     source = ", ".join(f"{split} {path}" for split, (path, _) in places.items())
     if "test" in places and places["test"][1].label is None:
         source += " (no labels in test)"
-    return make_dataset(config, tables, labels.names, source, skipped, task)
+    return make_dataset(config, task, tables, labels.names, source, skipped)
 
 
 def _read(path: Path, columns: Columns, config: DatasetConfig, labels: Labels) -> Rows:

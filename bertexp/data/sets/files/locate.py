@@ -9,6 +9,7 @@ from bertexp.config.schema import DatasetConfig
 from bertexp.data.find.paths import find_splits
 from bertexp.data.find.source import DatasetSource
 from bertexp.data.sets import conll
+from bertexp.tasks.registry import find_task
 
 if TYPE_CHECKING:  # pyarrow loads when rows are read
     from bertexp.data.table import TextDataset
@@ -16,7 +17,7 @@ if TYPE_CHECKING:  # pyarrow loads when rows are read
 
 def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
     """Finds it; see ``DataSet``."""
-    if task == "tagging":
+    if find_task(task).reads_words:
         return conll.locate(config, task, cache_dir)
     splits = find_splits(config)
 

@@ -17,16 +17,17 @@ from bertexp.data.sets.glue.tasks import GLUE, MSR_DEV_IDS, MSR_FILES
 from bertexp.data.splits import hold_out, make_dataset
 from bertexp.data.table import TextDataset, make_fingerprint
 from bertexp.system.files import write_text
+from bertexp.tasks.registry import find_task
 
 
-def load_glue(config: DatasetConfig, files: Mapping[str, Path]) -> TextDataset:
+def load_glue(config: DatasetConfig, task: str, files: Mapping[str, Path]) -> TextDataset:
     """Reads a task's labelled files, ``train`` and one or two to test on.
 
     Raises:
         DataError: a column is missing or a row is bad.
     """
     glue = GLUE[config.name]
-    labels = make_labels(glue.task, glue.label_names)
+    labels = make_labels(find_task(task).label_form, glue.label_names)
     skipped: Counter[str] = Counter()
     tables = {}
     for split, path in files.items():
@@ -39,7 +40,7 @@ def load_glue(config: DatasetConfig, files: Mapping[str, Path]) -> TextDataset:
     if "val" not in tables:
         tables["val"] = tables["test"]
         source = f"{files['train']}, validation and test are both the official {official} set"
-    return make_dataset(config, tables, glue.label_names, source, skipped, glue.task)
+    return make_dataset(config, task, tables, glue.label_names, source, skipped)
 
 
 def divide_msr(folder: Path) -> None:
@@ -55,20 +56,20 @@ def divide_msr(folder: Path) -> None:
         write_text(path, "\n".join([header, *kept]) + "\n")
 
 
-def load_unlabelled(name: str, files: Mapping[str, Path]) -> TextDataset:
+def load_unlabelled(name: str, task: str, files: Mapping[str, Path]) -> TextDataset:
     """Reads GLUE's test files, every row of them: one split for each file to submit.
 
     Raises:
         DataError: a column is missing or the file is broken.
     """
     glue = GLUE[name]
-    labels = make_labels(glue.task, glue.label_names)
+    labels = make_labels(find_task(task).label_form, glue.label_names)
     splits = {
         split: encode_labels(read_whole(path, glue.unlabelled_columns, "tsv"), labels) for split, path in files.items()
     }
     return TextDataset(
         name=name,
-        task=glue.task,
+        task=task,
         splits=splits,
         label_names=glue.label_names,
         has_pair=glue.columns.text_pair is not None,

@@ -56,12 +56,12 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
             extract(archive, folder)
         if config.path is None:
             divide_msr(folder)
-        return load_glue(config, find_labelled(name, folder))
+        return load_glue(config, task, find_labelled(name, folder))
 
     def load_unlabelled() -> TextDataset:
         from bertexp.data.sets.glue.load import load_unlabelled
 
-        return load_unlabelled(name, find_unlabelled(name, folder))
+        return load_unlabelled(name, task, find_unlabelled(name, folder))
 
     urls = tuple(downloads.values())
     description = f"GLUE {glue.folder}, {', '.join(urls) or archive or folder}"

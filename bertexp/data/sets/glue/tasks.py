@@ -31,11 +31,6 @@ class GlueTask:
         """Returns the name of each file to submit with the file whose rows it answers."""
         return dict(self.unlabelled or {self.folder: "test.tsv"})
 
-    @property
-    def task(self) -> str:
-        """What learns it."""
-        return "classification" if self.label_names else "regression"
-
     def spell(self, predicted: Iterable[float]) -> list[str]:
         """Returns class indices, or numbers, as the file to submit spells them."""
         if not self.label_names:

@@ -27,7 +27,7 @@ _CLASSES = {"neg": 0, "pos": 1}
 _SCHEMA = pa.schema([("text", pa.string()), ("label", pa.int32())])
 
 
-def load_imdb(config: DatasetConfig, path: Path, cache_dir: Path) -> TextDataset:
+def load_imdb(config: DatasetConfig, task: str, path: Path, cache_dir: Path) -> TextDataset:
     """Reads the archive or the folder ``aclImdb``; holds ``val_fraction`` of the 25,000 training reviews out.
 
     Raises:
@@ -45,7 +45,8 @@ def load_imdb(config: DatasetConfig, path: Path, cache_dir: Path) -> TextDataset
     else:
         splits = _read_archive_once(path, cache_dir)
     held = hold_out(splits["train"], {"val": config.val_fraction}, LABEL_NAMES, config)
-    return make_dataset(config, held | {"test": splits["test"]}, LABEL_NAMES, f"IMDB reviews from {path}", skipped)
+    tables = held | {"test": splits["test"]}
+    return make_dataset(config, task, tables, LABEL_NAMES, f"IMDB reviews from {path}", skipped)
 
 
 def _read_archive_once(archive: Path, cache_dir: Path) -> dict[str, pa.Table]:

@@ -47,6 +47,6 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
 
         for url in urls:
             fetch(url, path, _SHA256, _BYTES)
-        return load_imdb(config, path, cache_dir)
+        return load_imdb(config, task, path, cache_dir)
 
     return DatasetSource(f"IMDB film reviews (Maas et al. 2011), {urls[0] if urls else path}", urls, load)

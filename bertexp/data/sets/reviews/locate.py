@@ -20,6 +20,6 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
         from bertexp.data.sets.reviews import LABEL_NAMES, make_reviews
         from bertexp.data.splits import make_dataset
 
-        return make_dataset(config, make_reviews(), LABEL_NAMES, description)
+        return make_dataset(config, task, make_reviews(), LABEL_NAMES, description)
 
     return DatasetSource(description, (), load)
