@@ -22,6 +22,7 @@ from bertexp.reports.pictures.figures import (
 from bertexp.reports.pictures.model_rows import make_layer_rows
 from bertexp.reports.results import find_sameness
 from bertexp.reports.statistics import bootstrap_interval, sample_predictions, wilson_interval
+from bertexp.tasks.registry import find_task
 
 
 def make_rows(classes: int, rows: int = 800) -> tuple[np.ndarray, np.ndarray]:
@@ -134,9 +135,9 @@ def test_the_model_plot_tells_trained_from_frozen_layers_and_counts_every_weight
         encoder=encoder, pooling="pooler", pool=None, head=SimpleNamespace(dense=dense, dropout=0.1)
     )
     parts = SimpleNamespace(
-        dataset=SimpleNamespace(has_pair=False, task="classification", label_names=("negative", "positive")),
+        dataset=SimpleNamespace(has_pair=False, label_names=("negative", "positive")),
         loaded=SimpleNamespace(vocab=("[PAD]",) * 1000, architecture=BertArchitecture(1000, 8, 4, 2, 32)),
-        task=SimpleNamespace(units=1, label_names=("negative", "positive")),
+        task=SimpleNamespace(units=1, label_names=("negative", "positive"), spec=find_task("classification")),
         module=SimpleNamespace(model=model),
         data=SimpleNamespace(config=SimpleNamespace(max_length=128)),
     )
