@@ -17,19 +17,44 @@ if TYPE_CHECKING:
 class Callback:
     """Every hook of ``Trainer``; override what you need. ``trainer.state`` tells step, epoch and history."""
 
-    def on_fit_start(self, trainer: Trainer) -> None: ...
-    def on_train_epoch_start(self, trainer: Trainer) -> None: ...
-    def on_train_batch_start(self, trainer: Trainer) -> None: ...
-    def on_train_batch_end(self, trainer: Trainer) -> None: ...
-    def on_metrics(self, trainer: Trainer, metrics: dict[str, float]) -> None: ...
-    def on_validation_start(self, trainer: Trainer) -> None: ...
-    def on_validation_end(self, trainer: Trainer, metrics: dict[str, float]) -> None: ...
-    def on_train_epoch_end(self, trainer: Trainer, metrics: dict[str, float]) -> None: ...
-    def on_save_checkpoint(self, trainer: Trainer) -> None: ...
-    def on_fit_end(self, trainer: Trainer) -> None: ...
-    def on_exception(self, trainer: Trainer, error: BaseException) -> None: ...
-    def on_test_start(self, trainer: Trainer) -> None: ...
-    def on_test_end(self, trainer: Trainer, metrics: dict[str, float]) -> None: ...
+    def on_fit_start(self, trainer: Trainer) -> None:
+        """Before the first batch; the trainer's length and state are known."""
+
+    def on_train_epoch_start(self, trainer: Trainer) -> None:
+        """Before an epoch's first batch."""
+
+    def on_train_batch_start(self, trainer: Trainer) -> None:
+        """Before a batch."""
+
+    def on_train_batch_end(self, trainer: Trainer) -> None:
+        """After a batch and its update, if one was due."""
+
+    def on_metrics(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """With the training metrics since the last call."""
+
+    def on_validation_start(self, trainer: Trainer) -> None:
+        """Before a validation."""
+
+    def on_validation_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """With a validation's metrics."""
+
+    def on_train_epoch_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """With the metrics of an epoch and of its validation."""
+
+    def on_save_checkpoint(self, trainer: Trainer) -> None:
+        """Before a checkpoint is written."""
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """After the last batch."""
+
+    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
+        """When something, a signal too, ends the fit; called in place of `on_fit_end`."""
+
+    def on_test_start(self, trainer: Trainer) -> None:
+        """Before a labelled split is judged."""
+
+    def on_test_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """With its metrics."""
 
 
 class ProgressReport(Callback):

@@ -9,23 +9,20 @@ import numpy as np
 import tensorflow as tf
 
 from bertexp.interfaces import Metrics
-from bertexp.training.features import FeatureSpec
+from bertexp.training.features import BatchSpec, FeatureSpec
 from bertexp.training.module import FineTuningModule
 
 
-class TrainBatches(Protocol):
+class TrainBatches(BatchSpec, Protocol):
     """Training batches; the order of an epoch must be a function of its number.
 
     ``epoch`` gives features, labels and whether a batch is complete with them <bool>[]: a large one may come in parts.
     """
 
-    @property
-    def spec(self) -> FeatureSpec: ...
-    @property
-    def label_spec(self) -> tf.TensorSpec: ...
-
     def __len__(self) -> int: ...
-    def vocabulary(self) -> np.ndarray | None: ...
+    def vocabulary(self) -> np.ndarray | None:
+        """<int64>[at most the vocabulary]: the ids that occur; None if that is not known."""
+
     def epoch(self, epoch: int, start: int = 0, stop: int | None = None) -> tf.data.Dataset: ...
 
 

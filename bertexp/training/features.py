@@ -15,6 +15,9 @@ class BatchSpec(Protocol):
     """Anything that says what its batches look like."""
 
     @property
-    def spec(self) -> FeatureSpec: ...
+    def spec(self) -> FeatureSpec:
+        """Names, dtypes and shapes of the features."""
+
     @property
-    def label_spec(self) -> tf.TensorSpec: ...
+    def label_spec(self) -> tf.TensorSpec:
+        """Dtype and shape of the labels."""

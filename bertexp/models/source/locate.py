@@ -39,6 +39,7 @@ class Download:
 
     @property
     def done(self) -> bool:
+        """Whether nothing is left to fetch."""
         return self.target.exists() or (self.unless is not None and self.unless.exists())
 
     def fetch(self) -> None:
