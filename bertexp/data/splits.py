@@ -55,6 +55,15 @@ def hold_out(
     return {"train": _pick(table, free) if sizes else table, **splits}
 
 
+def hold_out_absent(
+    splits: Mapping[str, pa.Table], label_names: Sequence[str], config: DatasetConfig, groups: np.ndarray | None = None
+) -> dict[str, pa.Table]:
+    """Adds test and val, cut out of train by ``hold_out``, if they are not there."""
+    sizes = {"test": config.test_fraction, "val": config.val_fraction}
+    fractions = {split: fraction for split, fraction in sizes.items() if split not in splits}
+    return {**splits, **hold_out(splits["train"], fractions, label_names, config, groups)}
+
+
 def _hint_at_numbers(label_names: Sequence[str]) -> str:
     try:
         numbers = [float(name) for name in label_names]

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 from bertexp.config.schema import DatasetConfig
+from bertexp.data.find import source as dataset_source
 from bertexp.data.find.locate import locate_dataset
-from bertexp.data.sets import banking77
-from bertexp.data.sets.glue import locate as glue
 from bertexp.data.sets.imdb import locate as imdb
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError
@@ -124,7 +123,7 @@ def test_what_is_to_download_is_known_and_then_cached(tmp_path, monkeypatch, rev
         destination.parent.mkdir(parents=True)
         destination.write_bytes(reviews_archive.read_bytes())
 
-    monkeypatch.setattr(imdb, "fetch", fake_fetch)
+    monkeypatch.setattr(dataset_source, "fetch", fake_fetch)
     mirror = DatasetConfig(name="imdb", url="https://mirror.example/a.tar.gz")
     assert rows_of(locate_dataset(mirror, str(tmp_path)).load())["test"] == 12
     assert fetched == [("https://mirror.example/a.tar.gz", imdb._SHA256, 84_125_825)]
@@ -167,11 +166,11 @@ def test_glue_archives_are_fetched_and_unpacked_into_the_cache(tmp_path, monkeyp
             file.write(folder / name, f"SST-2/{name}")
     assert rows_of(load(tmp_path, name="sst2", path=str(tmp_path / "SST-2.zip")))["test"] == 10
 
-    def fake_fetch(url, destination):
+    def fake_fetch(url, destination, *checks):
         destination.parent.mkdir(parents=True, exist_ok=True)
         destination.write_bytes((tmp_path / "SST-2.zip").read_bytes())
 
-    monkeypatch.setattr(glue, "fetch", fake_fetch)
+    monkeypatch.setattr(dataset_source, "fetch", fake_fetch)
     source = locate_dataset(DatasetConfig(name="sst2"), str(tmp_path / "cache"))
     assert source.urls == ("https://dl.fbaipublicfiles.com/glue/data/SST-2.zip",)
     assert rows_of(source.load())["test"] == 10
@@ -191,11 +190,11 @@ def test_banking77_is_fetched_and_holds_validation_out_of_train(tmp_path, monkey
         rows = [f'"Where is it, {name} {i}?",intent_{i % 3}\n' for i in range(count)]
         (tmp_path / f"{name}.csv").write_text("text,category\n" + "".join(rows))
 
-    def fake_fetch(url, destination):
+    def fake_fetch(url, destination, *checks):
         destination.parent.mkdir(parents=True, exist_ok=True)
         destination.write_bytes((tmp_path / url.rsplit("/")[-1]).read_bytes())
 
-    monkeypatch.setattr(banking77, "fetch", fake_fetch)
+    monkeypatch.setattr(dataset_source, "fetch", fake_fetch)
     source = locate_dataset(DatasetConfig(name="banking77", val_fraction=0.1), str(tmp_path / "cache"))
     base = "https://raw.githubusercontent.com/PolyAI-LDN/task-specific-datasets/master/banking_data"
     assert source.urls == (f"{base}/train.csv", f"{base}/test.csv")

@@ -8,8 +8,8 @@ import pytest
 
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
+from bertexp.data.find import source as dataset_source
 from bertexp.data.find.locate import locate_dataset
-from bertexp.data.sets.glue import locate as glue
 from bertexp.data.sets.glue.tasks import GLUE
 from bertexp.data.table import TextDataset, is_labelled
 from bertexp.errors import BertexpError, DataError
@@ -146,11 +146,11 @@ def test_a_downloaded_mrpc_is_divided_as_glue_divides_it(tmp_path, monkeypatch):
     }
     files["mrpc_dev_ids.tsv"] = "11\t7\n3\t7\n20\t7\n5\t6\n"
 
-    def fake_fetch(url, destination):
+    def fake_fetch(url, destination, *checks):
         destination.parent.mkdir(parents=True, exist_ok=True)
         destination.write_bytes(files[url.rsplit("/")[-1]].encode())
 
-    monkeypatch.setattr(glue, "fetch", fake_fetch)
+    monkeypatch.setattr(dataset_source, "fetch", fake_fetch)
     source = locate_dataset(DatasetConfig(name="mrpc", val_fraction=0.0, submission=True), str(tmp_path))
     dataset = source.load()
     assert dataset.splits["test"]["text"].to_pylist() == ["A 3", "A 11", "A 20"]

@@ -11,9 +11,9 @@ import pytest
 
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
+from bertexp.data.find import source as dataset_source
 from bertexp.data.find.locate import locate_dataset
 from bertexp.data.formats.squad import read_squad
-from bertexp.data.sets import squad
 from bertexp.data.splits import draw_groups, hold_out
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError
@@ -195,11 +195,11 @@ def test_what_is_to_download_is_known_and_fetched_once(tmp_path, monkeypatch):
     mirror = locate_dataset(DatasetConfig(name="squad", url="https://x.org/d/"), str(tmp_path), "question_answering")
     assert mirror.urls[0] == "https://x.org/d/train-v1.1.json"
 
-    def fake_fetch(url, destination):
+    def fake_fetch(url, destination, *checks):
         destination.parent.mkdir(parents=True, exist_ok=True)
         write(destination, *([question(i)] for i in range(9)))
 
-    monkeypatch.setattr(squad, "fetch", fake_fetch)
+    monkeypatch.setattr(dataset_source, "fetch", fake_fetch)
     assert load(tmp_path, name="xquad").splits["train"].num_rows == 5
     assert locate_dataset(DatasetConfig(name="xquad"), str(tmp_path / "cache"), "question_answering").urls == ()
 

@@ -11,6 +11,7 @@ import pytest
 
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
+from bertexp.data.find import source as dataset_source
 from bertexp.data.find.locate import locate_dataset
 from bertexp.data.find.paths import find_tagged_splits
 from bertexp.data.sets import wnut17
@@ -268,11 +269,11 @@ def test_wnut17_is_fetched_once_and_read_from_a_folder_too(tmp_path, monkeypatch
     source = locate_dataset(DatasetConfig(name="wnut17"), str(tmp_path), "tagging")
     assert list(source.urls) == [f"{wnut17._URL}/{name}" for name in names]
 
-    def fake_fetch(url, destination):
+    def fake_fetch(url, destination, *checks):
         destination.parent.mkdir(parents=True, exist_ok=True)
         write(destination, CONLL)
 
-    monkeypatch.setattr(wnut17, "fetch", fake_fetch)
+    monkeypatch.setattr(dataset_source, "fetch", fake_fetch)
     dataset = locate_dataset(
         DatasetConfig(name="wnut17", url="https://mirror.example/w/"), str(tmp_path), "tagging"
     ).load()

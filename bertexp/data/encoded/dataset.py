@@ -15,7 +15,7 @@ from bertexp.data.encoded.encoding import Encoding, check_length, fingerprint_of
 from bertexp.data.encoded.records import LABEL, Frame, join_frames, read_split
 from bertexp.data.labels import make_labels
 from bertexp.data.sets.spec import SETS
-from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.splits import hold_out_absent, make_dataset
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError
 from bertexp.tasks.registry import find_task, tasks_for
@@ -105,9 +105,7 @@ def load_encoded(
     has_classes = find_task(task).has_classes
     names = _label_names(config, labelled, frame.values, encoding, source) if has_classes else ()
     if encoding is None:
-        absent = {"test": config.test_fraction, "val": config.val_fraction}
-        fractions = {split: fraction for split, fraction in absent.items() if split not in tables}
-        tables |= hold_out(tables["train"], fractions, names, config)
+        tables = hold_out_absent(tables, names, config)
     origin = f"{source}, encoded from {encoding.source}" if encoding else source
     dataset = make_dataset(config, task, tables, names, origin)
     return EncodedDataset(**vars(dataset), frame=frame, encoding=encoding)

@@ -59,12 +59,12 @@ def locate_dataset(
 
 
 def _locate_samples(config: DatasetConfig, task: str) -> DatasetSource:
-    def load() -> TextDataset:
+    def read() -> TextDataset:
         from bertexp.data.sets.samples import make_samples
 
         return make_samples(config, task)
 
-    return DatasetSource(f"packaged rows in place of {config.name}", (), load)
+    return DatasetSource(f"packaged rows in place of {config.name}", read)
 
 
 def _refuse_foreign_settings(config: DatasetConfig, task: TaskSpec) -> None:

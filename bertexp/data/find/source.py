@@ -1,10 +1,13 @@
-"""A dataset that was found."""
+"""A dataset that was located."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bertexp.system.downloads import fetch
 
 if TYPE_CHECKING:  # pyarrow loads when rows are read
     from bertexp.data.table import TextDataset
@@ -12,9 +15,26 @@ if TYPE_CHECKING:  # pyarrow loads when rows are read
 
 @dataclass(frozen=True)
 class DatasetSource:
-    """A dataset that was found, and how to read it."""
+    """Where a dataset lies, and how to read it."""
 
     description: str
-    urls: tuple[str, ...]  # to download before it can be read
-    load: Callable[[], TextDataset]  # downloads what is missing, reads, splits, limits; raises DataError, NetworkError
+    read: Callable[[], TextDataset]  # what lies there, split and limited; raises DataError
+    downloads: Mapping[Path, str] = field(default_factory=dict)  # file that is missing -> its address
+    checks: tuple[str, int] | tuple[()] = ()  # SHA-256 and bytes of what is downloaded, if known
     load_unlabelled: Callable[[], TextDataset] | None = None  # for dataset.submission, after `load`: a split per file
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """What must be downloaded before it can be read."""
+        return tuple(self.downloads.values())
+
+    def load(self) -> TextDataset:
+        """Downloads what is missing, then reads.
+
+        Raises:
+            NetworkError: an address does not answer.
+            DataError: what lies there is not what it should be.
+        """
+        for path, url in self.downloads.items():
+            fetch(url, path, *self.checks)
+        return self.read()

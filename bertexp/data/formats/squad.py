@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.formats.spec import Bad
-from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.splits import hold_out_absent, make_dataset
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError
 
@@ -45,9 +45,7 @@ def load_squad(config: DatasetConfig, task: str, paths: Mapping[str, Path]) -> T
         split: read_squad(path, config.on_bad_row, may_lack_answers=split == "test") for split, path in paths.items()
     }
     splits = {split: questions.table for split, questions in files.items()}
-    absent = {"test": config.test_fraction, "val": config.val_fraction}
-    fractions = {split: fraction for split, fraction in absent.items() if split not in splits}
-    splits |= hold_out(splits["train"], fractions, (), config, files["train"].articles)
+    splits = hold_out_absent(splits, (), config, files["train"].articles)
     if "val" not in splits and "test" in splits:
         splits["val"] = splits["test"]
     skipped = sum((Counter(questions.skipped) for questions in files.values()), Counter())

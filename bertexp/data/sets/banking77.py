@@ -11,7 +11,6 @@ from bertexp.data.find.source import DatasetSource
 from bertexp.data.formats.columns import check_columns
 from bertexp.data.formats.spec import Columns
 from bertexp.errors import DataError
-from bertexp.system.downloads import fetch
 
 if TYPE_CHECKING:  # pyarrow loads when rows are read
     from bertexp.data.table import TextDataset
@@ -38,12 +37,11 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
                 )
             check_columns(path, "csv", columns)
 
-    def load() -> TextDataset:
+    def read() -> TextDataset:
         from bertexp.data.sets.files.load import load_files
 
-        for path, url in downloads.items():
-            fetch(url, path)
         return load_files(config, task, {split: (path, columns) for split, path in files.items()})
 
-    urls = tuple(downloads.values())
-    return DatasetSource(f"Banking77 (Casanueva et al. 2020), {', '.join(urls) or folder}", urls, load)
+    return DatasetSource(
+        f"Banking77 (Casanueva et al. 2020), {', '.join(downloads.values()) or folder}", read, downloads
+    )

@@ -17,9 +17,9 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
     """Finds it; see ``DataSet``."""
     paths = find_tagged_splits(config)
 
-    def load() -> TextDataset:
+    def read() -> TextDataset:
         from bertexp.data.sets.tagged import load_tagging
 
         return load_tagging(config, task, paths)
 
-    return DatasetSource(", ".join(f"{split} {path}" for split, path in paths.items()), (), load)
+    return DatasetSource(", ".join(f"{split} {path}" for split, path in paths.items()), read)

@@ -9,7 +9,6 @@ from bertexp.config.schema import DatasetConfig
 from bertexp.data.find.paths import existing_path, named_file
 from bertexp.data.find.source import DatasetSource
 from bertexp.errors import DataError
-from bertexp.system.downloads import fetch
 
 if TYPE_CHECKING:  # pyarrow loads when rows are read
     from bertexp.data.table import TextDataset
@@ -37,15 +36,13 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
         downloads = {path: f"{base}/{path.name}" for path in paths.values()}
     downloads = {path: url for path, url in downloads.items() if not path.exists()}
 
-    def load() -> TextDataset:
+    def read() -> TextDataset:
         from bertexp.data.formats.squad import load_squad
 
-        for path, url in downloads.items():
-            fetch(url, path)
         return load_squad(config, task, paths)
 
     shown = ", ".join(f"{split} {downloads.get(path, path)}" for split, path in paths.items())
-    return DatasetSource(f"questions and answers, {shown}", tuple(downloads.values()), load)
+    return DatasetSource(f"questions and answers, {shown}", read, downloads)
 
 
 def _squad_files(folder: Path, config: DatasetConfig) -> dict[str, Path]:

@@ -15,7 +15,7 @@ from bertexp.config.schema import DatasetConfig
 from bertexp.data.formats.conll import place_of_word, read_sentences
 from bertexp.data.formats.spec import Bad, place_of
 from bertexp.data.labels import spellings
-from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.splits import hold_out_absent, make_dataset
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError, did_you_mean
 from bertexp.tasks.tagging.tags import scheme_of, sort_tags, split_tag
@@ -91,9 +91,7 @@ def load_tagging(config: DatasetConfig, task: str, paths: Mapping[str, Path]) ->
         DataError: a sentence is bad, or the sentences cannot be split as asked for.
     """
     tables, label_names, skipped, scheme = read_splits(config, paths)
-    absent = {"test": config.test_fraction, "val": config.val_fraction}
-    fractions = {split: fraction for split, fraction in absent.items() if split not in tables}
-    tables |= hold_out(tables["train"], fractions, label_names, config)
+    tables = hold_out_absent(tables, label_names, config)
     source = f"{', '.join(f'{split} {path}' for split, path in paths.items())} ({scheme})"
     return make_dataset(config, task, tables, label_names, source, skipped)
 

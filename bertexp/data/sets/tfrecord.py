@@ -21,10 +21,10 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
     if encoding is not None:
         encoding.check(config, task, folder)
 
-    def load() -> TextDataset:
+    def read() -> TextDataset:
         from bertexp.data.encoded.dataset import load_encoded
 
         return load_encoded(config, task, files, encoding, cache_dir)
 
     count = sum(map(len, files.values()))
-    return DatasetSource(f"encoded rows, {count} files like {files['train'][0]}", (), load)
+    return DatasetSource(f"encoded rows, {count} files like {files['train'][0]}", read)

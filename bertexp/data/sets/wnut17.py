@@ -9,7 +9,6 @@ from bertexp.config.schema import DatasetConfig
 from bertexp.data.find.paths import existing_path
 from bertexp.data.find.source import DatasetSource
 from bertexp.errors import DataError
-from bertexp.system.downloads import fetch
 
 if TYPE_CHECKING:  # pyarrow loads when rows are read
     from bertexp.data.table import TextDataset
@@ -30,12 +29,9 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
     base = (config.url or _URL).rstrip("/")
     downloads = {path: f"{base}/{path.name}" for path in missing}
 
-    def load() -> TextDataset:
+    def read() -> TextDataset:
         from bertexp.data.sets.tagged import load_tagging
 
-        for path, url in downloads.items():
-            fetch(url, path)
         return load_tagging(config, task, paths)
 
-    urls = tuple(downloads.values())
-    return DatasetSource(f"WNUT 2017 emerging entities, {', '.join(urls) or folder}", urls, load)
+    return DatasetSource(f"WNUT 2017 emerging entities, {', '.join(downloads.values()) or folder}", read, downloads)

@@ -12,13 +12,13 @@ from bertexp.config.schema import DatasetConfig
 from bertexp.data.formats.read import Rows, read_file, read_folder
 from bertexp.data.formats.spec import Columns
 from bertexp.data.labels import Labels, encode_labels, make_labels
-from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.splits import hold_out_absent, make_dataset
 from bertexp.data.table import TextDataset
 from bertexp.tasks.registry import find_task
 
 
-def load_files(config: DatasetConfig, task: str, places: Mapping[str, tuple[Path, Columns]]) -> TextDataset:
-    """Reads the splits in ``places`` (``train`` and perhaps ``val``, ``test``) and cuts the others out of ``train``.
+def load_files(config: DatasetConfig, task: str, files: Mapping[str, tuple[Path, Columns]]) -> TextDataset:
+    """Reads the splits in ``files`` (``train`` and perhaps ``val``, ``test``) and cuts the others out of ``train``.
 
     Labels are what ``task`` learns: a class, a set of classes or a number.
 
@@ -26,18 +26,16 @@ def load_files(config: DatasetConfig, task: str, places: Mapping[str, tuple[Path
         DataError: a row is bad, or the rows cannot be split as asked for.
     """
     labels = make_labels(find_task(task).label_form, config.label_names, config.label_separator)
-    rows = {"train": _read(*places["train"], config, labels)}
+    rows = {"train": _read(*files["train"], config, labels)}
     labels = labels.settle(rows["train"].table["label"])
-    for split in places:
+    for split in files:
         if split != "train":
-            rows[split] = _read(*places[split], config, labels)
-    tables: dict[str, pa.Table] = {split: encode_labels(found.table, labels) for split, found in rows.items()}
-    absent = {"test": config.test_fraction, "val": config.val_fraction}
-    fractions = {split: fraction for split, fraction in absent.items() if split not in tables}
-    tables |= hold_out(tables["train"], fractions, labels.names, config)
-    skipped = sum((Counter(found.skipped) for found in rows.values()), Counter())
-    source = ", ".join(f"{split} {path}" for split, (path, _) in places.items())
-    if "test" in places and places["test"][1].label is None:
+            rows[split] = _read(*files[split], config, labels)
+    tables: dict[str, pa.Table] = {split: encode_labels(read.table, labels) for split, read in rows.items()}
+    tables = hold_out_absent(tables, labels.names, config)
+    skipped = sum((Counter(read.skipped) for read in rows.values()), Counter())
+    source = ", ".join(f"{split} {path}" for split, (path, _) in files.items())
+    if "test" in files and files["test"][1].label is None:
         source += " (no labels in test)"
     return make_dataset(config, task, tables, labels.names, source, skipped)
 

@@ -21,9 +21,9 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
         return conll.locate(config, task, cache_dir)
     splits = find_splits(config)
 
-    def load() -> TextDataset:
+    def read() -> TextDataset:
         from bertexp.data.sets.files.load import load_files
 
         return load_files(config, task, splits)
 
-    return DatasetSource(", ".join(f"{split} {path}" for split, (path, _) in splits.items()), (), load)
+    return DatasetSource(", ".join(f"{split} {path}" for split, (path, _) in splits.items()), read)

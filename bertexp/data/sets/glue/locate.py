@@ -18,7 +18,6 @@ from bertexp.data.sets.glue.tasks import (
     find_unlabelled,
 )
 from bertexp.system.archives import extract
-from bertexp.system.downloads import fetch
 
 if TYPE_CHECKING:  # pyarrow loads when rows are read
     from bertexp.data.table import TextDataset
@@ -47,11 +46,9 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
         downloads = {archive: config.url or f"{GLUE_URL}/{glue.archive}"}
     downloads = {path: url for path, url in downloads.items() if not path.exists()}
 
-    def load() -> TextDataset:
+    def read() -> TextDataset:
         from bertexp.data.sets.glue.load import divide_msr, load_glue
 
-        for path, url in downloads.items():
-            fetch(url, path)
         if archive is not None:
             extract(archive, folder)
         if config.path is None:
@@ -63,6 +60,6 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
 
         return load_unlabelled(name, task, find_unlabelled(name, folder))
 
-    urls = tuple(downloads.values())
-    description = f"GLUE {glue.folder}, {', '.join(urls) or archive or folder}"
-    return DatasetSource(description, urls, load, load_unlabelled if config.submission else None)
+    description = f"GLUE {glue.folder}, {', '.join(downloads.values()) or archive or folder}"
+    unlabelled = load_unlabelled if config.submission else None
+    return DatasetSource(description, read, downloads, load_unlabelled=unlabelled)

@@ -10,7 +10,6 @@ from bertexp.config.schema import DatasetConfig
 from bertexp.data.find.paths import existing_path
 from bertexp.data.find.source import DatasetSource
 from bertexp.errors import DataError
-from bertexp.system.downloads import fetch
 
 if TYPE_CHECKING:  # pyarrow loads when rows are read
     from bertexp.data.table import TextDataset
@@ -22,7 +21,7 @@ _BYTES = 84_125_825
 
 def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
     """Finds it; see ``DataSet``."""
-    urls: tuple[str, ...] = ()
+    downloads: dict[Path, str] = {}
     if config.path is not None:
         path = existing_path("dataset.path", config.path)
         if path.is_dir():
@@ -40,13 +39,12 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
             )
     else:
         path = cache_dir / "aclImdb_v1.tar.gz"
-        urls = () if path.exists() else (config.url or _URL,)
+        downloads = {} if path.exists() else {path: config.url or _URL}
 
-    def load() -> TextDataset:
+    def read() -> TextDataset:
         from bertexp.data.sets.imdb.load import load_imdb
 
-        for url in urls:
-            fetch(url, path, _SHA256, _BYTES)
         return load_imdb(config, task, path, cache_dir)
 
-    return DatasetSource(f"IMDB film reviews (Maas et al. 2011), {urls[0] if urls else path}", urls, load)
+    description = f"IMDB film reviews (Maas et al. 2011), {downloads.get(path, path)}"
+    return DatasetSource(description, read, downloads, (_SHA256, _BYTES))

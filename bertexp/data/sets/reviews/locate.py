@@ -16,10 +16,10 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
     """Finds it; see ``DataSet``."""
     description = "short film reviews, made by a grammar in the package"
 
-    def load() -> TextDataset:
+    def read() -> TextDataset:
         from bertexp.data.sets.reviews import LABEL_NAMES, make_reviews
         from bertexp.data.splits import make_dataset
 
         return make_dataset(config, task, make_reviews(), LABEL_NAMES, description)
 
-    return DatasetSource(description, (), load)
+    return DatasetSource(description, read)
