@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import tf_keras
 
 from bertexp.interfaces import EncoderLayers
 from bertexp.models import garden
-from bertexp.models.bert.forward import WORDS, run_bert, run_frozen
+from bertexp.models.bert.forward import WORDS, join_attention, run_bert, run_frozen
 from bertexp.models.bert.words_in_use import VocabularyInUse
 from bertexp.models.source.architecture import BertArchitecture
 
@@ -41,7 +42,7 @@ class Encoder(tf_keras.layers.Layer):
         if self._kind is None and why is None:
             why = f"{type(held).__name__} with these settings is no BERT, and runs through Model Garden's own call"
         self.fallback = why
-        self._replaced: Mapping[str, Any] = self._no_dependency({})
+        self._replaced = SimpleNamespace(weights={})  # Keras would take a dict's variables for the layer's
         self._vocabulary_in_use: VocabularyInUse | None = None
         self.built = True
 
@@ -67,16 +68,16 @@ class Encoder(tf_keras.layers.Layer):
         """
         if self._kind is None:
             return garden.call(self.held, inputs)
-        weights = self._read_weights()
+        more = {}
         if not training:
             dropout_seed = None
         else:
             if dropout_seed is None:
                 dropout_seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
             if self._vocabulary_in_use is not None and "input_word_ids" in inputs:
-                weights = weights | {WORDS: tf.convert_to_tensor(self._vocabulary_in_use.rows)}
+                more = {WORDS: self._vocabulary_in_use.rows}
                 inputs = {**inputs, "input_word_ids": self._vocabulary_in_use.rows_of(inputs["input_word_ids"])}
-        only_cls = self.output_range == 1
+        weights, only_cls = self._read_weights(more), self.output_range == 1
         return run_bert(self._kind, weights, inputs, dropout_seed, self.frozen_depth, only_cls, lanes)
 
     def run_frozen(self, inputs: Mapping[str, tf.Tensor], lanes: int = 1) -> tf.Tensor:
@@ -105,26 +106,28 @@ class Encoder(tf_keras.layers.Layer):
     @contextlib.contextmanager
     def replaced(self, weights: Mapping[str, Any]) -> Iterator[None]:
         """While it lasts, a BERT is computed from these in place of its own weights of the same names."""
-        before = self._replaced
-        self._replaced = self._no_dependency({**before, **weights})
+        before = self._replaced.weights
+        self._replaced.weights = {**before, **weights}
         try:
             yield
         finally:
-            self._replaced = self._no_dependency(before)
+            self._replaced.weights = before
 
-    def _read_weights(self) -> dict[str, tf.Tensor]:
-        """The weights as bert/forward.py takes them: Google's names and shapes, products in the compute type.
+    @contextlib.contextmanager
+    def joined_attention(self) -> Iterator[None]:
+        """While it lasts, a BERT's query, key and value are the weights of one product, as they are now.
 
-        All are read before they are used: TensorFlow copies a variable at each later read once a gather has read it
-        directly, and a slice of one ties it to the graph in a cycle that Python cannot free.
+        For graphs that are only inferred with: they need not join the three at each call.
         """
-        read = {}
-        for name, variable in {**self.named_weights, **self._replaced}.items():
-            weight = tf.convert_to_tensor(variable)
-            if name.endswith(("kernel", "bias")):
-                weight = tf.cast(tf.reshape(weight, garden.flat_shape(name, weight.shape)), self.compute_dtype)
-            read[name] = weight
-        return read
+        joined = {}
+        if self._kind is not None:
+            joined = join_attention(self._kind, self._read_weights(), only_cls=self.output_range == 1)
+        variables = {name: tf.Variable(weight, trainable=False, name=name) for name, weight in joined.items()}
+        with self.replaced(variables):
+            yield
+
+    def _read_weights(self, more: Mapping[str, Any] | None = None) -> Mapping[str, tf.Tensor]:
+        return _ReadWeights({**self.named_weights, **self._replaced.weights, **(more or {})}, self.compute_dtype)
 
     @property
     def vocabulary_in_use(self) -> VocabularyInUse | None:
@@ -146,6 +149,31 @@ class Encoder(tf_keras.layers.Layer):
         if save_type == "checkpoint":
             return self.held._trackable_children(save_type, **kwargs)
         return super()._trackable_children(save_type, **kwargs)
+
+
+class _ReadWeights(Mapping[str, tf.Tensor]):
+    """Weights as bert/forward.py takes them: Google's shapes, those of products in the compute type.
+
+    Each is read when it is first asked for, and whole: TensorFlow copies a variable at each later read once a gather has
+    read it directly, and a slice of one ties it to the graph in a cycle that Python cannot free.
+    """
+
+    def __init__(self, variables: Mapping[str, Any], dtype: str):
+        self._variables, self._dtype, self._read = variables, dtype, {}
+
+    def __getitem__(self, name: str) -> tf.Tensor:
+        if name not in self._read:
+            weight = tf.convert_to_tensor(self._variables[name])
+            if name.endswith(("kernel", "bias")):
+                weight = tf.cast(tf.reshape(weight, garden.flat_shape(name, weight.shape)), self._dtype)
+            self._read[name] = weight
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
 
 
 def make_encoder(architecture: BertArchitecture, seed: int | None, output_range: int | None = None) -> Encoder:

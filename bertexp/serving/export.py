@@ -19,6 +19,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import bertexp
 from bertexp.errors import ExportError
+from bertexp.models.encoder import Encoder
 from bertexp.serving.signatures import make_signatures
 from bertexp.serving.spec import ServingSpec
 from bertexp.system.files import atomic_folder, scratch_folder
@@ -48,10 +49,12 @@ def export_saved_model(
         vocab_file = scratch / "vocab.txt"
         vocab_file.write_text("".join(f"{piece}\n" for piece in vocab), encoding="utf-8")
         module = tf.Module()
-        module.weights = list(model.variables)  # only these: tracking the model would export each of its layers too
         module.vocab_file = tf.saved_model.Asset(str(vocab_file))
-        with float32_inference(model):
+        with float32_inference(model), _joined_attention(model):
             signatures = make_signatures(model, vocab, lowercase, spec)
+            graphs = [function.get_concrete_function().graph for function in signatures.values()]
+            # only what is read: tracking the model would export each of its layers too
+            module.weights = list({id(variable): variable for graph in graphs for variable in graph.variables}.values())
             tf.saved_model.save(module, str(written), signatures=signatures)
         about = spec.describe() | {"lowercase": lowercase, "versions": _versions()}
         (written / "bertexp.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -78,6 +81,16 @@ def float32_inference(model: tf_keras.Model) -> Iterator[None]:
         for layer, policy, is_mixed in zip(layers, policies, mixed, strict=True):
             if is_mixed:
                 layer._set_dtype_policy(policy)
+
+
+@contextlib.contextmanager
+def _joined_attention(model: tf_keras.Model) -> Iterator[None]:
+    """Lets the encoder join query, key and value once for the graphs that are made while the context lasts."""
+    with contextlib.ExitStack() as stack:
+        for part in model.submodules:
+            if isinstance(part, Encoder):
+                stack.enter_context(part.joined_attention())
+        yield
 
 
 def reference_logits(model: tf_keras.Model, batches: Iterable[Features]) -> np.ndarray:

@@ -21,6 +21,9 @@ from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.locate import count_trained
 from bertexp.models.text_model import TextClassifier
 from bertexp.models.trainable import set_trainable
+from bertexp.serving.export import export_saved_model
+from bertexp.serving.spec import ServingSpec
+from bertexp.tasks.classification.task import Classification
 
 SMALL = BertArchitecture(100, 32, 3, 4, 64, max_positions=24)
 SEED = tf.constant([1, 2], tf.int32)
@@ -258,16 +261,44 @@ def test_what_trains_is_counted_alike_with_and_without_tensorflow(pooling: str, 
     assert ("word_embeddings" in names, "layer_2" in names) == (config.encoder == "full", config.encoder != "frozen")
 
 
-def test_an_exported_encoder_answers_the_same(tmp_path) -> None:
-    model = TextClassifier(make_ours(SMALL, output_range=1), 2, "cls", 0.1, seed=1)
-    signature = {name: tf.TensorSpec([None, None], tf.int32) for name in make_features()}
-    module = tf.Module()
-    module.model = model
-    module.serve = tf.function(lambda **features: {"logits": model(features)})
-    tf.saved_model.save(module, str(tmp_path), {"serving_default": module.serve.get_concrete_function(**signature)})
-    loaded = tf.saved_model.load(str(tmp_path))
-    logits = loaded.signatures["serving_default"](**make_features())["logits"]
-    np.testing.assert_allclose(logits, model(make_features()), atol=1e-6)
+@pytest.mark.parametrize("output_range", [None, 1])
+def test_an_export_holds_query_key_and_value_once_and_joined(tmp_path, output_range: int | None) -> None:
+    model = TextClassifier(make_ours(SMALL, output_range), 2, "cls", 0.1, seed=1)
+    task = Classification(("no", "yes"))
+    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"]
+    folder = export_saved_model(
+        model, vocab, True, ServingSpec(task, max_length=16, has_pair=False), tmp_path / "model"
+    )
+    logits = tf.saved_model.load(str(folder)).signatures["ids"](**make_features())["logits"]
+    np.testing.assert_allclose(logits, model(make_features()), atol=1e-5)
+    shapes = [
+        shape for name, shape in tf.train.list_variables(str(folder / "variables/variables")) if "weights/" in name
+    ]
+    # where [CLS] alone attends no keys and values are projected
+    assert shapes.count([32, 96]) == (3 if output_range is None else 2)
+    assert sum(map(math.prod, shapes)) == sum(math.prod(variable.shape) for variable in model.variables)
+
+
+def test_joined_attention_lasts_as_long_as_its_context() -> None:
+    encoder = make_ours(SMALL)
+    before = encoder(make_features())["pooled_output"]
+    query, variables = encoder.named_weights["bert/encoder/layer_0/attention/self/query/kernel"], len(encoder.variables)
+    with encoder.joined_attention():
+        query.assign(-query)
+        np.testing.assert_allclose(encoder(make_features())["pooled_output"], before, atol=1e-5)
+        assert len(encoder.variables) == variables
+    assert np.abs(encoder(make_features())["pooled_output"] - before).max() > 1e-3
+
+
+def test_replaced_weights_stand_in_by_name_in_training_too() -> None:
+    encoder = make_ours(replace(SMALL, hidden_dropout=0.0, attention_dropout=0.0))
+    name = "bert/encoder/layer_1/output/dense/kernel"
+    update = tf.Variable(tf.zeros([64, 32]))  # as an adapter's
+    before = encoder(make_features())["pooled_output"]
+    with tf.GradientTape() as tape, encoder.replaced({name: encoder.named_weights[name] + update}):
+        loss = tf.reduce_sum(encoder(make_features(), training=True)["pooled_output"])
+    assert np.abs(tape.gradient(loss, update)).max() > 1e-3
+    np.testing.assert_array_equal(encoder(make_features())["pooled_output"], before)
 
 
 def test_an_opaque_encoder_need_not_tell_its_width() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from bertexp.models.bert.lanes import Lane, split_batch
-from bertexp.models.bert.layer import LayerKind, Norm, normalize, pick_layer, run_layer
+from bertexp.models.bert.layer import LayerKind, Norm, join_heads, joined_name, normalize, pick_layer, run_layer
 from bertexp.models.bert.ops import apply_mask, dense
 
 WORDS = "bert/embeddings/word_embeddings"
@@ -84,6 +84,18 @@ def run_frozen(
     for number in range(frozen_depth - 1):
         rows = _run_layer(kind, weights, number, rows, split, only_cls=False)
     return tf.reshape(tf.concat(rows, 0), tf.concat([tf.shape(inputs["input_mask"]), [rows[0].shape[1]]], 0))
+
+
+def join_attention(kind: BertKind, weights: Weights, only_cls: bool) -> dict[str, tf.Tensor]:
+    """Query, key and value of each layer joined, by their names (`joined_name`).
+
+    The last layer keeps them apart if [CLS] alone attends in it.
+    """
+    joined = {}
+    for number in range(kind.num_layers - only_cls):
+        dense_layer = join_heads(weights, number, kind.num_heads)
+        joined |= {f"{joined_name(number)}/{name}": weight for name, weight in dense_layer._asdict().items()}
+    return joined
 
 
 def _fixed_below(lane: Lane, depth: int) -> Lane:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import tensorflow as tf
 
@@ -19,7 +19,7 @@ ACTIVATIONS = {
     "gelu_erf": functools.partial(tf.nn.gelu, approximate=False),
     "relu": tf.nn.relu,
 }
-JOINED = "attention/self/query_key_value"  # goes before the three apart
+_Owner = TypeVar("_Owner", "Dense", "Norm")
 
 
 class Dense(NamedTuple):
@@ -37,7 +37,7 @@ class Norm(NamedTuple):
 
 
 class Heads(NamedTuple):
-    """Query, key and value by head: kernels <float>[hidden, heads, size], biases <float>[heads, size]."""
+    """Query, key and value; where [CLS] alone attends by head: kernels <float>[hidden, heads, size], biases <float>[heads, size]."""
 
     query: Dense
     key: Dense
@@ -67,27 +67,53 @@ class LayerKind(NamedTuple):
 
 
 def pick_layer(weights: Mapping[str, tf.Tensor], number: int, heads: int, only_cls: bool) -> LayerWeights:
-    """The weights of layer `number` out of an encoder's, which go by Google's names."""
-    layer = f"bert/encoder/layer_{number}"
+    """The weights of layer ``number`` out of an encoder's, which go by Google's names.
 
-    def pick(name: str, kind: type[Dense] | type[Norm] = Dense) -> Dense | Norm:
-        return kind(*(weights[f"{layer}/{name}/{field}"] for field in kind._fields))
-
+    Query, key and value are joined here, unless they come joined (``joined_name``).
+    """
+    joined = joined_name(number)
     if only_cls:
-        size = [heads, weights[f"{layer}/attention/self/query/bias"].shape[0] // heads]
-        attention = Heads(*(_by_head(pick(f"attention/self/{name}"), size) for name in Heads._fields))
-    elif f"{layer}/{JOINED}/kernel" in weights:
-        attention = pick(JOINED)
+        apart = _pick_heads(weights, number)
+        size = [heads, apart.query.bias.shape[0] // heads]
+        attention = Heads(*(Dense(tf.reshape(part.kernel, [-1, *size]), tf.reshape(part.bias, size)) for part in apart))
+    elif f"{joined}/kernel" in weights:
+        attention = _pick(weights, joined, Dense)
     else:
-        attention = _join(Heads(*(pick(f"attention/self/{name}") for name in Heads._fields)), heads)
+        attention = join_heads(weights, number, heads)
+    layer = f"bert/encoder/layer_{number}"
     return LayerWeights(
         attention,
-        pick("attention/output/dense"),
-        pick("attention/output/LayerNorm", Norm),
-        pick("intermediate/dense"),
-        pick("output/dense"),
-        pick("output/LayerNorm", Norm),
+        _pick(weights, f"{layer}/attention/output/dense", Dense),
+        _pick(weights, f"{layer}/attention/output/LayerNorm", Norm),
+        _pick(weights, f"{layer}/intermediate/dense", Dense),
+        _pick(weights, f"{layer}/output/dense", Dense),
+        _pick(weights, f"{layer}/output/LayerNorm", Norm),
     )
+
+
+def join_heads(weights: Mapping[str, tf.Tensor], number: int, heads: int) -> Dense:
+    """One product for three: query (scaled), key and value of a layer side by side."""
+    parts = _pick_heads(weights, number)
+    size = parts.query.bias.shape[0] // heads
+    query = Dense(*(tensor * size**-0.5 for tensor in parts.query))
+    kernels, biases = zip(query, parts.key, parts.value, strict=True)
+    return Dense(tf.concat(kernels, axis=1), tf.concat(biases, axis=0))
+
+
+def joined_name(number: int) -> str:
+    """What query, key and value go by if they come joined."""
+    return f"bert/encoder/layer_{number}/attention/self/query_key_value"
+
+
+def _pick_heads(weights: Mapping[str, tf.Tensor], number: int) -> Heads:
+    return Heads(
+        *(_pick(weights, f"bert/encoder/layer_{number}/attention/self/{name}", Dense) for name in Heads._fields)
+    )
+
+
+def _pick(weights: Mapping[str, tf.Tensor], name: str, kind: type[_Owner]) -> _Owner:
+    """A dense layer or a LayerNorm by its name."""
+    return kind(*(weights[f"{name}/{field}"] for field in kind._fields))
 
 
 def run_layer(
@@ -192,15 +218,3 @@ def _activate(kind: LayerKind, x: tf.Tensor) -> tf.Tensor:
     if kind.training and kind.activation.startswith("gelu"):
         return gelu(x, approximate=kind.activation == "gelu_tanh")
     return ACTIVATIONS[kind.activation](x)
-
-
-def _by_head(flat: Dense, heads: list[int]) -> Dense:
-    return Dense(tf.reshape(flat.kernel, [flat.kernel.shape[0], *heads]), tf.reshape(flat.bias, heads))
-
-
-def _join(parts: Heads, heads: int) -> Dense:
-    """One product for three: query (scaled), key and value side by side."""
-    size = parts.query.bias.shape[0] // heads
-    query = Dense(*(tensor * size**-0.5 for tensor in parts.query))
-    kernels, biases = zip(query, parts.key, parts.value, strict=True)
-    return Dense(tf.concat(kernels, axis=1), tf.concat(biases, axis=0))

@@ -1,0 +1,67 @@
+"""Encoders that are no BERT run through Model Garden's own call and are native all the same; a BERT passes the same checks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from encoder_checks import EncoderChecks
+from official.nlp.modeling.networks import AlbertEncoder
+from official.nlp.modeling.networks.bert_encoder import BertEncoderV2
+
+from bertexp.models.encoder import Encoder, make_encoder
+from bertexp.models.source.architecture import BertArchitecture
+
+SIZES = {"vocab_size": 16, "num_attention_heads": 4, "max_sequence_length": 16, "type_vocab_size": 2}
+ELECTRA_SMALL = {**SIZES, "embedding_width": 128, "hidden_size": 256, "num_layers": 2, "inner_dim": 512}
+
+
+class TestBert(EncoderChecks):
+    layers = 2
+
+    def make(self) -> Encoder:
+        return make_encoder(BertArchitecture(16, 32, 2, 4, 64, max_positions=16), seed=1)
+
+
+class TestAlbert(EncoderChecks):
+    layers = 0  # one, which is run three times
+
+    def make(self) -> Encoder:
+        tf_keras.utils.set_random_seed(1)
+        return Encoder(AlbertEncoder(**SIZES, embedding_width=8, hidden_size=32, num_layers=3, intermediate_size=64))
+
+
+class TestElectraSmall(EncoderChecks):
+    layers = 2
+
+    def make(self) -> Encoder:
+        tf_keras.utils.set_random_seed(1)
+        return Encoder(BertEncoderV2(**ELECTRA_SMALL))
+
+
+def test_what_is_computed_by_model_gardens_own_call_says_so():
+    for settings in (
+        {"norm_first": True},
+        {"embedding_width": 8},
+        {"inner_activation": tf.nn.silu},
+        {"output_range": 2},
+    ):
+        encoder = Encoder(BertEncoderV2(**SIZES, hidden_size=32, num_layers=1, inner_dim=64, **settings))
+        assert "BertEncoderV2 with these settings is no BERT" in encoder.fallback
+        assert (encoder.named_weights, encoder.frozen_depth) == ({}, 0)
+    assert Encoder(BertEncoderV2(**SIZES, hidden_size=32, num_layers=1, inner_dim=64)).fallback is None
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_model_gardens_own_call_drops_out_in_training_alone(policy):
+    tf_keras.mixed_precision.set_global_policy(policy)
+    try:
+        encoder = Encoder(BertEncoderV2(**ELECTRA_SMALL))
+        features = {name: tf.ones([2, 3], tf.int32) for name in ("input_word_ids", "input_mask", "input_type_ids")}
+        first, again, training = (encoder(features, training=t)["pooled_output"] for t in (False, False, True))
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+    assert first.dtype == tf.float32
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - training).max() > 1e-3
