@@ -19,7 +19,6 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from bertexp.commands import COMMANDS, refuse
-from bertexp.commands.help import help_of, help_text
 from bertexp.config.overrides import check_overrides, explain
 from bertexp.config.resolve import compose_config, resolve
 from bertexp.config.store import register, register_folder, shipped_folder
@@ -72,6 +71,8 @@ def _run(words: Sequence[str]) -> None:
     """A run, a sweep, or one of Hydra's pages; the words are checked first, whatever flags are among them."""
     flags, settings = part_flags(words)
     if "--help" in flags:
+        from bertexp.commands.help import help_of, help_text
+
         bare = [word for word in settings if "=" not in word]  # --help with a run's words is the whole page
         print(help_of(bare[0]) if bare else help_text())
         return

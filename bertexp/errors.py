@@ -7,7 +7,6 @@ escapes is a defect of ours and keeps its traceback.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from bertexp.system.credentials import hide
@@ -79,5 +78,7 @@ class RunInterrupted(BertexpError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Returns ``"; did you mean 'x'?"`` for the closest of ``known``, or an empty string when none is close."""
+    import difflib  # of no use to a start without mistakes
+
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.65)  # at 0.6 "text" is like "intent"
     return f"; did you mean {close[0]!r}?" if close else ""
