@@ -32,10 +32,7 @@ def main(words: Sequence[str]) -> int:
         TrackingError: there is no store yet.
         EnvironmentProblem: the server did not start.
     """
-    parser = CommandParser("ui")
-    parser.add_argument("--port", type=positive, default=5000, help="the next free one is taken if it is in use")
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 or :: lets other machines in")
-    options = parser.read(words)
+    options = _parser().read(words)
     config, _ = compose_config(options.settings)
     outputs = config.run.outputs_dir
     uri = resolve_uri(config.tracking.uri, outputs)
@@ -52,6 +49,13 @@ def main(words: Sequence[str]) -> int:
     if port != options.port:
         print(f"port {options.port} is in use, taking {port}")
     return _serve(uri, options.host, port, config.tracking.experiment, outputs)
+
+
+def _parser() -> CommandParser:
+    parser = CommandParser("ui")
+    parser.add_argument("--port", type=positive, default=5000, help="the next free one is taken if it is in use")
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 or :: lets other machines in")
+    return parser
 
 
 def find_free_port(host: str, first: int) -> int:
