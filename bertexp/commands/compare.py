@@ -17,6 +17,7 @@ from bertexp.errors import ConfigError
 from bertexp.interfaces import RunState
 from bertexp.reports.comparison import Compared, different_parameters, find_runs
 from bertexp.reports.paired import ALL_PAIRS_UP_TO, Pair, compare_pairs, group_by_rows
+from bertexp.system.console import aligned
 from bertexp.system.files import write_text
 
 COLUMNS_UP_TO = 4  # runs; more of them stand one a line
@@ -74,7 +75,7 @@ def _report(
     if not pairs:
         yield "no paired test: no two runs were tested on the same labelled rows"
         return
-    yield from _aligned([_PAIR_HEAD, *map(_pair_cells, pairs)])
+    yield from aligned([_PAIR_HEAD, *map(_pair_cells, pairs)])
     if len(tested) > ALL_PAIRS_UP_TO:
         yield f"more than {ALL_PAIRS_UP_TO} runs: each is compared with the most accurate one only"
     correction = f", corrected for all {tests} pairs (Holm); the intervals are not corrected" if tests > 1 else ""
@@ -116,13 +117,13 @@ def _table(kind: str, rows: Mapping[str, Sequence[str]], runs: Sequence[Compared
     """Runs as columns or, where they are many, one a line, in as many blocks as the width asks for."""
     columns = [[name, *cells] for name, cells in rows.items()]
     if len(runs) <= COLUMNS_UP_TO:
-        yield from _aligned([[kind, *(run.letter for run in runs)], *columns])
+        yield from aligned([[kind, *(run.letter for run in runs)], *columns])
         return
     side = ["run", *(f"{run.letter:<2} {name}" for run, name in zip(runs, _names(runs), strict=True))]
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
     for number, block in enumerate(_blocks(columns, width - max(map(len, side)))):
         yield from [""] if number else []
-        yield from _aligned(list(zip(side, *block, strict=True)))
+        yield from aligned(list(zip(side, *block, strict=True)))
 
 
 def _blocks(columns: Sequence[Sequence[str]], room: int) -> Iterator[list[Sequence[str]]]:
@@ -137,12 +138,6 @@ def _blocks(columns: Sequence[Sequence[str]], room: int) -> Iterator[list[Sequen
         block.append(column)
         left -= needed
     yield block
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
 
 
 def _names(runs: Sequence[Compared]) -> list[str]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from bertexp.commands.arguments import CommandParser
 from bertexp.config.resolve import compose_config
 from bertexp.system import devices
+from bertexp.system.console import labelled
 from bertexp.system.cores import available_cores
 from bertexp.system.credentials import hide
 from bertexp.system.provenance import read_versions
@@ -53,7 +54,7 @@ class Check:
 
     def lines(self) -> Iterator[str]:
         """The check as the user reads it."""
-        yield f"  {self.mark:<8} {self.name:<10} {self.finding}"
+        yield f"  {self.mark:<8} {labelled(self.name, self.finding)}"
         if self.cure:
             yield f"{'':<22}-> {self.cure}"
 

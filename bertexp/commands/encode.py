@@ -28,7 +28,7 @@ from bertexp.data.sets.spec import SETS
 from bertexp.errors import ConfigError, DataError
 from bertexp.models.source.locate import read_vocabulary
 from bertexp.runs.plan import Plan, make_plan
-from bertexp.system.console import progress, say
+from bertexp.system.console import Progress, labelled, say
 from bertexp.system.cores import available_cores
 from bertexp.system.files import locked, write_text
 from bertexp.tasks.registry import all_tasks
@@ -60,7 +60,7 @@ def main(words: Sequence[str]) -> int:
     config, _ = compose_config(options.settings)
     _check(config, out)
     plan = make_plan(config)
-    say(f"reads      {plan.dataset.description}")
+    say(labelled("reads", plan.dataset.description))
     dataset = plan.dataset.load()
     plan.model.fetch()
     vocab, lowercase = read_vocabulary(plan.model, config.model) or _load_vocabulary(plan, config)
@@ -129,7 +129,7 @@ def _load_vocabulary(plan: Plan, config: Config) -> tuple[tuple[str, ...], bool]
     """The vocabulary of a model that must be loaded to know it."""
     from bertexp.system import devices
 
-    say("loading    TensorFlow, for the model's vocabulary")
+    say(labelled("loading", "TensorFlow, for the model's vocabulary"))
     devices.prepare()
     from bertexp.models.pretrained import load_encoder
 
@@ -164,20 +164,20 @@ def _write(
         return 0
     from bertexp.system import devices
 
-    say("loading    TensorFlow, for its tokenizer")
+    say(labelled("loading", "TensorFlow, for its tokenizer"))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it has nothing to say that concerns an encoding
     devices.prepare()
     from bertexp.data.examples.shards import write_shards
     from bertexp.data.tokens.tokenizer import Tokenizer
 
     total = sum(shard.rows for shard in missing)
-    say(f"encodes    {total:,} rows into {len(missing)} shards, {workers} at a time")
+    say(labelled("encodes", f"{total:,} rows into {len(missing)} shards, {workers} at a time"))
     tokenizer = Tokenizer(vocab, encoding.lowercase)
     started = time.monotonic()
-    with progress("encoded", total, "rows") as advance:
-        write_shards(missing, dataset, tokenizer, config.dataset, out, workers, advance)
+    with Progress("encoded", total, "rows") as bar:
+        write_shards(missing, dataset, tokenizer, config.dataset, out, workers, bar.advance)
     seconds = time.monotonic() - started
-    say(f"encoded    in {seconds:.1f} s, {total / seconds:,.0f} rows a second")
+    say(labelled("encoded", f"in {seconds:.1f} s, {total / seconds:,.0f} rows a second"))
     return len(missing)
 
 
@@ -185,11 +185,11 @@ def _say_farewell(encoding: Encoding, folder: Path, made: int, config: Config) -
     for split, sizes in encoding.shards.items():
         name = encoding.files(split)[0]
         more = f" and {len(sizes) - 1} more" if len(sizes) > 1 else ""
-        say(f"{split:<10} {sum(sizes):,} rows in {folder / name}{more}")
+        say(labelled(split, f"{sum(sizes):,} rows in {folder / name}{more}"))
     total = sum(map(len, encoding.shards.values()))
-    say(f"wrote      {made} of {total} shards" + ("" if made == total else ", the others were there"))
+    say(labelled("wrote", f"{made} of {total} shards" + ("" if made == total else ", the others were there")))
     settings: dict[str, str | int] = {"dataset": "tfrecord", "dataset.path": str(folder)}
     settings |= {"dataset.max_length": encoding.max_length, "dataset.long_text": encoding.long_text}
     changed = [write(key, value) for key, value in settings.items() if value not in (128, "truncate_head")]
     changed.append(f"task={encoding.task}")
-    say(f"train      {command_line(*changed, *words_of_model(config))}")
+    say(labelled("train", command_line(*changed, *words_of_model(config))))

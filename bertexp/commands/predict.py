@@ -17,6 +17,7 @@ from bertexp.runs.folder import find_run, list_runs
 from bertexp.serving.answers import Prediction, as_conll, as_csv, as_json_lines, as_table, put_beside
 from bertexp.serving.spec import read_about
 from bertexp.serving.texts import Asked, from_lines, from_words, read_file, read_words
+from bertexp.system.console import Progress
 from bertexp.system.files import write_text
 
 ROWS_PER_STEP = 1024  # of the progress bar
@@ -57,21 +58,25 @@ def main(words: Sequence[str]) -> int:
         raise DataError(f"--output {options.output} must end in {' or '.join(writers)}")
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the answer is all that is wanted on the terminal
-    from tqdm import tqdm
-
     from bertexp.serving.predictor import Predictor
 
     predictor = Predictor(folder)
     predictions: list[Prediction] = []
-    # None: a bar on a terminal only
-    with tqdm(total=len(rows), unit=" texts", disable=True if len(rows) <= ROWS_PER_STEP else None) as bar:
+    with Progress(
+        "",
+        len(rows),
+        "texts",
+        tell=lambda line: print(line, file=sys.stderr),
+        leave=True,
+        disable=len(rows) <= ROWS_PER_STEP,
+    ) as bar:
         for begin in range(0, len(rows), ROWS_PER_STEP):
             step = rows[begin : begin + ROWS_PER_STEP]
             if in_words:
                 predictions += predictor.tag(step, options.batch_size)
             else:
                 predictions += predictor.predict(*zip(*step, strict=True), batch_size=options.batch_size)
-            bar.update(len(step))
+            bar.advance(len(step))
 
     if not options.output and not options.json:
         print(as_table(predictions), end="")

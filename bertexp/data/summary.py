@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from bertexp.data.table import TextDataset
+from bertexp.system.console import aligned, labelled
 
 FEW_ROWS = 1_000
 MANY_PARAMETERS_PER_ROW = 10_000
@@ -72,26 +73,27 @@ class DatasetSummary:
         """Returns the summary as about twenty lines for a terminal."""
         data = self.dataset
         lines = [
-            f"data       {data.name}, {_kind(data)}, fingerprint {data.fingerprint}",
-            f"source     {_short(data.source)}",
+            labelled("data", f"{data.name}, {_kind(data)}, fingerprint {data.fingerprint}"),
+            labelled("source", _short(data.source)),
         ]
         if data.skipped:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in data.skipped.items())
-            lines.append(f"left out   {sum(data.skipped.values()):,} bad rows: {reasons}")
+            lines.append(labelled("left out", f"{sum(data.skipped.values()):,} bad rows: {reasons}"))
         lines += self._table()
         for number, sample in enumerate(self.samples, start=1):
             text = sample.text if sample.text_pair is None else f"{sample.text} | {sample.text_pair}"
             tagged = data.spec.reads_words
-            lines.append(f"sample {number}   {_short(text if tagged else f'{sample.label}: {text}')}")
+            lines.append(labelled(f"sample {number}", _short(text if tagged else f"{sample.label}: {text}")))
             if tagged:
-                lines.append(f"  tags     {_short(sample.label)}")
-            lines.append(f"  pieces   {_short(' '.join(_without_padding(sample)))}")
+                lines.append(labelled("  tags", _short(sample.label)))
+            lines.append(labelled("  pieces", _short(" ".join(_without_padding(sample)))))
             types = f", type {_runs(sample.type_ids)}" if sample.text_pair is not None else ""
-            lines.append(f"  mask     {_runs(sample.mask)}{types}")
+            lines.append(labelled("  mask", f"{_runs(sample.mask)}{types}"))
         if self.recommendation:
-            lines.append(f"hint       {self.recommendation}")
+            lines.append(labelled("hint", self.recommendation))
         if data.tests_on_validation:
-            lines.append("hint       val and test are the same rows: what val chooses looks better on test than it is")
+            same = "val and test are the same rows: what val chooses looks better on test than it is"
+            lines.append(labelled("hint", same))
         return "\n".join(lines)
 
     def _table(self) -> list[str]:
@@ -113,11 +115,7 @@ class DatasetSummary:
             cells = cells or ["no label"] * len(shown)
             quantiles = [str(value) for value in summary.length_quantiles.values()]
             rows.append([split, f"{summary.rows:,}", *cells, *quantiles, f"{summary.truncated_share:.1%}"])
-        widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-        return [
-            row[0].ljust(9) + "".join(cell.rjust(width + 2) for cell, width in zip(row[1:], widths[1:], strict=True))
-            for row in rows
-        ]
+        return aligned([[row[0].ljust(9), *row[1:]] for row in rows], left=1)
 
 
 def summarize(
@@ -202,7 +200,7 @@ def _recommendation(rows: int, trained_parameters: int) -> str | None:
 
 def _short(text: str) -> str:
     line = " ".join(text.split())
-    room = _WIDTH - len("sample 1   ")
+    room = _WIDTH - len(labelled("", ""))
     return line if len(line) <= room else line[: room - 1].rstrip() + "…"
 
 

@@ -17,7 +17,7 @@ from bertexp.data.examples import TOKEN_SPEC
 from bertexp.data.examples.activations import ActivationFolder, Activations
 from bertexp.data.examples.module import DataModule
 from bertexp.runs.parts import Parts
-from bertexp.system.console import progress, say
+from bertexp.system.console import Progress, labelled, say
 
 _GB = 1e9
 
@@ -48,13 +48,16 @@ def keep_activations(config: Config, parts: Parts) -> DataModule:
     if needed > limit:
         why = "the disk has" if free < trainer.activation_cache_gb * _GB else "trainer.activation_cache_gb allows"
         say(
-            f"frozen     layers run in every epoch: their activations take {needed / _GB:.1f} GB, {why} {limit / _GB:.1f}"
+            labelled(
+                "frozen",
+                f"layers run in every epoch: their activations take {needed / _GB:.1f} GB, {why} {limit / _GB:.1f}",
+            )
         )
         return parts.data
     place = ActivationFolder(folder, int(trainer.activation_cache_gb * _GB))
     weights = _fingerprint(parts)
     kept = {split: _keep(place, parts, split, kind, shapes[split], weights) for split in splits}
-    say(f"frozen     layers ran once: {needed / _GB:.2g} GB of activations in {folder}")
+    say(labelled("frozen", f"layers ran once: {needed / _GB:.2g} GB of activations in {folder}"))
     return parts.data.with_activations(kept)
 
 
@@ -98,9 +101,9 @@ def _run(parts: Parts, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     run_frozen = functools.partial(parts.module.model.run_frozen, lanes=parts.module.lanes)
     run = tf.function(run_frozen, input_signature=[dict(loader.spec)], autograph=False)
     rows, done = loader.places(), 0
-    with progress("frozen", len(rows), f"rows of {split}") as advance:
+    with Progress("frozen", len(rows), f"rows of {split}") as bar:
         for features, labels in loader.batches():
             count = labels.shape[0]
             yield rows[done : done + count], run(features).numpy()
             done += count
-            advance(count)
+            bar.advance(count)

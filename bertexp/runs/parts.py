@@ -11,7 +11,7 @@ from bertexp.data.table import TextDataset
 from bertexp.interfaces import Task
 from bertexp.runs.plan import Plan
 from bertexp.system import devices
-from bertexp.system.console import progress, say
+from bertexp.system.console import Progress, say
 
 devices.prepare()
 
@@ -61,7 +61,7 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
 
 def make_data(config: Config, dataset: TextDataset, loaded: LoadedEncoder) -> DataModule:
     """The batches of ``dataset``, in the encoder's own word pieces."""
-    with progress("tokens", dataset.texts, "words" if dataset.spec.reads_words else "texts") as advance:
+    with Progress("tokens", dataset.texts, "words" if dataset.spec.reads_words else "texts") as bar:
         return DataModule(
             dataset,
             Tokenizer(loaded.vocab, loaded.lowercase),
@@ -70,5 +70,5 @@ def make_data(config: Config, dataset: TextDataset, loaded: LoadedEncoder) -> Da
             config.trainer.eval_batch_size,
             config.run.seed,
             cache_dir=f"{config.run.cache_dir}/tokens",
-            progress=advance,
+            progress=bar.advance,
         )

@@ -7,7 +7,7 @@ from bertexp.data.sets.glue.tasks import GLUE
 from bertexp.data.table import TextDataset
 from bertexp.runs.folder import RunFolder
 from bertexp.runs.parts import Parts, make_data
-from bertexp.system.console import say
+from bertexp.system.console import labelled, say
 from bertexp.system.files import write_text
 from bertexp.tracking.base import Tracker
 from bertexp.training.evaluation import evaluate
@@ -27,4 +27,4 @@ def write_submission(
         path = folder.path / "glue" / f"{name}.tsv"
         write_text(path, "\n".join(["index\tprediction", *lines]) + "\n")
         tracker.log_file(path, "glue")
-        say(f"submit     {folder.shown}/glue/{name}.tsv ({table.num_rows:,} rows)")
+        say(labelled("submit", f"{folder.shown}/glue/{name}.tsv ({table.num_rows:,} rows)"))

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bertexp.system.console import aligned, widths_of
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -36,19 +38,13 @@ def put_beside(cells: Sequence[dict[str, Any]], predictions: Sequence[Prediction
 
 def as_table(predictions: Sequence[Prediction]) -> str:
     """Answer and text in columns; texts are cut to the width of the terminal, if there is one."""
-    cells = [_shown(prediction.answer) for prediction in predictions]
-    head = list(cells[0])
-    widths = [max(len(name), *(len(row[name]) for row in cells)) for name in head]
-    used = sum(widths) + 2 * len(widths)
+    answers = [_shown(prediction.answer) for prediction in predictions]
+    rows = [[*answers[0]], *([*answer.values()] for answer in answers)]
+    used = sum(width + 2 for width in widths_of(rows))
     room = max(20, shutil.get_terminal_size().columns - used - 1) if sys.stdout.isatty() else None
-
-    def line(words: Sequence[str], text: str) -> str:
-        return "  ".join([*(word.ljust(width) for word, width in zip(words, widths, strict=True)), text]).rstrip()
-
-    lines = [line(head, "text")]
-    for prediction, row in zip(predictions, cells, strict=True):
-        text = " | ".join(" ".join(part.split()) for part in prediction.texts.values())
-        lines.append(line(list(row.values()), text if room is None or len(text) <= room else f"{text[: room - 1]}…"))
+    texts = [" | ".join(" ".join(part.split()) for part in one.texts.values()) for one in predictions]
+    texts = [text if room is None or len(text) <= room else f"{text[: room - 1]}…" for text in texts]
+    lines = aligned([[*row, text] for row, text in zip(rows, ["text", *texts], strict=True)])
     return "\n".join(lines) + "\n"
 
 

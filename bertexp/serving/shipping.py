@@ -13,7 +13,7 @@ from bertexp.serving.answers import Prediction, as_table
 from bertexp.serving.export import export_saved_model, reference_logits
 from bertexp.serving.spec import ServingSpec
 from bertexp.serving.verify import Verifier, VerifyReport
-from bertexp.system.console import say
+from bertexp.system.console import labelled, say
 from bertexp.system.provenance import read_versions
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def ship(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tr
     Raises:
         ExportError: the export cannot be reloaded or differs by more than ``export.tolerance``.
     """
-    say("exporting  SavedModel with its tokenizer; a fresh process reloads it")
+    say(labelled("exporting", "SavedModel with its tokenizer; a fresh process reloads it"))
     dataset, model = parts.dataset, parts.module.model
     spec = ServingSpec(
         parts.task, config.dataset.max_length, dataset.has_pair, config.dataset.long_text, config.dataset.overlap
@@ -48,7 +48,7 @@ def ship(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tr
         texts = {name: rows[field].to_pylist() for name, field in zip(inputs, ("text", "text_pair"), strict=False)}
     asked = {name: [row[place] for row in config.export.examples] for place, name in enumerate(inputs)}
     report = verifier.verify(folder.model_folder, texts, expected, config.export.tolerance, asked)
-    say(f"verified   {report.rows} rows, largest difference {report.max_difference:.1e}")
+    say(labelled("verified", f"{report.rows} rows, largest difference {report.max_difference:.1e}"))
     if config.export.examples:
         _show_examples(asked, report.examples, tracker)
     if config.tracking.log_model:

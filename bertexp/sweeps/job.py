@@ -21,7 +21,7 @@ from bertexp.sweeps.study import Claim, Outcome, SweepStudy
 from bertexp.sweeps.summary import SweepSummary, best_seed, summarize
 from bertexp.sweeps.trial import TrialRunner, drop_checkpoints
 from bertexp.sweeps.worker import pull_trials
-from bertexp.system.console import say
+from bertexp.system.console import labelled, say
 from bertexp.system.credentials import put_back
 from bertexp.system.files import write_text
 from bertexp.system.signals import StopSignal
@@ -59,7 +59,7 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
         try:
             parent.stop(state, reason)
         except Exception as second:  # the first error is the one to show
-            say(f"warning    the sweep's tracked run does not tell how it ended: {second}")
+            say(labelled("warning", f"the sweep's tracked run does not tell how it ended: {second}"))
         raise
     if mine:
         say(describe_end(summarize(study, config.sweep, local_overrides(words)), folder))

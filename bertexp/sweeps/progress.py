@@ -11,6 +11,7 @@ from bertexp.config.words import command_line
 from bertexp.interfaces import RunState
 from bertexp.sweeps.samplers import given_point
 from bertexp.sweeps.spec import SweepSpec, choose_sampler, count_trials
+from bertexp.system.console import align, aligned, labelled
 
 if TYPE_CHECKING:
     from bertexp.sweeps.summary import SweepSummary
@@ -23,18 +24,17 @@ def describe_sweep(spec: SweepSpec, sweep: SweepConfig, folder: str, workers: in
     rules += [f"{spec.seeds} seeds each, the objective is their mean"] if spec.seeds > 1 else []
     rules += [f"{workers} workers"] if workers > 1 else []
     rules += [f"no trial starts after {sweep.timeout_seconds:g} s"] if sweep.timeout_seconds else []
-    lines = [f"sweep      {spec.name}", f"           {', '.join(rules)}"]
+    lines = [labelled("sweep", spec.name), labelled("", ", ".join(rules))]
     for name, direction in zip(spec.objectives, spec.directions, strict=True):
-        lines.append(f"objective  {name}, {direction}, of the best checkpoint")
-    width = max(len(name) for name in spec.space.names)
-    for index, (name, text) in enumerate(spec.space.describe().items()):
-        lines.append(f"{'space' if index == 0 else '':<10} {name:<{width}}  {text}")
+        lines.append(labelled("objective", f"{name}, {direction}, of the best checkpoint"))
+    for index, row in enumerate(aligned(list(spec.space.describe().items()))):
+        lines.append(labelled("" if index else "space", row))
     first = given_point(sweep, spec, 0) if spec.first else None
     if "recipe" in sweep.start_from and len(spec.first) < len(sweep.start_from):
-        lines.append("first      not the recipe's own values, for they lie outside of the space")
+        lines.append(labelled("first", "not the recipe's own values, for they lie outside of the space"))
     if first is not None:
-        lines.append(f"first      {'  '.join(f'{name}={value}' for name, value in first.items())}")
-    return "\n".join([*lines, f"folder     {folder}"])
+        lines.append(labelled("first", "  ".join(f"{name}={value}" for name, value in first.items())))
+    return "\n".join([*lines, labelled("folder", folder)])
 
 
 class TrialTable:
@@ -45,7 +45,7 @@ class TrialTable:
         names = spec.space.names if len(set(short)) < len(short) else short
         heads = ["trial", "state", *spec.objectives, *names, "steps", "seconds", "best", "left"]
         self._widths = [max(len(head), least) for head, least in zip(heads, self._least(spec), strict=True)]
-        self.head = self._join(heads)
+        self.head = align(heads, self._widths, left=0)
 
     def row(
         self,
@@ -70,10 +70,7 @@ class TrialTable:
         shown = [f"{text} ±{spread:.4f}" for text, spread in zip(shown, spreads, strict=True)] if spreads else shown
         left = "" if left_seconds is None else show_seconds(left_seconds)
         cells = [str(number), state, *shown, *map(_short, point.values()), "/".join(map(str, steps))]
-        return self._join([*cells, f"{seconds:.0f}", best, left])
-
-    def _join(self, cells: Sequence[str]) -> str:
-        return "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, self._widths, strict=True)).rstrip()
+        return align([*cells, f"{seconds:.0f}", best, left], self._widths, left=0)
 
     @staticmethod
     def _least(spec: SweepSpec) -> list[int]:
@@ -100,17 +97,17 @@ def describe_end(summary: SweepSummary, folder: Path) -> str:
             f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
             for name, value in row.point.items()
         ]
-        lines.append(f"{'' if len(lines) > 1 else 'best':<10} trial {number}  {'  '.join([*values, *point])}")
+        lines.append(labelled("" if len(lines) > 1 else "best", f"trial {number}  {'  '.join([*values, *point])}"))
     if not summary.best:
-        lines.append("best       no trial has completed")
+        lines.append(labelled("best", "no trial has completed"))
     pruned = sum(row.state == RunState.PRUNED for row in summary.trials)
     if pruned:
         saved = show_seconds(summary.seconds_saved)
-        lines.append(f"pruned     {pruned} of {len(summary.trials)} trials, {saved} saved")
-    lines.append(f"report     {folder / 'report.html'}")
+        lines.append(labelled("pruned", f"{pruned} of {len(summary.trials)} trials, {saved} saved"))
+    lines.append(labelled("report", folder / "report.html"))
     if summary.best:
-        lines.append(f"best again {summary.best_command}")
-        lines.append(f"compare    {command_line('compare', str(folder))}")
+        lines.append(labelled("best again", summary.best_command))
+        lines.append(labelled("compare", command_line("compare", str(folder))))
     return "\n".join(lines)
 
 

@@ -8,9 +8,10 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bertexp.system.credentials import hide
 
@@ -38,27 +39,112 @@ def quiet() -> Iterator[None]:
         _quiet = former
 
 
-@contextmanager
-def progress(what: str, total: int, unit: str, every_seconds: float = 15.0) -> Iterator[Callable[[int], None]]:
-    """Gives a function to be told how many more of ``total`` are done: a bar on a terminal, a line now and then elsewhere."""
-    if sys.stderr.isatty() and not _quiet:
-        from tqdm import tqdm
+def labelled(label: str, text: object) -> str:
+    """``run        /folder``: a line whose text begins in the twelfth column; an empty label goes on with the line before."""
+    return f"{label:<10} {text}"
 
-        with tqdm(desc=what, total=total, unit=f" {unit}", unit_scale=True, dynamic_ncols=True, leave=False) as bar:
-            yield bar.update
-        return
-    done, started = 0, time.monotonic()
-    said = started
 
-    def advance(count: int) -> None:
-        nonlocal done, said
-        done, now = done + count, time.monotonic()
-        if now - said >= every_seconds:
-            said = now
-            left = (total - done) * (now - started) / max(done, 1)
-            say(f"{what:<10} {done:,} of {total:,} {unit}, {left:.0f} s left")
+def widths_of(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Characters that each column of a table needs."""
+    return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
-    yield advance
+
+def align(row: Sequence[str], widths: Sequence[int], left: int | None = None) -> str:
+    """One line of a table: the first ``left`` cells (None: all) begin at the left of their columns, the others end at the right."""
+    left = len(row) if left is None else left
+    cells = [
+        cell.ljust(width) if number < left else cell.rjust(width)
+        for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()
+
+
+def aligned(rows: Sequence[Sequence[str]], left: int | None = None) -> list[str]:
+    """A table's lines, its columns two characters apart; ``left`` as in ``align``."""
+    return [align(row, widths_of(rows), left) for row in rows]
+
+
+class Progress:
+    """How far a piece of work is: a bar on a terminal, elsewhere a line now and then.
+
+    Args:
+        what: its name.
+        total: units in all; None if that is unknown.
+        done: units that are done already.
+        every_seconds: between two lines.
+        line: makes a line of the units done, the values last shown and the seconds left.
+        tell: prints a line.
+        **bar: tqdm's words, in place of ours.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        total: int | None,
+        unit: str,
+        *,
+        done: int = 0,
+        every_seconds: float = 15.0,
+        line: Callable[[int, Mapping[str, float], float], str] | None = None,
+        tell: Callable[[str], None] = say,
+        **bar: Any,
+    ):
+        self._total, self._done, self._every_seconds, self._tell = total, done, every_seconds, tell
+        self._line = line or (lambda done, _, left: labelled(what, f"{done:,} of {total:,} {unit}, {left:.0f} s left"))
+        self._bar: Any = None
+        if sys.stderr.isatty() and not (_quiet and tell is say):
+            from tqdm import tqdm
+
+            ours = {"desc": what, "unit": f" {unit}", "unit_scale": True, "dynamic_ncols": True, "leave": False}
+            self._bar = tqdm(total=total, initial=done, **(ours | bar))
+        self.begin_after(0)
+
+    def begin_after(self, units: int) -> None:
+        """Counts the first units, and reckons what is left from here: those went at another pace."""
+        self._count(units)
+        self._begun, self._started = self._done, time.monotonic()
+        self._told = self._started
+
+    def advance(self, units: int = 1, values: Mapping[str, float] | None = None) -> None:
+        """Tells that so many more units are done, and numbers to show beside them."""
+        self._count(units)
+        if self._bar is not None:
+            if values:
+                self._bar.set_postfix({name.split("/")[-1]: f"{value:.3f}" for name, value in values.items()})
+            return
+        now, done = time.monotonic(), self._done - self._begun
+        if done and now - self._told >= self._every_seconds:
+            self._told = now
+            left = ((self._total or self._done) - self._done) * (now - self._started) / done
+            self._tell(self._line(self._done, values or {}, left))
+
+    def _count(self, units: int) -> None:
+        self._done += units
+        if self._bar is not None:
+            self._bar.update(units)
+
+    @property
+    def is_bar(self) -> bool:
+        """Whether a bar is shown; if not, lines are."""
+        return self._bar is not None
+
+    def tell(self, text: str) -> None:
+        """Prints a line of its own, above the bar."""
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stdout)
+        else:
+            self._tell(text)
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 @contextmanager

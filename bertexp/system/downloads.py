@@ -20,11 +20,12 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from bertexp import __version__
 from bertexp.errors import EnvironmentProblem, NetworkError
+from bertexp.system.console import Progress
 from bertexp.system.credentials import hide, is_hidden
 from bertexp.system.files import NO_SPACE, enough_space, locked, publish, write_text
 
@@ -67,7 +68,6 @@ def fetch(
     destination: str | os.PathLike[str],
     sha256: str | None = None,
     size: int | None = None,
-    progress: bool = True,
     timeout_seconds: float = 30.0,
 ) -> None:
     """Downloads ``url`` to the file ``destination``, unless that file is there already.
@@ -89,11 +89,11 @@ def fetch(
         if destination.exists():
             return
         part = Path(f"{destination}.part")
-        resumed = _download(address, part, sha256, progress, timeout_seconds)
+        resumed = _download(address, part, sha256, timeout_seconds)
         wrong = _difference(part, destination, sha256, size)
         if wrong and resumed:  # perhaps two versions were glued together
             part.unlink()
-            _download(address, part, sha256, progress, timeout_seconds)
+            _download(address, part, sha256, timeout_seconds)
             wrong = _difference(part, destination, sha256, size)
         if wrong:
             part.unlink()
@@ -152,13 +152,13 @@ def _proxy_note() -> str:
     )
 
 
-def _download(url: str, part: Path, sha256: str | None, progress: bool, timeout_seconds: float) -> bool:
+def _download(url: str, part: Path, sha256: str | None, timeout_seconds: float) -> bool:
     """Brings ``part`` to its full length; returns whether it was put together from more than one transfer."""
     resumed, failures = False, 0
     furthest = part.stat().st_size if part.exists() else 0
     while True:
         try:
-            return _transfer(url, part, sha256, progress, timeout_seconds) or resumed
+            return _transfer(url, part, sha256, timeout_seconds) or resumed
         except urllib.error.HTTPError as error:
             if error.code < 500 and error.code not in (408, 416, 429):
                 raise NetworkError(f"{url} answers HTTP {error.code} ({error.reason}); {_CURE}") from error
@@ -179,7 +179,7 @@ def _download(url: str, part: Path, sha256: str | None, progress: bool, timeout_
         time.sleep(_PAUSE_SECONDS * 2**failures / 2)
 
 
-def _transfer(url: str, part: Path, sha256: str | None, progress: bool, timeout_seconds: float) -> bool:
+def _transfer(url: str, part: Path, sha256: str | None, timeout_seconds: float) -> bool:
     """One request that appends to ``part`` or starts it anew; returns whether it appended.
 
     A part may be continued where the server can tell that the file is still the same (If-Range, RFC 9110 section
@@ -207,11 +207,11 @@ def _transfer(url: str, part: Path, sha256: str | None, progress: bool, timeout_
         total = have + int(length) if length else None
         if total and total - have > shutil.disk_usage(part.parent).free:
             raise EnvironmentProblem(f"{url} needs {total / 1e6:.0f} MB and {part.parent} has less free space")
-        with open(part, "ab" if appends else "wb") as sink, _progress(url, have, total, progress) as advance:
+        with open(part, "ab" if appends else "wb") as sink, _progress(url, have, total) as bar:
             while chunk := response.read(_CHUNK_BYTES):
                 sink.write(chunk)
                 have += len(chunk)
-                advance(len(chunk))
+                bar.advance(len(chunk))
             sink.flush()
             os.fsync(sink.fileno())
     if total is not None and have < total:
@@ -219,29 +219,26 @@ def _transfer(url: str, part: Path, sha256: str | None, progress: bool, timeout_
     return appends
 
 
-@contextlib.contextmanager
-def _progress(url: str, have: int, total: int | None, shown: bool) -> Iterator[Callable[[int], object]]:
-    """A bar on a terminal, a line every tenth elsewhere; yields the function that takes the bytes just written."""
+def _progress(url: str, have: int, total: int | None) -> Progress:
+    """Of bytes, on standard error; begins with the address."""
     name = urllib.parse.urlsplit(url).path.rsplit("/", 1)[-1] or url
-    if not shown:
-        yield lambda count: None
-    elif sys.stderr.isatty():
-        from tqdm import tqdm
+    whole = f" of {total / 1e6:.1f} MB" if total else ""
 
-        with tqdm(desc=name, initial=have, total=total, unit="B", unit_scale=True, file=sys.stderr) as bar:
-            yield bar.update
-    else:
-        whole = f" of {total / 1e6:.1f} MB" if total else ""
-        print(f"downloading {hide(url)}{whole}", file=sys.stderr, flush=True)
-        done, step = have, (total or 0) // 10 or 10_000_000
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
 
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            if done // step > (done - count) // step:
-                print(f"  {name}: {done / 1e6:.1f}{whole}", file=sys.stderr, flush=True)
-
-        yield advance
+    bar = Progress(
+        name,
+        total,
+        "B",
+        done=have,
+        line=lambda done, _, left: f"  {name}: {done / 1e6:.1f}{whole}" + (f", {left:.0f} s left" if total else ""),
+        tell=tell,
+        leave=True,
+    )
+    if not bar.is_bar:
+        tell(f"downloading {hide(url)}{whole}")
+    return bar
 
 
 def _difference(part: Path, destination: Path, sha256: str | None, size: int | None) -> str | None:

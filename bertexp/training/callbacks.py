@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import tf_keras
-from tqdm import tqdm
+
+from bertexp.system.console import Progress
 
 if TYPE_CHECKING:
     from bertexp.training.trainer import Trainer
@@ -65,44 +65,33 @@ class ProgressReport(Callback):
 
     def __init__(self, every_seconds: float = 15.0, brief: str = ""):
         self._every_seconds, self._brief = every_seconds, brief
-        self._bar: tqdm | None = None
         self._shown: dict[str, float] = {}
 
     def on_fit_start(self, trainer: Trainer) -> None:
-        self._started = self._last_line = time.monotonic()
-        self._first_step: int | None = None  # the one that traced the graphs; what is left is reckoned from there
-        if sys.stderr.isatty():
-            self._bar = tqdm(
-                total=trainer.length.total_steps,
-                initial=trainer.state.step,
-                unit="step",
-                dynamic_ncols=True,
-                desc=self._brief or None,
-                leave=not self._brief,
-            )
+        self._done, self._is_first = trainer.state.step, True
+        self._progress = Progress(
+            *(self._brief, trainer.length.total_steps, "step"),
+            done=self._done,
+            every_seconds=self._every_seconds,
+            line=functools.partial(self._line, trainer),
+            tell=functools.partial(print, flush=True),
+            unit_scale=False,
+            leave=not self._brief,
+        )
 
     def on_metrics(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         shown = ("train/loss", f"train/{trainer.module.task.batch_metric}")
         self._shown.update({name: value for name, value in metrics.items() if name in shown})
 
     def on_train_batch_end(self, trainer: Trainer) -> None:
-        if self._first_step is None:
-            self._first_step, self._started = trainer.state.step, time.monotonic()
-            if self._bar is None:
-                self._say(f"{self._begin()}step {trainer.state.step}/{trainer.length.total_steps}")
-        if self._bar is not None:
-            self._bar.update(trainer.state.step - self._bar.n)
-            self._bar.set_postfix({name.split("/")[-1]: f"{value:.3f}" for name, value in self._shown.items()})
-        elif time.monotonic() - self._last_line >= self._every_seconds:
-            self._last_line = time.monotonic()
-            done = trainer.state.step - self._first_step
-            if not done:  # an accumulated step takes several batches
-                return
-            left = (trainer.length.total_steps - trainer.state.step) * (self._last_line - self._started) / done
-            values = "  ".join(f"{name} {value:.4f}" for name, value in self._shown.items())
-            self._say(
-                f"{self._begin()}step {trainer.state.step}/{trainer.length.total_steps}  {values}  {left:.0f} s left"
-            )
+        steps, self._done = trainer.state.step - self._done, trainer.state.step
+        if not self._is_first:
+            self._progress.advance(steps, self._shown)
+            return
+        self._is_first = False  # it traced the graphs
+        self._progress.begin_after(steps)
+        if not self._progress.is_bar:
+            self._progress.tell(self._line(trainer, self._done))
 
     def on_validation_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         if self._brief:
@@ -111,29 +100,24 @@ class ProgressReport(Callback):
         shown = {"val/loss": metrics["val/loss"]} | chosen
         values = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
         best = "  (best so far)" if trainer.state.best_step == trainer.state.step else ""
-        self._say(
+        self._progress.tell(
             f"epoch {trainer.state.epoch + 1}  step {trainer.state.step}/{trainer.length.total_steps}  {values}{best}"
         )
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        self._close()
+        self._progress.close()
 
     def on_exception(self, trainer: Trainer, error: BaseException) -> None:
-        self._close()
+        if hasattr(self, "_progress"):  # not if another callback could not begin
+            self._progress.close()
 
-    def _begin(self) -> str:
-        return f"{self._brief}  " if self._brief else ""
-
-    def _say(self, line: str) -> None:
-        if self._bar is not None:
-            self._bar.write(line, file=sys.stdout)
-        else:
-            print(line, flush=True)
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+    def _line(
+        self, trainer: Trainer, done: int, values: Mapping[str, float] | None = None, left: float | None = None
+    ) -> str:
+        parts = [self._brief] if self._brief else []
+        parts += [f"step {done}/{trainer.length.total_steps}"]
+        parts += [f"{name} {value:.4f}" for name, value in (values or {}).items()]
+        return "  ".join(parts + ([] if left is None else [f"{left:.0f} s left"]))
 
 
 class KerasCallbacks(Callback):

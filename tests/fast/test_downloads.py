@@ -147,20 +147,20 @@ def test_fetch_writes_the_file_whole_and_only_once(server, tmp_path, capsys):
     [("cut", "bytes=400000-"), ("norange", "bytes=400000-"), ("changing", "bytes=400000-"), ("novalidator", None)],
 )
 def test_a_cut_transfer_goes_on_or_starts_anew(server, tmp_path, behaviour, second_range):
-    downloads.fetch(f"{server.url}/{behaviour}/file.bin", tmp_path / "file.bin", progress=False)
+    downloads.fetch(f"{server.url}/{behaviour}/file.bin", tmp_path / "file.bin")
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
     assert [seen[2] for seen in server.seen] == [None, second_range]
 
 
 def test_a_server_that_never_resumes_and_fluctuates_ends_in_one_sentence(server, tmp_path):
     with pytest.raises(NetworkError, match=r"cannot be fetched: the connection broke at \d+ of 1000000 bytes"):
-        downloads.fetch(f"{server.url}/fluctuating/file.bin", tmp_path / "file.bin", progress=False)
+        downloads.fetch(f"{server.url}/fluctuating/file.bin", tmp_path / "file.bin")
     assert len(server.seen) == 4  # the first, and three that came no further
     assert not (tmp_path / "file.bin").exists()
 
 
 def test_a_server_that_never_resumes_and_gets_further_each_time_is_asked_on(server, tmp_path):
-    downloads.fetch(f"{server.url}/creeping/file.bin", tmp_path / "file.bin", progress=False)
+    downloads.fetch(f"{server.url}/creeping/file.bin", tmp_path / "file.bin")
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
     assert len(server.seen) == 7
 
@@ -168,12 +168,12 @@ def test_a_server_that_never_resumes_and_gets_further_each_time_is_asked_on(serv
 def test_a_later_process_goes_on_from_the_part(server, tmp_path):
     target = tmp_path / "file.bin"
     with pytest.raises(NetworkError, match=r"0\.4 MB are kept"):
-        downloads.fetch(f"{server.url}/alwayscut/file.bin", target, SHA256, progress=False)
+        downloads.fetch(f"{server.url}/alwayscut/file.bin", target, SHA256)
     assert not target.exists()
     validator = Path(f"{target}.part.validator")
     validator.write_text(validator.read_text().replace("alwayscut", "plain"))
     server.seen.clear()
-    downloads.fetch(f"{server.url}/plain/file.bin", target, SHA256, progress=False)
+    downloads.fetch(f"{server.url}/plain/file.bin", target, SHA256)
     assert target.read_bytes() == CONTENT
     assert server.seen == [("GET", "/plain/file.bin", "bytes=400000-", '"one"')]
 
@@ -183,26 +183,26 @@ def test_a_wrong_part_is_noticed_by_the_checksum_and_fetched_anew(server, tmp_pa
     url = f"{server.url}/plain/file.bin"
     Path(f"{target}.part").write_bytes(b"x" * 1000)
     Path(f"{target}.part.validator").write_text(f'{url}\n"one"')
-    downloads.fetch(url, target, SHA256, progress=False)
+    downloads.fetch(url, target, SHA256)
     assert target.read_bytes() == CONTENT
 
 
 def test_a_wrong_checksum_leaves_nothing_behind(server, tmp_path):
     with pytest.raises(NetworkError, match="SHA-256") as caught:
-        downloads.fetch(f"{server.url}/plain/file.bin", tmp_path / "file.bin", "0" * 64, progress=False)
+        downloads.fetch(f"{server.url}/plain/file.bin", tmp_path / "file.bin", "0" * 64)
     assert "path to a local copy" in str(caught.value)
     assert {path.suffix for path in tmp_path.iterdir()} <= {".lock", ".validator"}
 
 
 def test_the_checksum_of_the_first_use_is_remembered(server, tmp_path):
     target = tmp_path / "file.bin"
-    downloads.fetch(f"{server.url}/plain/file.bin", target, progress=False)
+    downloads.fetch(f"{server.url}/plain/file.bin", target)
     record = tmp_path / "file.bin.sha256"
     assert record.read_text().strip() == SHA256
     target.unlink()
     record.write_text("0" * 64)
     with pytest.raises(NetworkError, match="recorded at first use"):
-        downloads.fetch(f"{server.url}/plain/file.bin", target, progress=False)
+        downloads.fetch(f"{server.url}/plain/file.bin", target)
 
 
 def test_errors_name_the_address_and_the_cure(server, black_hole, tmp_path):
@@ -213,7 +213,7 @@ def test_errors_name_the_address_and_the_cure(server, black_hole, tmp_path):
         ("example.org/file.bin", "not an http"),
     ]:
         with pytest.raises(NetworkError, match=word) as caught:
-            downloads.fetch(url, tmp_path / "file.bin", progress=False, timeout_seconds=0.1)
+            downloads.fetch(url, tmp_path / "file.bin", timeout_seconds=0.1)
         assert url in str(caught.value)
         assert "dataset.path" in str(caught.value)
 

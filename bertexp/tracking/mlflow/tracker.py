@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertexp.errors import TrackingError
 from bertexp.interfaces import RunState
-from bertexp.system.console import say
+from bertexp.system.console import labelled, say
 from bertexp.system.credentials import hide
 from bertexp.tracking.base import OnOpen, ParamValue
 from bertexp.tracking.mlflow.run import create_run, log_params, reopen_run, set_tags
@@ -178,7 +178,7 @@ class MlflowTracker:
         if self._opening is None or self._told:  # never started, or ended by the store
             return
         if not self._wait():
-            say(f"warning    nothing of this run is recorded: {self._problem}")
+            say(labelled("warning", f"nothing of this run is recorded: {self._problem}"))
             return
         lost_points = self._outbox.close()
         lost = self._late
@@ -188,10 +188,8 @@ class MlflowTracker:
             self._try(lambda: set_tags(self._client, self._run_id, ended))
             self._try(lambda: self._client.set_terminated(self._run_id, STATUS[state]))
         if lost_points or lost:
-            say(
-                f"warning    the MLflow store missed {lost_points} metric points and {len(lost)} records of this run; the "
-                f"run folder has them all"
-            )
+            missed = f"{lost_points} metric points and {len(lost)} records of this run"
+            say(labelled("warning", f"the MLflow store missed {missed}; the run folder has them all"))
 
     def _begin(self) -> None:
         """Lets the store be opened."""
@@ -267,10 +265,8 @@ class MlflowTracker:
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:
-            say(
-                f"warning    the MLflow store {self.uri} does not take what it is told ({first_line(error)}); the "
-                f"run goes on and tries again at its end"
-            )
+            why = f"the MLflow store {self.uri} does not take what it is told ({first_line(error)})"
+            say(labelled("warning", f"{why}; the run goes on and tries again at its end"))
         self._warned = True
 
 
