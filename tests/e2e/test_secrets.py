@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -61,8 +62,10 @@ def test_no_file_and_no_line_holds_the_password(server, tmp_path):
     )
     for ended in (run, sweep):
         assert ended.status == 0, ended.err
-        assert f"ann:***@127.0.0.1:{port}" in ended.out
         assert SECRET not in ended.out + ended.err
+    assert f"http://ann:***@127.0.0.1:{port}" in run.out
+    infos = [json.loads(path.read_text()) for path in tmp_path.glob("outputs/sweeps/two/trial-*/run.json")]
+    assert [info["state"] for info in infos] == ["completed", "completed"]
     assert (kept / "mlflow.db").stat().st_size > 0
     assert (tmp_path / "outputs/sweeps/two/report.html").exists()
     assert holders(tmp_path) + holders(kept) == []
