@@ -12,9 +12,13 @@ __version__ = "0.1.0"
 
 _LIGHT = {
     "run": "bertexp.runs.runner",
+    "register_task": "bertexp.tasks.registry",
+    "AnswerColumn": "bertexp.interfaces",
     "BertexpError": "bertexp.errors",
     "DatasetConfig": "bertexp.config.schema",
     "ModelConfig": "bertexp.config.schema",
+    "TaskConfig": "bertexp.config.schema",
+    "TaskSpec": "bertexp.tasks.spec",
     "TrainerConfig": "bertexp.config.schema",
     "locate_dataset": "bertexp.data.find.locate",
     "locate_model": "bertexp.models.source.locate",

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bertexp.config.words import replace, value_of, without, write
+from bertexp.config.words import read, replace, value_of, without, write
 from bertexp.errors import RunNotFound
 from bertexp.system.credentials import hide
 from bertexp.system.files import write_text
+from bertexp.tasks.registry import foreign_settings
 
 _writing = threading.Lock()
 BEST = "best.txt"  # in a sweep's folder: where, below it, the best trial's run lies
@@ -110,7 +111,16 @@ def with_former_overrides(overrides: Sequence[str]) -> list[str]:
     run = find_run(str(reference), value_of(overrides, "run.outputs_dir", "outputs"))
     if "overrides" not in run.info:
         raise RunNotFound(f"the run in {run.path} ended before it had begun; start it anew without trainer.resume")
-    return replace(own_words(run.info["overrides"]), [*overrides, write("hydra.run.dir", str(run.path))])
+    former = own_words(run.info["overrides"])
+    if task := run.info.get("parameters", {}).get("task.name"):
+        former = _words_of_its_task(former, task)
+    return replace(former, [*overrides, write("hydra.run.dir", str(run.path))])
+
+
+def _words_of_its_task(words: list[str], task: str) -> list[str]:
+    """Recorded words without settings of other tasks: once they were taken and had no effect, now they are refused."""
+    words = without(words, *foreign_settings(task))
+    return [f"task={task}" if read(word).key == "task.name" else word for word in words]
 
 
 def own_words(overrides: Sequence[str]) -> list[str]:

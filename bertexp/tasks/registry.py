@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.tasks.classification.spec import ClassificationSpec
 from bertexp.tasks.multi_label.spec import MultiLabelSpec
@@ -35,6 +37,12 @@ def all_tasks() -> list[TaskSpec]:
 def tasks_for(label_form: str) -> str:
     """``task=a or b``: the tasks that learn from labels of this form."""
     return f"task={' or '.join(task.name for task in all_tasks() if task.label_form == label_form)}"
+
+
+def foreign_settings(name: str) -> list[str]:
+    """The settings, such as ``task.threshold``, that other tasks have and this one has not."""
+    own = {field.name for field in fields(find_task(name).settings)}
+    return [f"task.{field.name}" for task in all_tasks() for field in fields(task.settings) if field.name not in own]
 
 
 def find_task(name: str) -> TaskSpec:

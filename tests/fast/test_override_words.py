@@ -170,6 +170,20 @@ def test_a_run_that_ended_before_its_words_were_written_cannot_be_resumed(finish
         with_former_overrides(["trainer.resume=last", "run.outputs_dir=~/x"])
 
 
+@pytest.mark.parametrize(
+    ("recorded", "resumed"),
+    [
+        (["task=regression", "task.binary_head=softmax", "task.threshold=0.5"], ["task=regression"]),
+        (["task.name=regression", "task.main_metric=mae"], ["task=regression", "task.main_metric=mae"]),
+    ],
+)
+def test_a_recorded_run_goes_on_without_the_settings_of_other_tasks_that_it_was_given(finished, recorded, resumed):
+    flat = {"task.name": "regression", "task.binary_head": "softmax", "task.threshold": 0.5, "task.main_metric": "mae"}
+    (finished / "run.json").write_text(json.dumps({"overrides": recorded, "parameters": flat}))
+    former = with_former_overrides(["trainer.resume=last", "run.outputs_dir=~/x"])
+    assert words.only(former, "task") == resumed
+
+
 @pytest.mark.parametrize("where", [["run.outputs_dir=~/x"], ["--outputs-dir", "~/x"], ["--outputs-dir=~/x"]])
 def test_the_home_folder_is_understood_by_the_commands(finished, where):
     assert finished.exists()
