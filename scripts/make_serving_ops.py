@@ -1,4 +1,4 @@
-"""Writes bertexp/serving/serving_ops.txt: the operations that the oldest supported TensorFlow Serving can run.
+"""Writes bertexp/serving/saved_model/serving_ops.txt: the operations that the oldest supported TensorFlow Serving can run.
 
 TF-Serving 2.15 is TensorFlow 2.15 linked with TensorFlow Text 2.12.1, so the list joins the core operations of the one
 with the text operations of the other. Each is read from a Python that has them installed:
@@ -16,7 +16,7 @@ import os
 import subprocess
 from pathlib import Path
 
-TARGET = Path(__file__).parents[1] / "bertexp" / "serving" / "serving_ops.txt"
+TARGET = Path(__file__).parents[1] / "bertexp" / "serving" / "saved_model" / "serving_ops.txt"
 
 # Runs in the other Python: operations with a CPU kernel, before and after tensorflow_text registers its own.
 PROBE = """

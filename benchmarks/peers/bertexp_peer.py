@@ -70,7 +70,7 @@ def train(request: dict) -> dict:
 
 def export(request: dict) -> dict:
     """Writes the model that ``predict`` reads."""
-    from bertexp.serving.export import export_saved_model
+    from bertexp.serving.saved_model.export import export_saved_model
     from bertexp.serving.spec import ServingSpec
 
     _, parts = build(request, "dataset.max_length=512")
@@ -90,7 +90,7 @@ def predict(request: dict) -> dict:
     from bertexp.system import devices
 
     devices.prepare()
-    from bertexp.serving.pyfunc import TextModel
+    from bertexp.serving.saved_model.pyfunc import TextModel
 
     texts = pq.read_table(Path(request["rows"]) / "train.parquet")["text"].to_pylist()
     if not _loaded:

@@ -58,7 +58,7 @@ def main(words: Sequence[str]) -> int:
         raise DataError(f"--output {options.output} must end in {' or '.join(writers)}")
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # the answer is all that is wanted on the terminal
-    from bertexp.serving.predictor import Predictor
+    from bertexp.serving.saved_model.predictor import Predictor
 
     predictor = Predictor(folder)
     predictions: list[Prediction] = []

@@ -108,7 +108,7 @@ def _judge_and_ship(
     # after the fit, whose first step would wait for them
     from bertexp.reports.results import keep_predictions, report_results, say_further_test
     from bertexp.runs.submission import write_submission
-    from bertexp.serving.shipping import ship
+    from bertexp.serving.saved_model.shipping import ship
     from bertexp.serving.verify import Verifier
 
     config, folder, tracker = record.config, record.folder, record.tracker

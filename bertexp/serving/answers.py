@@ -19,7 +19,9 @@ class Prediction:
     """One row and what the model says of it."""
 
     texts: dict[str, Any]  # by the model's input names: text, perhaps text_pair
-    answer: dict[str, Any]  # as bertexp.serving.pyfunc tells for each task; of a class: label, probability, …
+    answer: dict[
+        str, Any
+    ]  # as bertexp.serving.saved_model.pyfunc tells for each task; of a class: label, probability, …
 
     def as_dict(self) -> dict[str, Any]:
         """Texts and answer, ready for JSON."""
@@ -77,6 +79,6 @@ def _shown(answer: dict[str, Any]) -> dict[str, str]:
 
 
 def _flatten(answer: dict[str, Any]) -> dict[str, Any]:
-    from bertexp.serving.pyfunc import flatten  # it imports TensorFlow
+    from bertexp.serving.saved_model.pyfunc import flatten  # it imports TensorFlow
 
     return flatten(answer)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Signatures = dict[str, tf.types.experimental.PolymorphicFunction]
 
-FORMAT = 2  # of bertexp.json; `serving/pyfunc.py` reads it, too
+FORMAT = 2  # of bertexp.json; `serving/saved_model/pyfunc.py` reads it, too
 _FILE = "bertexp.json"
 
 

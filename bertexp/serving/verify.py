@@ -150,7 +150,7 @@ def _python_path() -> list[str]:
 
 def _serve_one_request() -> None:
     """The fresh process: imports first, so that the request finds it warm; ends quietly when none comes."""
-    from bertexp.serving.pyfunc import TextModel
+    from bertexp.serving.saved_model.pyfunc import TextModel
 
     line = sys.stdin.read()
     if line:

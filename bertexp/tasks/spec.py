@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bertexp.data.examples.build import ExampleBuilder
     from bertexp.data.table import TextDataset
     from bertexp.interfaces import AnswerColumn, Task
-    from bertexp.serving.packing import GraphTokenizer
+    from bertexp.serving.saved_model.packing import GraphTokenizer
     from bertexp.serving.spec import ServingSpec, Signatures
 
 LONG_TEXTS = ("truncate_head", "truncate_tail", "head_tail", "windows")  # the values of dataset.long_text

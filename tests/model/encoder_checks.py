@@ -15,8 +15,8 @@ from bertexp.errors import ConfigError
 from bertexp.models.encoder import Encoder
 from bertexp.models.text_model import TextClassifier
 from bertexp.models.trainable import set_trainable
-from bertexp.serving.export import export_saved_model, reference_logits
-from bertexp.serving.predictor import Predictor
+from bertexp.serving.saved_model.export import export_saved_model, reference_logits
+from bertexp.serving.saved_model.predictor import Predictor
 from bertexp.serving.spec import ServingSpec
 from bertexp.serving.verify import Verifier
 from bertexp.tasks.classification.task import Classification

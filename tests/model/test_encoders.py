@@ -21,7 +21,7 @@ from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.locate import count_trained
 from bertexp.models.text_model import TextClassifier
 from bertexp.models.trainable import set_trainable
-from bertexp.serving.export import export_saved_model
+from bertexp.serving.saved_model.export import export_saved_model
 from bertexp.serving.spec import ServingSpec
 from bertexp.tasks.classification.task import Classification
 

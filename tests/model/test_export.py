@@ -17,8 +17,8 @@ import tf_keras
 from tiny_export import PAIRS, TEXTS, VOCAB, make_model, pack
 
 from bertexp.errors import ExportError
-from bertexp.serving import pyfunc
-from bertexp.serving.export import check_ops, export_saved_model, float32_inference, reference_logits
+from bertexp.serving.saved_model import pyfunc
+from bertexp.serving.saved_model.export import check_ops, export_saved_model, float32_inference, reference_logits
 from bertexp.serving.spec import ServingSpec
 from bertexp.serving.verify import Verifier
 from bertexp.tasks.classification.task import Classification
@@ -124,7 +124,7 @@ def test_operations_that_serving_lacks_are_named(tmp_path):
 def test_failed_export_leaves_the_older_one(tmp_path, monkeypatch):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "old").touch()
-    monkeypatch.setattr("bertexp.serving.export.check_ops", lambda _: 1 / 0)
+    monkeypatch.setattr("bertexp.serving.saved_model.export.check_ops", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         export_saved_model(
             make_model(1), VOCAB, True, ServingSpec(Classification(("neg", "pos")), 16, False), tmp_path / "model"

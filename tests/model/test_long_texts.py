@@ -20,7 +20,7 @@ from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.models.encoder import make_encoder
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.text_model import TextClassifier
-from bertexp.serving.export import export_saved_model
+from bertexp.serving.saved_model.export import export_saved_model
 from bertexp.serving.spec import ServingSpec
 from bertexp.tasks.classification.task import Classification
 from bertexp.training.callbacks import Callback

@@ -10,9 +10,9 @@ import pytest
 from tiny_export import PAIRS, TEXTS, VOCAB, make_model
 
 from bertexp.commands.predict import main
-from bertexp.serving import pyfunc
-from bertexp.serving.export import export_saved_model
-from bertexp.serving.predictor import Predictor
+from bertexp.serving.saved_model import pyfunc
+from bertexp.serving.saved_model.export import export_saved_model
+from bertexp.serving.saved_model.predictor import Predictor
 from bertexp.serving.spec import ServingSpec
 from bertexp.tasks.classification.task import Classification
 

@@ -17,10 +17,10 @@ from toy import measure
 from bertexp.commands.predict import main
 from bertexp.data.table import TextDataset
 from bertexp.reports.paired import read_predictions
-from bertexp.serving.export import export_saved_model
-from bertexp.serving.predictor import Predictor
-from bertexp.serving.pyfunc import TextModel
-from bertexp.serving.signatures import make_signatures
+from bertexp.serving.saved_model.export import export_saved_model
+from bertexp.serving.saved_model.predictor import Predictor
+from bertexp.serving.saved_model.pyfunc import TextModel
+from bertexp.serving.saved_model.signatures import make_signatures
 from bertexp.serving.spec import read_about
 from bertexp.tasks.question_answering.task import QuestionAnswering
 from bertexp.tasks.report import make_report

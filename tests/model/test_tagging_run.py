@@ -22,8 +22,8 @@ from bertexp.runs.frozen_layers import keep_activations
 from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
 from bertexp.runs.runner import run
-from bertexp.serving.export import export_saved_model, reference_logits
-from bertexp.serving.pyfunc import TextModel
+from bertexp.serving.saved_model.export import export_saved_model, reference_logits
+from bertexp.serving.saved_model.pyfunc import TextModel
 from bertexp.serving.spec import ServingSpec
 from bertexp.tasks.tagging.task import Tagging
 from bertexp.tasks.tagging.words import join_words, place_tags
@@ -151,7 +151,7 @@ def test_words_beyond_the_longest_row_are_outside_with_probability_0(exported):
 
 
 def test_predict_prints_entities_and_json_holds_words_and_tags(exported, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("bertexp.serving.predictor.TextModel", lambda *_: exported)
+    monkeypatch.setattr("bertexp.serving.saved_model.predictor.TextModel", lambda *_: exported)
     (tmp_path / "saved_model.pb").write_bytes(b"")
     (tmp_path / "bertexp.json").write_text(json.dumps({"format": 2, "inputs": ["text"], "reads_words": True}))
     words = [str(tmp_path), "ab cd ef, fa", "abc"]
@@ -171,7 +171,7 @@ def test_predict_prints_entities_and_json_holds_words_and_tags(exported, tmp_pat
 
 
 def test_a_file_of_words_is_tagged_word_by_word(exported, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("bertexp.serving.predictor.TextModel", lambda *_: exported)
+    monkeypatch.setattr("bertexp.serving.saved_model.predictor.TextModel", lambda *_: exported)
     (tmp_path / "saved_model.pb").write_bytes(b"")
     (tmp_path / "bertexp.json").write_text(json.dumps({"format": 2, "inputs": ["text"], "reads_words": True}))
     sentences = [["ab", "cd,", "ef"], ["fa", "\u2028", "xyz"], ["abc"]]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 import tf_keras
 
-from bertexp.serving.packing import GraphTokenizer
-from bertexp.serving.text_signatures import Outputs, serve_texts
+from bertexp.serving.saved_model.packing import GraphTokenizer
+from bertexp.serving.saved_model.text_signatures import Outputs, serve_texts
 
 if TYPE_CHECKING:
     from bertexp.serving.spec import ServingSpec, Signatures

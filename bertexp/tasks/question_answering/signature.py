@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import tensorflow as tf
 import tf_keras
 
-from bertexp.serving.packing import GraphTokenizer, cut_texts, join_texts, slice_rows, strings_spec
-from bertexp.serving.text_signatures import serve_ids
+from bertexp.serving.saved_model.packing import GraphTokenizer, cut_texts, join_texts, slice_rows, strings_spec
+from bertexp.serving.saved_model.text_signatures import serve_ids
 
 if TYPE_CHECKING:
     from bertexp.serving.spec import ServingSpec, Signatures

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bertexp.serving.pyfunc import find_entities
+from bertexp.serving.saved_model.pyfunc import find_entities
 from bertexp.tasks.tagging.tags import entity_types, scheme_of
 
 Entity = tuple[str, int, int]  # type, first word, word after the last

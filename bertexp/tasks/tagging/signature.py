@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 import tf_keras
 
-from bertexp.serving.packing import GraphTokenizer, pack_tokens, strings_spec
+from bertexp.serving.saved_model.packing import GraphTokenizer, pack_tokens, strings_spec
 from bertexp.tasks.tagging.tags import OUTSIDE
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tf_keras
 
 from bertexp.interfaces import FEATURES
-from bertexp.serving.packing import GraphTokenizer, ids_spec, pack_parts, pack_tokens, strings_spec
+from bertexp.serving.saved_model.packing import GraphTokenizer, ids_spec, pack_parts, pack_tokens, strings_spec
 
 if TYPE_CHECKING:
     from bertexp.serving.spec import ServingSpec, Signatures

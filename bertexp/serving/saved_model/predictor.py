@@ -11,7 +11,7 @@ from bertexp.system import devices
 
 devices.prepare()
 
-from bertexp.serving.pyfunc import TextModel  # noqa: E402  TensorFlow may only be imported prepared
+from bertexp.serving.saved_model.pyfunc import TextModel  # noqa: E402  TensorFlow may only be imported prepared
 
 
 class Predictor:

@@ -20,7 +20,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 import bertexp
 from bertexp.errors import ExportError
 from bertexp.models.encoder import Encoder
-from bertexp.serving.signatures import make_signatures
+from bertexp.serving.saved_model.signatures import make_signatures
 from bertexp.serving.spec import ServingSpec
 from bertexp.system.files import atomic_folder, scratch_folder
 
@@ -105,7 +105,12 @@ def reference_logits(model: tf_keras.Model, batches: Iterable[Features]) -> np.n
 def check_ops(folder: str | Path) -> None:
     """Raises ExportError naming the operations of a SavedModel that TF-Serving 2.15 with TF-Text 2.12.1 lacks."""
     saved_model = saved_model_pb2.SavedModel.FromString((Path(folder) / "saved_model.pb").read_bytes())
-    lines = resources.files("bertexp.serving").joinpath("serving_ops.txt").read_text(encoding="utf-8").splitlines()
+    lines = (
+        resources.files("bertexp.serving.saved_model")
+        .joinpath("serving_ops.txt")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     known = {line for line in lines if not line.startswith("#")}
     foreign = set()
     for meta_graph in saved_model.meta_graphs:

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tensorflow_text
 import tf_keras
 
-from bertexp.serving.packing import GraphTokenizer
+from bertexp.serving.saved_model.packing import GraphTokenizer
 
 if TYPE_CHECKING:
     from bertexp.serving.spec import ServingSpec, Signatures

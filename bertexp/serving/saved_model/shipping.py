@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bertexp.config.schema import Config
-from bertexp.serving import pyfunc
 from bertexp.serving.answers import Prediction, as_table
-from bertexp.serving.export import export_saved_model, reference_logits
+from bertexp.serving.saved_model import pyfunc
+from bertexp.serving.saved_model.export import export_saved_model, reference_logits
 from bertexp.serving.spec import ServingSpec
 from bertexp.serving.verify import Verifier, VerifyReport
 from bertexp.system.console import labelled, say
