@@ -27,6 +27,8 @@ def prepare() -> None:
 def configure(trainer: TrainerConfig, seed: int) -> str:
     """Chooses the device, the precision and the seeds of this process.
 
+    A TensorFlow that works already, as a notebook's may, keeps its devices; the words say so.
+
     Returns:
         The device in words, for the log.
 
@@ -36,17 +38,17 @@ def configure(trainer: TrainerConfig, seed: int) -> str:
     import tensorflow as tf
     import tf_keras
 
-    gpus = tf.config.list_physical_devices("GPU")
+    with contextlib.suppress(RuntimeError):  # it works already
+        if trainer.accelerator == "cpu":
+            tf.config.set_visible_devices([], "GPU")
+        for gpu in tf.config.get_visible_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+    gpus = tf.config.get_visible_devices("GPU")
     if trainer.accelerator == "gpu" and not gpus:
         raise EnvironmentProblem(
             "trainer.accelerator=gpu, but TensorFlow sees no GPU; `python -m bertexp doctor` tells why, "
             "trainer.accelerator=auto takes the CPU"
         )
-    if trainer.accelerator == "cpu" and gpus:
-        tf.config.set_visible_devices([], "GPU")
-        gpus = []
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
     if not gpus and not trainer.jit_compile and available_cores() == 2 and not _operation_threads():
         with contextlib.suppress(RuntimeError):  # a notebook's TensorFlow that runs already keeps its threads
             tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -56,7 +58,8 @@ def configure(trainer: TrainerConfig, seed: int) -> str:
         tf.config.experimental.enable_op_determinism()
     if gpus:
         names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
-        return f"GPU {', '.join(names)}"
+        kept = ", which TensorFlow had begun with: trainer.accelerator=cpu needs a new process"
+        return f"GPU {', '.join(names)}" + (kept if trainer.accelerator == "cpu" else "")
     return f"CPU, {available_cores()} cores" + (
         f", each batch in {lanes} lanes" if (lanes := count_lanes()) > 1 else ""
     )
@@ -83,7 +86,7 @@ def _operation_threads() -> int:
 
 
 def find_nvidia() -> str:
-    """What the driver calls its GPUs; empty where there is none."""
+    """What the driver calls its GPUs; empty if there is none, which is known at once."""
     if tool := shutil.which("nvidia-smi"):
         command = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
         try:

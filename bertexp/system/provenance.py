@@ -14,6 +14,7 @@ from typing import Any
 
 from bertexp.system.cores import available_cores
 from bertexp.system.credentials import hide
+from bertexp.system.devices import find_nvidia
 
 PACKAGES = (
     "bertexp",
@@ -34,12 +35,11 @@ PACKAGES = (
 )
 
 
-def collect_provenance(command: Sequence[str], gpu_names: Sequence[str] = ()) -> dict[str, Any]:
+def collect_provenance(command: Sequence[str]) -> dict[str, Any]:
     """Returns a JSON-able record of what a run was made with.
 
     Args:
         command: the words of the command line, as typed.
-        gpu_names: the accelerators the run uses, as their driver names them.
     """
     return {
         "command": hide(shlex.join(command)),
@@ -51,7 +51,7 @@ def collect_provenance(command: Sequence[str], gpu_names: Sequence[str] = ()) ->
             "cpu": _cpu_model(),
             "cores": available_cores(),
             "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-            "gpu": list(gpu_names),
+            "gpu": [name for name in find_nvidia().split("; ") if name],
         },
         "versions": read_versions(),
     }

@@ -2,17 +2,17 @@
 
 import subprocess
 
+from bertexp.system import provenance
 from bertexp.system.provenance import collect_provenance, provenance_tags, read_commit, read_versions
 
 
 def test_what_a_run_was_made_with():
-    found = collect_provenance(["python", "-m", "bertexp", "run.name=two words"], ["NVIDIA H200"])
+    found = collect_provenance(["python", "-m", "bertexp", "run.name=two words"])
     assert found["command"] == "python -m bertexp 'run.name=two words'"
     assert found["hardware"]["cores"] >= 1
     assert found["hardware"]["memory_gib"] > 0.1
     assert {"numpy", "mlflow", "pyarrow"} <= set(found["versions"])
     tags = provenance_tags(found)
-    assert tags["hardware.gpu"] == "NVIDIA H200"
     assert tags["versions.numpy"] == found["versions"]["numpy"]
     assert all(isinstance(value, str) for value in tags.values())
 
@@ -51,3 +51,16 @@ def test_a_password_is_not_recorded():
     assert "se:cret" not in shown
     assert "postgresql://me:***@host/db" in shown
     assert "https://host/a@b" in shown
+
+
+def test_the_gpus_that_the_driver_names_are_recorded(monkeypatch):
+    monkeypatch.setattr(provenance, "find_nvidia", lambda: "NVIDIA H100, driver 550.1; NVIDIA L4, driver 550.1")
+    record = collect_provenance(["python"])
+    assert record["hardware"]["gpu"] == ["NVIDIA H100, driver 550.1", "NVIDIA L4, driver 550.1"]
+    tags = provenance_tags(record)
+    assert tags["hardware.gpu"] == "NVIDIA H100, driver 550.1, NVIDIA L4, driver 550.1"
+
+
+def test_a_machine_without_a_gpu_has_no_tag_of_one(monkeypatch):
+    monkeypatch.setattr(provenance, "find_nvidia", str)
+    assert "hardware.gpu" not in provenance_tags(collect_provenance(["python"]))
