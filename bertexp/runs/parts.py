@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from bertexp.config.schema import Config
+from bertexp.data.summary import DatasetSummary, summarize
 from bertexp.data.table import TextDataset
 from bertexp.interfaces import Task
+from bertexp.runs.checks import check_length
 from bertexp.runs.plan import Plan
 from bertexp.system import devices
 from bertexp.system.console import Progress, say
@@ -35,6 +37,7 @@ class Parts:
     data: DataModule
     trained_parameters: int
     frozen_parameters: int
+    summary: DatasetSummary
 
 
 def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
@@ -45,6 +48,7 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     say(f"weights    {plan.model.description}")
     if loaded.encoder.fallback is not None:
         say(f"encoder    {loaded.encoder.fallback}")
+    check_length(config, loaded.architecture)
     dataset = dataset.spelled_by(loaded.vocab, loaded.lowercase)
     task = config.task.spec.build(config.task, dataset)
     model = TextClassifier(
@@ -56,7 +60,15 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     lanes = devices.count_lanes()
     module = FineTuningModule(model, task, lambda steps: build_optimizer(config.optimizer, learning_rate, steps), lanes)
     data = make_data(config, dataset, loaded)
-    return Parts(dataset, loaded, task, module, data, counts["trained"], counts["frozen"])
+    summary = summarize(
+        dataset,
+        {split: data.full_lengths(split) for split in dataset.splits},
+        config.dataset.max_length,
+        data.samples(),
+        counts["trained"],
+        pretrained=config.model.source != "random",
+    )
+    return Parts(dataset, loaded, task, module, data, counts["trained"], counts["frozen"], summary)
 
 
 def make_data(config: Config, dataset: TextDataset, loaded: LoadedEncoder) -> DataModule:

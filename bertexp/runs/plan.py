@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from bertexp.config.words import command_line, only, replace, without
 from bertexp.data.find.locate import DatasetSource, locate_dataset
 from bertexp.errors import BertexpError, EnvironmentProblem, NetworkError
 from bertexp.models.source.locate import ModelSource, count_trained, locate_model
+from bertexp.runs.checks import check_length
 from bertexp.system import devices, downloads
 
 PROBE_SECONDS = 5.0
@@ -24,6 +26,13 @@ class Plan:
 
     dataset: DatasetSource
     model: ModelSource
+
+    def fetch(self, config: Config) -> Plan:
+        """Brings the weights to this machine; the plan that is returned knows what lies in them."""
+        self.model.fetch()
+        if self.model.architecture is not None:
+            return self
+        return dataclasses.replace(self, model=locate_model(config.model, config.run.cache_dir))
 
 
 def make_plan(config: Config, words: Sequence[str] | None = None) -> Plan:
@@ -41,6 +50,7 @@ def make_plan(config: Config, words: Sequence[str] | None = None) -> Plan:
             "`python -m bertexp doctor` says"
         )
     plan = _locate(config)
+    check_length(config, plan.model.architecture)
     _require_network(plan, words)
     return plan
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,6 +27,7 @@ from bertexp.tracking.base import NoTracker, Tracker
 from bertexp.tracking.build import build_tracker
 
 TRAINED = "trained"  # the stage of a sweep's trial that was not tested yet: resuming it tests and ships it
+TESTED = "tested"  # the stage of a run that came to its end
 _MAY_DIFFER = ("trainer.resume", "run.dry", "run.outputs_dir", "tracking", "trainer.log_every_steps", "export")
 
 
@@ -63,9 +65,11 @@ class RunRecord:
         return command_line(*own_words(self.overrides))
 
     def __enter__(self) -> RunRecord:
-        self.stop.__enter__()
-        try:
-            provenance = collect_provenance(shlex.split(self.command))
+        provenance = collect_provenance(shlex.split(self.command))
+        with contextlib.ExitStack() as ends:  # each of them comes, whatever else fails; the tracker's is the last
+            ends.enter_context(ending(self.tracker))
+            ends.push(self._write_end)
+            ends.enter_context(self.stop)
             tags = provenance_tags(provenance) | self._tags
             self.tracker.start(self.parameters, tags, lambda run_id: self.folder.update_info(mlflow_run_id=run_id))
             self.folder.update_info(
@@ -78,26 +82,25 @@ class RunRecord:
                 provenance=provenance,
             )
             self.tracker.log_dict(provenance, "provenance.json")
-        except BaseException as error:
-            self.__exit__(type(error), error, error.__traceback__)
-            raise
+            self._ends = ends.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop.__exit__()
+        self._ends.__exit__(kind, error, trace)
+
+    def _write_end(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
-            self._write_end(*end_of(error))
-        except BaseException as second:  # a full disk, mostly: the tracker is told all the same
-            error = error or second
-            if error is second:
+            self._tell_folder(*end_of(error))
+        except BaseException as second:  # a full disk, mostly: the first error is the one to show
+            if error is None:
                 raise
             say(f"warning    {self.folder.path / 'run.json'} does not tell how the run ended: {second}")
-        finally:
-            self.tracker.finish(*end_of(error))
 
-    def _write_end(self, state: RunState, reason: str) -> None:
+    def _tell_folder(self, state: RunState, reason: str) -> None:
         if not self.folder.info:
             return
         self.folder.update_info(state=state, reason=reason, ended=_now())
@@ -148,6 +151,17 @@ class RunResult:
     export_difference: float | None
     intervals: dict[str, tuple[float, float]]
     logits: np.ndarray
+
+
+@contextlib.contextmanager
+def ending(tracker: Tracker) -> Iterator[Tracker]:
+    """Tells ``tracker`` the end that the body's end or exception means; the body starts it."""
+    try:
+        yield tracker
+    except BaseException as error:
+        tracker.finish(*end_of(error))
+        raise
+    tracker.finish(*end_of(None))
 
 
 def end_of(error: BaseException | None) -> tuple[RunState, str]:

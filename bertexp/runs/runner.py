@@ -1,26 +1,61 @@
-"""The story of a run on one screen: config -> data -> model -> fit -> test -> report -> export -> verify -> track."""
+"""The story of a run on one screen: prepare -> train -> judge -> ship; a sweep's trial is the first two of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertexp.config.resolve import compose_config
-from bertexp.config.schema import Config, RunConfig
-from bertexp.config.words import command_line, write
-from bertexp.errors import ConfigError
+from bertexp.config.schema import Config
 from bertexp.models.source.locate import read_vocabulary
+from bertexp.runs.checks import check_examples, check_length
+from bertexp.runs.farewell import say_farewell
 from bertexp.runs.folder import own_words, with_former_overrides
-from bertexp.runs.plan import describe_plan, make_plan
-from bertexp.runs.record import RunRecord, RunResult
+from bertexp.runs.plan import Plan, describe_plan, make_plan
+from bertexp.runs.record import TESTED, RunRecord, RunResult
+from bertexp.serving.verify import Verifier, VerifyReport
+from bertexp.system import devices
 from bertexp.system.console import log_to, say
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bertexp.data.table import TextDataset
     from bertexp.runs.parts import Parts
+    from bertexp.training.callbacks import Callback
     from bertexp.training.checkpoint import LoopState
     from bertexp.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run reads: on this machine, and checked as far as that can be done without TensorFlow."""
+
+    plan: Plan
+    dataset: TextDataset
+    judged: str  # the labelled split that the finished model is judged on
+    unlabelled: TextDataset | None  # what is predicted for a submission
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted model, with the weights of its best validation, and where its loop ended."""
+
+    parts: Parts
+    trainer: Trainer
+    state: LoopState
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the labelled rows say of a trained model; see ``RunResult``."""
+
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    logits: np.ndarray
 
 
 def run(overrides: Sequence[str] = (), owns_process: bool = False) -> RunResult | None:
@@ -42,124 +77,111 @@ def execute(config: Config, folder: Path, overrides: list[str], owns_process: bo
     if config.run.dry:
         say(describe_plan(plan, config, str(folder)))
         return None
-    dataset = plan.dataset.load()
-    judged = dataset.judged_split  # raises before anything is spent where no row could judge the model
-    _check_examples(config, dataset)
-    unlabelled = plan.dataset.load_unlabelled() if plan.dataset.load_unlabelled else None
-    plan.model.fetch()
-    if vocabulary := read_vocabulary(plan.model, config.model):
-        dataset = dataset.spelled_by(*vocabulary)
-    record = RunRecord(config, folder, overrides, dataset.fingerprint)
+    prepared = prepare(config, plan)
+    record = RunRecord(config, folder, overrides, prepared.dataset.fingerprint)
+    exports = config.export.enabled and not config.trainer.fast_dev_run
     with log_to(record.folder.log_file, redirect_stderr=owns_process), record:
         say(f"run        {record.folder.path}")
-        say("loading    TensorFlow")
-        from bertexp.runs.parts import build_parts
-
-        parts = build_parts(config, plan, dataset)
-        _look(config, parts, record)
-        trainer, state = _train(config, parts, record)
-        return _judge_and_ship(trainer, state, parts, judged, unlabelled, record)
-
-
-def _check_examples(config: Config, dataset: TextDataset) -> None:
-    texts = 1 + dataset.has_pair
-    for row in config.export.examples:
-        if len(row) != texts:
-            raise ConfigError(
-                f"export.examples has a row of {len(row)} texts, {row}, and the model of {dataset.name} reads {texts}: give "
-                f"rows such as {['a text', 'another text'][:texts]}"
-            )
-
-
-def _look(config: Config, parts: Parts, record: RunRecord) -> None:
-    """Shows and logs the data as the encoder will see them."""
-    from bertexp.data.summary import summarize
-
-    data, dataset = parts.data, parts.dataset
-    summary = summarize(
-        dataset,
-        {split: data.full_lengths(split) for split in dataset.splits},
-        config.dataset.max_length,
-        data.samples(),
-        parts.trained_parameters,
-        pretrained=config.model.source != "random",
-    )
-    say(summary.text())
-    record.tracker.log_dict(summary.as_dict(), "dataset.json")
-    record.tracker.log_dataset(dataset.name, dataset.splits, dataset.fingerprint, dataset.source)
+        trained = train(record, prepared)
+        with Verifier() if exports else nullcontext() as verifier:  # it imports TensorFlow while the model is judged
+            judged = judge(record, prepared, trained)
+            shipped = ship(record, trained, verifier) if verifier else None
+        record.folder.update_info(stage=TESTED)
+        say_farewell(record, trained.parts.dataset, exported=shipped is not None)
+        return RunResult(
+            folder=record.folder.path,
+            metrics=judged.metrics,
+            objective=judged.metrics.get(trained.trainer.monitor),
+            mlflow_run_id=record.tracker.run_id,
+            model_folder=record.folder.model_folder if shipped else None,
+            export_difference=shipped.max_difference if shipped else None,
+            intervals=judged.intervals,
+            logits=judged.logits,
+        )
 
 
-def _train(config: Config, parts: Parts, record: RunRecord) -> tuple[Trainer, LoopState]:
+def prepare(config: Config, plan: Plan) -> Prepared:
+    """Reads the data, brings the weights to this machine, and checks that settings, data and model go together.
+
+    Raises:
+        BertexpError: they do not, or something cannot be had.
+    """
+    dataset = plan.dataset.load()
+    judged = dataset.judged_split  # raises before anything is spent if no row could judge the model
+    check_examples(config, dataset)
+    unlabelled = plan.dataset.load_unlabelled() if plan.dataset.load_unlabelled else None
+    plan = plan.fetch(config)
+    check_length(config, plan.model.architecture)
+    if vocabulary := read_vocabulary(plan.model, config.model):
+        dataset = dataset.spelled_by(*vocabulary)
+    return Prepared(plan, dataset, judged, unlabelled)
+
+
+def train(
+    record: RunRecord,
+    prepared: Prepared,
+    callbacks: Sequence[Callback] | None = None,
+    build: Callable[[Config, Plan, TextDataset], Parts] | None = None,
+) -> Trained:
+    """Builds the parts and fits the model, from the record's last checkpoint if it goes on with a run.
+
+    Args:
+        record: entered; its folder gets the checkpoints, its tracker the metrics.
+        callbacks: of the trainer; None: a progress report.
+        build: makes the parts; None: ``build_parts``.
+    """
+    say("loading    TensorFlow")
+    devices.prepare()
     from bertexp.runs.frozen_layers import keep_activations
+    from bertexp.runs.parts import build_parts
     from bertexp.training.callbacks import ProgressReport
     from bertexp.training.checkpoint import CheckpointStore
     from bertexp.training.trainer import Trainer
 
-    kept = record.folder.checkpoints
-    trainer = Trainer(config.trainer, kept, [ProgressReport()], record.tracker, config.run.seed, record.stop)
+    config, kept = record.config, record.folder.checkpoints
+    parts = (build or build_parts)(config, prepared.plan, prepared.dataset)
+    say(parts.summary.text())
+    record.tracker.log_dict(parts.summary.as_dict(), "dataset.json")
+    dataset = parts.dataset
+    record.tracker.log_dataset(dataset.name, dataset.splits, dataset.fingerprint, dataset.source)
+    reports = [ProgressReport()] if callbacks is None else callbacks
+    trainer = Trainer(config.trainer, kept, reports, record.tracker, config.run.seed, record.stop)
     resume_from = CheckpointStore(kept, 1).latest() if record.resumed else None
-    return trainer, trainer.fit(parts.module, keep_activations(config, parts), resume_from)
+    state = trainer.fit(parts.module, keep_activations(config, parts), resume_from)
+    return Trained(parts, trainer, state)
 
 
-def _judge_and_ship(
-    trainer: Trainer, state: LoopState, parts: Parts, judged: str, unlabelled: TextDataset | None, record: RunRecord
-) -> RunResult:
-    """Tests the chosen checkpoint, reports, exports, verifies and logs the model; predicts what is to be submitted."""
+def judge(record: RunRecord, prepared: Prepared, trained: Trained) -> Judged:
+    """Tests the model on every labelled test split, reports the result, and predicts the splits without labels."""
     # after the fit, whose first step would wait for them
     from bertexp.reports.results import keep_predictions, report_results, say_further_test
     from bertexp.runs.submission import write_submission
-    from bertexp.serving.saved_model.shipping import ship
-    from bertexp.serving.verify import Verifier
 
     config, folder, tracker = record.config, record.folder, record.tracker
-    exporting = config.export.enabled and not config.trainer.fast_dev_run
-    verifier = Verifier() if exporting else None  # it imports TensorFlow beside the test
-    try:
-        test = trainer.test(parts.module, parts.data, judged)
-        intervals = report_results(parts, state, test, folder, tracker)
-        metrics = state.chosen_metrics() | test.metrics
-        for split in parts.dataset.further_tests:
-            further = trainer.test(parts.module, parts.data, split)
-            say_further_test(parts, further)
-            metrics |= further.metrics
-        if "test" in parts.dataset.splits and judged != "test":
-            keep_predictions(parts, "test", trainer.predict(parts.module, parts.data, "test"), folder, tracker)
-        if unlabelled and not config.trainer.fast_dev_run:
-            write_submission(config, parts, unlabelled, folder, tracker)
-        exported = ship(config, parts, verifier, folder, tracker) if verifier else None
-    finally:
-        if verifier:
-            verifier.close()
-    difference = exported.max_difference if exported else None
-    folder.update_info(
-        stage="tested",
-        metrics=metrics,
-        intervals=intervals,
-        export_difference=difference,
-        tests_on_validation=parts.dataset.tests_on_validation,
-    )
-    _say_farewell(record, parts, exported is not None)
-    return RunResult(
-        folder=folder.path,
-        metrics=metrics,
-        objective=metrics.get(trainer.monitor),
-        mlflow_run_id=tracker.run_id,
-        model_folder=folder.model_folder if exported else None,
-        export_difference=difference,
-        intervals=intervals,
-        logits=test.outputs.logits,
-    )
+    parts, trainer, state = trained.parts, trained.trainer, trained.state
+    test = trainer.test(parts.module, parts.data, prepared.judged)
+    intervals = report_results(parts, state, test, folder, tracker)
+    metrics = state.chosen_metrics() | test.metrics
+    for split in parts.dataset.further_tests:
+        further = trainer.test(parts.module, parts.data, split)
+        say_further_test(parts, further)
+        metrics |= further.metrics
+    if "test" in parts.dataset.splits and prepared.judged != "test":
+        keep_predictions(parts, "test", trainer.predict(parts.module, parts.data, "test"), folder, tracker)
+    if prepared.unlabelled and not config.trainer.fast_dev_run:
+        write_submission(config, parts, prepared.unlabelled, folder, tracker)
+    folder.update_info(metrics=metrics, intervals=intervals, tests_on_validation=parts.dataset.tests_on_validation)
+    return Judged(metrics, intervals, test.outputs.logits)
 
 
-def _say_farewell(record: RunRecord, parts: Parts, exported: bool) -> None:
-    """Three lines to paste."""
-    run, tracking = record.config.run, record.config.tracking
-    say()
-    if record.tracker.run_id:
-        where = [write("run.outputs_dir", run.outputs_dir)] if run.outputs_dir != RunConfig.outputs_dir else []
-        where += [write("tracking.uri", tracking.uri)] if tracking.uri else []
-        say(f"see it     {command_line('ui', *where)}")
-    if exported:
-        texts = " ".join(f'"{text}"' for text in parts.task.spec.placeholders(parts.dataset.has_pair))
-        say(f"use it     {command_line('predict', record.folder.shown)} {texts}")
-    say(f"repeat it  {record.command}")
+def ship(record: RunRecord, trained: Trained, verifier: Verifier) -> VerifyReport:
+    """Exports the model, has ``verifier`` reproduce it, and hands it to the tracker.
+
+    Raises:
+        ExportError: the export cannot be reloaded or differs by more than ``export.tolerance``.
+    """
+    from bertexp.serving.saved_model.shipping import export_model
+
+    report = export_model(record.config, trained.parts, verifier, record.folder, record.tracker)
+    record.folder.update_info(export_difference=report.max_difference)
+    return report

@@ -8,6 +8,7 @@ from typing import Any
 
 from bertexp.config.schema import Config
 from bertexp.interfaces import RunState
+from bertexp.runs.record import ending
 from bertexp.sweeps.spec import choose_sampler, count_trials
 from bertexp.sweeps.study import SweepStudy
 from bertexp.sweeps.summary import SweepSummary
@@ -47,7 +48,6 @@ class ParentRun:
 
     def finish(self, summary: SweepSummary, metrics: dict[str, float], files: Sequence[Path]) -> None:
         """Writes the result, its pictures and files, and ends the run."""
-        tracker = self._open(self._study.recall(RUN_ID), _describe(summary))
         states = [row.state for row in summary.trials]
         counts = {
             f"trials/{state}": float(states.count(state))
@@ -57,15 +57,17 @@ class ParentRun:
         values = dict(zip(summary.spec.objectives, best.values, strict=True)) if best else {}
         step = len(states)
         shown = {"objective": best.values[0]} if best else {}
-        tracker.log_metrics(counts | shown | values | metrics | {"steps_share": summary.step_share}, step)
-        if best:
-            tracker.log_dict({"trial": best.number, "command": summary.best_command} | dict(best.point), "best.json")
-        for file in files:
-            if file.suffix == ".png":
-                tracker.log_figure(file)
-            else:
-                tracker.log_file(file)
-        tracker.finish(RunState.COMPLETED)
+        with ending(self._open(self._study.recall(RUN_ID), _describe(summary))) as tracker:
+            tracker.log_metrics(counts | shown | values | metrics | {"steps_share": summary.step_share}, step)
+            if best:
+                tracker.log_dict(
+                    {"trial": best.number, "command": summary.best_command} | dict(best.point), "best.json"
+                )
+            for file in files:
+                if file.suffix == ".png":
+                    tracker.log_figure(file)
+                else:
+                    tracker.log_file(file)
 
     def _open(self, run_id: str | None, description: str = "") -> Tracker:
         config, spec = self._config, self._study.spec

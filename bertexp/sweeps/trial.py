@@ -8,7 +8,7 @@ import math
 import shutil
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,18 +21,17 @@ from bertexp.data.table import TextDataset
 from bertexp.errors import DataError, RunInterrupted, RunPruned
 from bertexp.interfaces import RunState
 from bertexp.runs.folder import RunFolder
-from bertexp.runs.frozen_layers import keep_activations
 from bertexp.runs.parts import Parts
-from bertexp.runs.plan import make_plan
-from bertexp.runs.record import TRAINED, RunRecord, end_of
+from bertexp.runs.record import TRAINED, RunRecord, ending
+from bertexp.runs.runner import Trained, prepare, train
 from bertexp.sweeps.spec import LATENCY, local_overrides
 from bertexp.sweeps.study import Claim, Outcome, SweepStudy
 from bertexp.sweeps.warm import WarmParts
 from bertexp.system.console import log_to, quiet
 from bertexp.system.credentials import put_back
+from bertexp.tracking.base import NoTracker, Tracker
 from bertexp.tracking.build import build_tracker
 from bertexp.training.callbacks import Callback, ProgressReport
-from bertexp.training.checkpoint import CheckpointStore
 from bertexp.training.trainer import Trainer
 
 LATENCY_ROWS, LATENCY_WARM_ROWS = 50, 5
@@ -50,6 +49,20 @@ class PruneReport(Callback):
         why = self._study.report(self._claim, index, metrics[self._study.spec.objectives[0]])
         if why is not None and trainer.state.step < trainer.length.total_steps:
             raise RunPruned(f"pruned at step {trainer.state.step} of {trainer.length.total_steps}: {why}")
+
+
+class StepCount(Callback):
+    """Writes down how many steps a trial has done, of how many, however it ends."""
+
+    def __init__(self, folder: RunFolder):
+        self._folder = folder
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        self._folder.update_info(steps=[trainer.state.step, trainer.length.total_steps])
+
+    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
+        if hasattr(trainer, "length"):
+            self.on_fit_end(trainer)
 
 
 class TrialRunner:
@@ -75,10 +88,12 @@ class TrialRunner:
         spec, started = self._study.spec, time.time()
         found: list[dict[str, float]] = []
         try:
-            with self._trial_run(claim) as tags:
+            with self._tracked(claim) as (tracker, tags):
                 for index in range(spec.seeds):
                     found.append(self._run(claim, index, tags))
                     gc.collect()
+                if spec.seeds > 1:
+                    tracker.log_metrics(_mean_and_spread(found), 0)
         except (RunInterrupted, KeyboardInterrupt):
             raise
         except RunPruned as ended:
@@ -103,33 +118,18 @@ class TrialRunner:
         return {"steps": steps[-1] if steps else [0, 0], "seconds": time.time() - started}
 
     @contextmanager
-    def _trial_run(self, claim: Claim) -> Iterator[dict[str, str]]:
-        """The tags of the trial's runs; with several seeds these lie below a tracked run of the trial's own."""
-        spec = self._study.spec
-        tags = self._tags | {"trial": str(claim.number)}
+    def _tracked(self, claim: Claim) -> Iterator[tuple[Tracker, dict[str, str]]]:
+        """The trial's own tracked run, which several seeds alone have, and the tags of the seeds' runs below it."""
+        spec, tags = self._study.spec, self._tags | {"trial": str(claim.number)}
         if spec.seeds == 1:
-            yield tags
+            yield NoTracker(), tags
             return
         config, _ = compose_config(self.overrides(claim, 0))
         known = claim.trial.user_attrs.get("mlflow_run_id")
-        tracker = build_tracker(config.tracking, f"trial {claim.number}", config.run.outputs_dir, known)
-        parameters = {key: value for key, value in flat_parameters(config).items() if key != "run.seed"}
-        tracker.start(parameters, tags)
-        self._study.note(claim, "mlflow_run_id", tracker.run_id)
-        end = end_of(None)
-        try:
-            yield tags | ({"parent_run_id": tracker.run_id} if tracker.run_id else {})
-            runs = [RunFolder(self.run_folder(claim.number, index)).info for index in range(spec.seeds)]
-            for name in spec.objectives:
-                values = [run["objectives"][name] for run in runs]
-                tracker.log_metrics({name: statistics.fmean(values), f"{name}_spread": statistics.stdev(values)}, 0)
-            first = statistics.fmean(run["objectives"][spec.objectives[0]] for run in runs)
-            tracker.log_metrics({"objective": first}, 0)
-        except BaseException as error:
-            end = end_of(error)
-            raise
-        finally:
-            tracker.finish(*end)
+        with ending(build_tracker(config.tracking, f"trial {claim.number}", config.run.outputs_dir, known)) as tracker:
+            tracker.start({key: value for key, value in flat_parameters(config).items() if key != "run.seed"}, tags)
+            self._study.note(claim, "mlflow_run_id", tracker.run_id)
+            yield tracker, tags | ({"parent_run_id": tracker.run_id} if tracker.run_id else {})
 
     def run_folder(self, number: int, index: int) -> Path:
         """Where the run of the ``index``-th seed of a trial lies."""
@@ -152,50 +152,42 @@ class TrialRunner:
             return former["objectives"]
         if former.get("state") == RunState.PRUNED:
             raise RunPruned(former["reason"])
+        spec = self._study.spec
         overrides = self.overrides(claim, index)
         config, _ = compose_config(overrides)
-        plan = make_plan(config)
-        dataset = self._warm.load(config, plan)
-        _require_validation(self._study.spec.objectives, config, dataset)
-        derived = self._validate_often(config, dataset)
+        prepared = prepare(config, self._warm.plan(config))
+        _require_validation(spec.objectives, config, prepared.dataset)
+        derived = self._validate_often(config, prepared.dataset)
         overrides += derived
         self._study.note(claim, "derived", derived)
         if former:
             config.trainer.resume = str(folder.path)
         tags = tags | {"seed": str(config.run.seed)}
-        name = f"trial {claim.number}" + (f" seed {config.run.seed}" if self._study.spec.seeds > 1 else "")
+        name = f"trial {claim.number}" + (f" seed {config.run.seed}" if spec.seeds > 1 else "")
+        callbacks: list[Callback] = [ProgressReport(60.0, brief=f"trial {claim.number}"), StepCount(folder)]
+        if spec.objectives[0] != LATENCY and index == 0 and len(spec.objectives) == 1:
+            callbacks.append(PruneReport(self._study, claim))
         with quiet():
-            record = RunRecord(config, folder.path, overrides, dataset.fingerprint, tags, name)
-            with log_to(record.folder.log_file, redirect_stderr=True), record:
+            record = RunRecord(config, folder.path, overrides, prepared.dataset.fingerprint, tags, name)
+            with log_to(folder.log_file, redirect_stderr=True), record:
                 try:
-                    parts = self._warm.build(config, plan, dataset)
-                    return self._train(config, parts, record, claim, index)
+                    return self._measure(record, train(record, prepared, callbacks, self._warm.build))
                 except Exception as error:
                     if not isinstance(error, (RunPruned, RunInterrupted)):
                         _log.exception("the trial failed")
                     raise
 
-    def _train(self, config: Config, parts: Parts, record: RunRecord, claim: Claim, index: int) -> dict[str, float]:
-        spec, folder = self._study.spec, record.folder
-        callbacks: list[Callback] = [ProgressReport(60.0, brief=f"trial {claim.number}")]
-        if spec.objectives[0] != LATENCY and index == 0 and len(spec.objectives) == 1:
-            callbacks.append(PruneReport(self._study, claim))
-        trainer = Trainer(config.trainer, folder.checkpoints, callbacks, record.tracker, config.run.seed, record.stop)
-        resume_from = CheckpointStore(folder.checkpoints, 1).latest() if record.resumed else None
-        try:
-            state = trainer.fit(parts.module, keep_activations(config, parts), resume_from)
-        finally:
-            if hasattr(trainer, "length"):
-                folder.update_info(steps=[trainer.state.step, trainer.length.total_steps])
-        metrics = state.chosen_metrics()
-        if LATENCY in spec.objectives:
-            metrics[LATENCY] = _measure_latency(parts)
-        objectives = {name: metrics[name] for name in spec.objectives}
-        found = {"objective": objectives[spec.objectives[0]]}
+    def _measure(self, record: RunRecord, trained: Trained) -> dict[str, float]:
+        """The objectives of a trained model, told to its folder and its tracked run."""
+        metrics = trained.state.chosen_metrics()
+        if LATENCY in self._study.spec.objectives:
+            metrics[LATENCY] = _measure_latency(trained.parts)
+        objectives = {name: metrics[name] for name in self._study.spec.objectives}
+        found = {"objective": next(iter(objectives.values()))}
         if LATENCY in objectives:  # the val/ metrics were logged by the trainer
             found[LATENCY] = objectives[LATENCY]
-        record.tracker.log_metrics(found, state.step)
-        folder.update_info(stage=TRAINED, metrics=metrics, objectives=objectives)
+        record.tracker.log_metrics(found, trained.state.step)
+        record.folder.update_info(stage=TRAINED, metrics=metrics, objectives=objectives)
         return objectives
 
     def _validate_often(self, config: Config, dataset: TextDataset) -> list[str]:
@@ -207,6 +199,14 @@ class TrialRunner:
         length = make_run_length(trainer, -(-rows // trainer.batch_size))
         trainer.validate_every_steps = max(1, -(-length.total_steps // spec.reports))
         return [f"trainer.validate_every_steps={trainer.validate_every_steps}"]
+
+
+def _mean_and_spread(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Of each objective over the seeds; ``objective`` is the first one's mean."""
+    values = {name: [objectives[name] for objectives in found] for name in found[0]}
+    means = {name: statistics.fmean(over_seeds) for name, over_seeds in values.items()}
+    spreads = {f"{name}_spread": statistics.stdev(over_seeds) for name, over_seeds in values.items()}
+    return means | spreads | {"objective": next(iter(means.values()))}
 
 
 def drop_checkpoints(folder: Path) -> None:

@@ -10,9 +10,10 @@ import tf_keras
 
 from bertexp.config.run_length import count_warmup_steps
 from bertexp.config.schema import Config
+from bertexp.data.find.source import DatasetSource
 from bertexp.data.table import TextDataset
 from bertexp.runs.parts import Parts, build_parts
-from bertexp.runs.plan import Plan
+from bertexp.runs.plan import Plan, make_plan
 from bertexp.training.optimizers.build import build_optimizer
 
 _FREE = ("learning_rate", "warmup_fraction", "warmup_steps")  # what an optimizer can change without a new graph
@@ -26,19 +27,21 @@ class WarmParts:
     """
 
     def __init__(self) -> None:
-        self._datasets: dict[str, TextDataset] = {}
-        self._key = ""
+        self._data_key, self._key = "", ""
+        self._source: DatasetSource
         self._parts: Parts | None = None
         self._first_weights: list[np.ndarray] = []
         self._optimizer: tf_keras.optimizers.Optimizer | None = None
 
-    def load(self, config: Config, plan: Plan) -> TextDataset:
-        """The trial's data."""
-        key = repr(config.dataset)
-        if key not in self._datasets:
-            plan.model.fetch()
-            self._datasets = {key: plan.dataset.load()}  # one at a time: a large one must not stay for nothing
-        return self._datasets[key]
+    def plan(self, config: Config) -> Plan:
+        """The trial's plan, whose data are read once for all trials in a row that read the same."""
+        plan = make_plan(config)
+        key = repr((config.dataset, config.task, config.run.rehearsal))
+        if key != self._data_key:  # one data set at a time: a large one must not stay for nothing
+            unlabelled = plan.dataset.load_unlabelled and functools.cache(plan.dataset.load_unlabelled)
+            loaders = {"load": functools.cache(plan.dataset.load), "load_unlabelled": unlabelled}
+            self._source, self._data_key = dataclasses.replace(plan.dataset, **loaders), key
+        return dataclasses.replace(plan, dataset=self._source)
 
     def build(self, config: Config, plan: Plan, dataset: TextDataset) -> Parts:
         """The trial's parts, as ``build_parts`` would make them."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import gc
+import shutil
 
 import numpy as np
 import pytest
+from bertexp.models.bert.encoder import make_encoder
+from published import write_huggingface
 
 from bertexp.config.resolve import compose_config
-from bertexp.errors import DataError
+from bertexp.data.sets.reviews import load_vocab
+from bertexp.errors import ConfigError, DataError
+from bertexp.models.source.architecture import BertArchitecture
 from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
+from bertexp.runs.runner import prepare
 from bertexp.sweeps import trial
 from bertexp.sweeps.warm import WarmParts
 from bertexp.training.trainer import Trainer
@@ -79,3 +85,22 @@ def test_without_validation_rows_latency_alone_can_be_an_objective(compose, tmp_
     assert trial._measure_latency(build_parts(config, plan, dataset)) > 0
     with pytest.raises(DataError, match=r"objective val/f1 is measured; set dataset\.val_fraction above 0"):
         trial._require_validation([trial.LATENCY, "val/f1"], config, dataset)
+
+
+def test_a_trial_is_prepared_as_a_run_whatever_the_one_before_has_brought(tmp_path):
+    """Two models in archives that lie unpacked nowhere, then a setting that does not go with the data."""
+    words = [*SMALL[:4], f"run.outputs_dir={tmp_path}", "model=custom", "trainer.max_epochs=1"]
+    warm = WarmParts()
+    for size in (8, 16):
+        architecture = BertArchitecture(len(load_vocab()), size, num_layers=1, num_heads=1, intermediate_size=16)
+        folder = tmp_path / f"bert-{size}"
+        write_huggingface(folder, make_encoder(architecture, seed=1), architecture, load_vocab())
+        shutil.make_archive(str(folder), "zip", folder)
+        shutil.rmtree(folder)
+        config, _ = compose_config([*words, f"model.path={folder}.zip"])
+        prepared = prepare(config, warm.plan(config))
+        parts = warm.build(config, prepared.plan, prepared.dataset)
+        assert parts.loaded.architecture.hidden_size == size
+    config, _ = compose_config([*words, f"model.path={tmp_path}/bert-8.zip", "export.examples=[[one,two]]"])
+    with pytest.raises(ConfigError, match="a row of 2 texts"):
+        prepare(config, warm.plan(config))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VERIFIED_ROWS = 32
 
 
-def ship(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tracker: Tracker) -> VerifyReport:
+def export_model(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tracker: Tracker) -> VerifyReport:
     """Writes the SavedModel, has a fresh process reproduce the trained model with it, and only then logs it.
 
     Raises:
