@@ -45,6 +45,10 @@ class RunNotFound(BertexpError):
     """A run id, folder or checkpoint that was named does not exist."""
 
 
+class FormatUnknown(BertexpError):
+    """A file has a format that only a later bertexp knows."""
+
+
 class ExportError(BertexpError):
     """The exported model does not reproduce the trained one."""
 

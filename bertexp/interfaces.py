@@ -31,6 +31,16 @@ class RunState(str, Enum):
     __str__ = str.__str__
 
 
+class Logger(Protocol):
+    """Where a trainer's metrics go; ``bertexp.tracking`` has the ones there are."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        """Takes metrics named ``split/name`` of an optimizer step."""
+
+    def flush(self) -> None:
+        """Keeps them from being lost with this process."""
+
+
 class Metrics(Protocol):
     """The quality of a split whose batches are seen once, in any order, and not kept."""
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from bertexp.config.resolve import flat_parameters
+from bertexp.config.schema import Config
 from bertexp.errors import ConfigError, RunNotFound
 from bertexp.reports.confusions import Marginals, accuracy_of, f1_of, matthews_of
 from bertexp.reports.paired import Predictions, read_predictions
@@ -94,14 +96,16 @@ def find_runs(references: Sequence[str], outputs_dir: str) -> list[RunFolder]:
 
 
 def different_parameters(parameters: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Settings by dotted name that are not the same in all runs, each with its value in every run.
+    """Settings by dotted name that are not the same in all runs, each with its value in every run, None if it has none.
 
-    Left out is what says where a run lies and how it is tracked. A setting that an older version did not have counts as
-    None, like one that was left empty.
+    Left out is what says where a run lies and how it is tracked. A setting that a run's version of bertexp did not have
+    counts as its default; one that some of the runs cannot have (other tasks' or versions') is compared among the others.
     """
     names = dict.fromkeys(name for one in parameters for name in one if not name.startswith(BOOKKEEPING))
-    values = {name: [one.get(name) for one in parameters] for name in names}
-    return {name: found for name, found in values.items() if any(value != found[0] for value in found)}
+    whole = [flat_parameters(Config()) | dict(one) for one in parameters]
+    values = {name: [one[name] for one in whole if name in one] for name in names}
+    different = [name for name, found in values.items() if any(value != found[0] for value in found)]
+    return {name: [one.get(name) for one in whole] for name in different}
 
 
 def _runs_of(reference: str, outputs_dir: str) -> list[RunFolder]:

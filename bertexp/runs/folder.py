@@ -13,8 +13,10 @@ from bertexp.config.words import read, replace, value_of, without, write
 from bertexp.errors import RunNotFound
 from bertexp.system.credentials import hide
 from bertexp.system.files import write_text
+from bertexp.system.formats import read_numbered
 from bertexp.tasks.registry import foreign_settings
 
+FORMAT = 1  # of run.json
 _writing = threading.Lock()
 BEST = "best.txt"  # in a sweep's folder: where, below it, the best trial's run lies
 
@@ -52,17 +54,21 @@ class RunFolder:
 
     @property
     def info(self) -> dict[str, Any]:
-        """The content of ``run.json``; empty before the run has begun."""
+        """The content of ``run.json``; empty before the run has begun.
+
+        Raises:
+            FormatUnknown: a later bertexp wrote it.
+        """
         try:
-            return hide(json.loads((self.path / "run.json").read_text(encoding="utf-8")))  # older ones may hold secrets
+            return hide(read_numbered(self.path / "run.json", FORMAT))  # older ones may hold secrets
         except FileNotFoundError:
             return {}
 
     def update_info(self, **changes: Any) -> None:
         """Merges ``changes`` into ``run.json``; threads may call it."""
         with _writing:
-            info = self.info | hide(changes)
-            write_text(self.path / "run.json", json.dumps(info, indent=2, sort_keys=True) + "\n")
+            content = self.info | hide(changes) | {"format": FORMAT}
+            write_text(self.path / "run.json", json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 def list_runs(outputs_dir: str) -> list[RunFolder]:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from bertexp.config.resolve import flat_parameters
+from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.schema import Config, RunConfig
-from bertexp.config.words import belongs, command_line, write
+from bertexp.config.words import belongs, command_line, replace, write
 from bertexp.errors import ConfigError, RunInterrupted, RunNotFound, RunPruned
 from bertexp.interfaces import RunState
 from bertexp.runs.folder import RunFolder, own_words
@@ -47,13 +47,14 @@ class RunRecord:
         tags: Mapping[str, str] | None = None,
         name: str | None = None,
     ):
-        self.config, self.folder, self.overrides = config, RunFolder(folder), hide(overrides)
+        self.config, self.folder = config, RunFolder(folder)
         self.stop = StopSignal()
         self.parameters = hide(flat_parameters(config))
         self._fingerprint = fingerprint
         self._tags = {"data_fingerprint": fingerprint, **(tags or {})}
         former = self._former_info() if config.trainer.resume else {}
         self.resumed = bool(former)
+        self.overrides = hide(replace(former.get("overrides", []), overrides))  # a resumed run keeps its first ones
         self.tracker: Tracker = NoTracker()
         if not config.trainer.fast_dev_run:
             run_id = former.get("mlflow_run_id")
@@ -111,15 +112,22 @@ class RunRecord:
             say(f"go on with: {command_line(write('trainer.resume', known))}")
 
     def _former_info(self) -> dict[str, Any]:
+        """What ``run.json`` says of the run that is resumed, checked against what it is to become now.
+
+        A setting that the file does not know counts as what the run's own words mean now; one that there is no more, not.
+        """
         former = self.folder.info
         if not former:
             raise RunNotFound(f"{self.folder.path} holds no run to resume; start it without trainer.resume")
         if former["state"] == RunState.COMPLETED and former.get("stage") != TRAINED:
             raise ConfigError(f"the run in {self.folder.path} is complete; start a new one without trainer.resume")
+        then = former["parameters"]
+        if not self.parameters.keys() <= then.keys():  # settings that are newer than the run
+            then = flat_parameters(compose_config(former["overrides"])[0]) | then
         different = {
-            key: (former["parameters"].get(key), value)
+            key: (then.get(key), value)
             for key, value in self.parameters.items()
-            if former["parameters"].get(key) != value and not belongs(key, _MAY_DIFFER)
+            if then.get(key) != value and not belongs(key, _MAY_DIFFER)
         }
         if different:
             listed = ", ".join(f"{key} was {old} and is {new}" for key, (old, new) in different.items())

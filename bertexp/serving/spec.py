@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bertexp.config.schema.task import TaskConfig
 from bertexp.errors import RunNotFound
 from bertexp.interfaces import Task
+from bertexp.system.formats import read_numbered
 from bertexp.tasks.registry import find_task
 
 if TYPE_CHECKING:
@@ -45,21 +45,17 @@ def read_about(folder: Path) -> dict[str, Any]:
     """The content of the ``bertexp.json`` of an exported model, also of those of format 1, which left much to its reader.
 
     Raises:
-        RunNotFound: it is missing, or a later bertexp wrote it.
+        RunNotFound: it is missing.
+        FormatUnknown: a later bertexp wrote it.
     """
     try:
-        about: dict[str, Any] = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+        about = read_numbered(folder / _FILE, FORMAT)
     except FileNotFoundError:
         raise RunNotFound(f"{folder} is a SavedModel, but not one that bertexp exported: {_FILE} is missing") from None
     if about["format"] == 1:
         spec = find_task(about["task"])
         known = {field.name: about[field.name] for field in fields(spec.settings) if field.name in about}
         about |= _reading(spec.settings(**known), about) | {"format": FORMAT}
-    if about["format"] != FORMAT:
-        raise RunNotFound(
-            f"{folder} was exported by a later bertexp ({_FILE} has format {about['format']}, and this one reads up to "
-            f"{FORMAT}); upgrade bertexp, or export the model again"
-        )
     return about
 
 

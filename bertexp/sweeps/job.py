@@ -45,7 +45,8 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
         with StopSignal():  # between trials; a run has its own
 
             def run_trial(claim: Claim) -> Outcome:
-                _tidy(study, config, folder)
+                if not study.is_being_finished:
+                    _tidy(study, config, folder)
                 return trials(claim)
 
             pull_trials(study, config.sweep, run_trial)
@@ -105,8 +106,9 @@ def _ship(study: SweepStudy, trials: TrialRunner, number: int, words: Sequence[s
 
 def _tidy(study: SweepStudy, config: Config, folder: Path) -> None:
     """Frees the disk of ended trials that will not be shipped; a real model's checkpoints take half a gigabyte a trial."""
-    best = {trial.number for trial in study.best}
-    for trial in study.trials:
+    trials = study.trials
+    best = {trial.number for trial in study.best_of(trials)}
+    for trial in trials:
         shipped = config.sweep.export == "all" and trial.state.name == "COMPLETE"
         if trial.state.is_finished() and trial.number not in best and not shipped:
             drop_checkpoints(folder / f"trial-{trial.number:04d}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,16 +116,24 @@ class SweepStudy:
         """How many trials have come to an end, whichever."""
         return self.count(*ENDS.values())
 
-    @property
-    def best(self) -> list[FrozenTrial]:
-        """The best completed trial, or, of several objectives, the Pareto front; empty before the first."""
-        if not self.count(TrialState.COMPLETE):
-            return []
-        if len(self.spec.directions) > 1:
-            return self.study.best_trials
-        sign = 1 if self.spec.directions[0] == "maximize" else -1
-        done = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
-        return [max(done, key=lambda trial: (sign * (trial.value or 0.0), -trial.number))]
+    def best_of(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """The best completed one of ``trials``, or, of several objectives, the Pareto front; empty before the first.
+
+        They are given, for what is decided by the best of them must be decided over the same trials.
+        """
+        done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        signs = [1 if direction == "maximize" else -1 for direction in self.spec.directions]
+        values = {
+            trial.number: [sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in done
+        }
+        if len(signs) == 1:
+            return sorted(done, key=lambda trial: (-values[trial.number][0], trial.number))[:1]
+
+        def is_beaten(trial: FrozenTrial) -> bool:
+            own = values[trial.number]
+            return any(own != other and all(map(operator.le, own, other)) for other in values.values())
+
+        return [trial for trial in done if not is_beaten(trial)]
 
     # --------------------------------------------------------------- claiming
 
@@ -233,6 +242,12 @@ class SweepStudy:
     def is_done(self, limit: int) -> bool:
         """Whether ``limit`` trials have ended and the sweep's end is written."""
         return self.ended >= limit and self.recall(_FINAL) == self.ended
+
+    @property
+    def is_being_finished(self) -> bool:
+        """Whether a living worker writes the sweep's end, for which it reads the best trials' checkpoints."""
+        lease = self.recall(_FINAL)
+        return isinstance(lease, dict) and not is_free(lease)
 
     @contextmanager
     def finishing(self) -> Iterator[bool]:

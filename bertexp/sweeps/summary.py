@@ -90,8 +90,8 @@ def best_seed(seed_values: Sequence[Sequence[float]], direction: str) -> int:
 
 def summarize(study: SweepStudy, rules: SweepConfig, local: list[str]) -> SweepSummary:
     """Reads the study as it stands."""
-    rows = []
-    for trial in study.trials:
+    rows, trials = [], study.trials
+    for trial in trials:
         facts = trial.user_attrs
         rows.append(
             TrialRow(
@@ -108,6 +108,6 @@ def summarize(study: SweepStudy, rules: SweepConfig, local: list[str]) -> SweepS
                 derived=tuple(facts.get("derived", ())),
             )
         )
-    best = tuple(trial.number for trial in study.best)
+    best = tuple(trial.number for trial in study.best_of(trials))
     sampler = choose_sampler(rules, study.spec.space)
     return SweepSummary(study.spec, sampler, rules.pruner, tuple(rows), best, tuple(local))

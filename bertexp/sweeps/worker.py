@@ -67,13 +67,14 @@ def _stop_after_failures(study: SweepStudy, sweep: SweepConfig) -> None:
 
 
 def _row(table: TrialTable, study: SweepStudy, claim: Claim, outcome: Outcome, seconds: float, limit: int) -> str:
-    ended = [trial for trial in study.trials if trial.state.is_finished()]
-    best = study.best
+    trials = study.trials
+    ended = [trial for trial in trials if trial.state.is_finished()]
+    best = study.best_of(trials)
     shown = f"{best[0].values[0]:.4f} ({best[0].number})" if len(best) == 1 else f"{len(best)} points" if best else ""
     spans = [end - begin for trial in ended for _, begin, end in trial.user_attrs.get("segments", []) if end]
-    workers = max(1, study.count(TrialState.RUNNING) + 1)
+    workers = sum(trial.state == TrialState.RUNNING for trial in trials) + 1
     left = sum(spans) / max(len(ended), 1) * (limit - len(ended)) / workers
-    values = outcome.values or tuple(list(study.trials[claim.number].intermediate_values.values())[-1:])
+    values = outcome.values or tuple(list(trials[claim.number].intermediate_values.values())[-1:])
     steps = outcome.facts.get("steps", [])
     columns = zip(*outcome.facts.get("seed_values", []), strict=True)
     spreads = [statistics.stdev(column) for column in columns]

@@ -13,6 +13,9 @@ import tensorflow as tf
 
 from bertexp.errors import RunNotFound
 from bertexp.system.files import atomic_folder
+from bertexp.system.formats import read_numbered
+
+FORMAT = 1  # of a checkpoint: the names of its variables and its state.json
 
 
 @dataclass
@@ -80,7 +83,7 @@ class CheckpointStore:
     def _write(self, name: str, checkpoint: tf.train.Checkpoint, state: dict) -> Path:
         with atomic_folder(self.folder / name, replace=True) as folder:
             checkpoint.write(str(folder / "checkpoint"))
-            (folder / "state.json").write_text(json.dumps(state))
+            (folder / "state.json").write_text(json.dumps(state | {"format": FORMAT}))
         return self.folder / name
 
 
@@ -89,11 +92,13 @@ def read_state(path: Path) -> LoopState:
 
     Raises:
         RunNotFound: there is no complete checkpoint at ``path``.
+        FormatUnknown: a later bertexp wrote it.
     """
     try:
-        values = json.loads((Path(path) / "state.json").read_text())
+        values = read_numbered(Path(path) / "state.json", FORMAT)
     except FileNotFoundError:
         raise RunNotFound(f"{path} holds no complete checkpoint; start the run anew without trainer.resume") from None
+    del values["format"]
     values["history"] = [(step, metrics) for step, metrics in values["history"]]
     return LoopState(**values)
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import tensorflow as tf
 import tf_keras
@@ -32,6 +32,7 @@ import tf_keras
 from bertexp.config.run_length import make_run_length
 from bertexp.config.schema import TrainerConfig
 from bertexp.errors import ConfigError, DataError, TrainingDiverged, did_you_mean
+from bertexp.interfaces import Logger
 from bertexp.system.signals import StopSignal
 from bertexp.training.callbacks import Callback, KerasCallbacks
 from bertexp.training.checkpoint import CheckpointStore, LoopState, read_state, restore
@@ -39,13 +40,6 @@ from bertexp.training.evaluation import EvalBatches, Loaders, Outputs, collect, 
 from bertexp.training.module import FineTuningModule
 from bertexp.training.optimizers.former import convert_former
 from bertexp.training.step_statistics import StepStatistics
-
-
-class Logger(Protocol):
-    """Where metrics go; ``bertexp.tracking`` has the ones there are."""
-
-    def log_metrics(self, metrics: dict[str, float], step: int) -> None: ...
-    def flush(self) -> None: ...
 
 
 class TestResult(NamedTuple):

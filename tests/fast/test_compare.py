@@ -16,7 +16,7 @@ import pytest
 
 from bertexp.commands.compare import main
 from bertexp.errors import ConfigError, DataError, RunNotFound
-from bertexp.reports.comparison import Compared
+from bertexp.reports.comparison import Compared, different_parameters
 from bertexp.reports.paired import compare_pairs, holm, mcnemar_exact, read_predictions
 from bertexp.runs.folder import RunFolder
 
@@ -224,3 +224,10 @@ def test_command_is_light():
     code = "import bertexp.commands.compare, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert not {"tensorflow", "mlflow", "optuna", "pandas", "matplotlib", "sklearn", "pyarrow"} & set(loaded)
+
+
+def test_a_setting_that_a_run_does_not_know_counts_as_its_default():
+    parameters = [{"optimizer.epsilon": 1e-6, "left.since": 1}, {}, {"left.since": 1}]
+    assert different_parameters(parameters) == {}
+    parameters[1] = {"optimizer.epsilon": 1e-8}
+    assert different_parameters(parameters) == {"optimizer.epsilon": [1e-6, 1e-8, 1e-6]}

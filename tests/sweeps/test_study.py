@@ -114,11 +114,11 @@ def test_the_recipes_own_values_come_first(tmp_path):
 
 def test_the_best_trial_is_the_first_of_equals(tmp_path):
     study = run_all(tmp_path, named("sweep.trials=4"), value=lambda claim: float(claim.number > 0))
-    assert [trial.number for trial in study.best] == [1]
+    assert [trial.number for trial in study.best_of(study.trials)] == [1]
     down = run_all(
         tmp_path, named("sweep.trials=4", "sweep.objective=val/loss", "sweep.name=down"), lambda c: -c.number
     )
-    assert [trial.number for trial in down.best] == [3]
+    assert [trial.number for trial in down.best_of(down.trials)] == [3]
 
 
 def test_another_space_is_refused_with_the_difference(tmp_path):
