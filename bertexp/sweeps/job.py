@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config
 from bertexp.config.words import command_line, write
 from bertexp.interfaces import RunState
+from bertexp.runs import runner
 from bertexp.runs.folder import BEST, RunFolder
-from bertexp.runs.record import end_of
-from bertexp.runs.runner import execute
+from bertexp.runs.record import TESTED, end_of
 from bertexp.sweeps.parent import ParentRun
 from bertexp.sweeps.progress import describe_end
 from bertexp.sweeps.reporting.report import write_report
@@ -89,7 +88,7 @@ def _ship(study: SweepStudy, trials: TrialRunner, number: int, words: Sequence[s
     """Goes on with a trained trial as an ordinary run, which tests, exports and verifies it; of several seeds the best."""
     index = _best_seed(study, number)
     run = RunFolder(trials.run_folder(number, index))
-    if run.info.get("stage") == "tested":
+    if run.info.get("stage") == TESTED:
         return
     if not run.info:
         say(
@@ -97,11 +96,10 @@ def _ship(study: SweepStudy, trials: TrialRunner, number: int, words: Sequence[s
             f"{command_line(write('trainer.resume', str(run.path)))}"
         )
         return
-    overrides = put_back(run.info["overrides"], words)
-    config, _ = compose_config(overrides)
-    config.trainer.resume = str(run.path)
-    say(f"\ntrial {number} goes on to its test{' and export' if config.export.enabled else ''}")
-    execute(config, run.path, overrides)
+    exports = run.info["parameters"]["export.enabled"]
+    say(f"\ntrial {number} goes on to its test{' and export' if exports else ''}")
+    own = put_back(run.info["overrides"], words)
+    runner.run([*own, write("trainer.resume", str(run.path))], owns_process=True)
 
 
 def _tidy(study: SweepStudy, config: Config, folder: Path) -> None:
