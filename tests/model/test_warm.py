@@ -17,11 +17,8 @@ from bertexp.models.source.architecture import BertArchitecture
 from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
 from bertexp.runs.runner import prepare
-from bertexp.sweeps import job, trial
-from bertexp.sweeps.start import name_sweep
-from bertexp.sweeps.study import Outcome, SweepStudy
+from bertexp.sweeps import trial
 from bertexp.sweeps.warm import WarmParts
-from bertexp.sweeps.worker import pull_trials
 from bertexp.training.trainer import Trainer
 
 SMALL = ["dataset.limit_train=48", "dataset.limit_val=16", "dataset.limit_test=16", "trainer.batch_size=8",
@@ -78,32 +75,6 @@ def test_a_model_that_was_trained_can_be_freed(compose):
         fitted_weights(config, build_parts(config, plan, dataset))
         counts.append(graphs())
     assert counts[2] == counts[1]
-
-
-class GrowingStudy(SweepStudy):
-    """A study in which another worker ends the best trial between two looks."""
-
-    def __init__(self, study: SweepStudy):
-        self.__dict__ = dict(study.__dict__)
-        self.looks = 0
-
-    @property
-    def trials(self):
-        self.looks += 1
-        return super().trials[:2] + super().trials[2:][: self.looks - 1]
-
-
-def test_a_trial_that_becomes_best_while_disk_is_freed_keeps_its_checkpoints(tmp_path):
-    sweep = name_sweep(["sweep=lr_warmup", "sweep.trials=3", "sweep.pruner=none"])
-    sweep.config.sweep.name = sweep.spec.name
-    SweepStudy.create(tmp_path, sweep.config.sweep, sweep.spec)
-    study = SweepStudy.open(tmp_path, sweep.config.sweep)
-    pull_trials(study, sweep.config.sweep, lambda claim: Outcome("completed", (float(claim.number),)))
-    folders = [tmp_path / f"trial-000{number}" / "checkpoints" for number in range(3)]
-    for folder in folders:
-        folder.mkdir(parents=True)
-    job._tidy(GrowingStudy(study), sweep.config, tmp_path)
-    assert [folder.exists() for folder in folders] == [False, True, True]
 
 
 def test_without_validation_rows_latency_alone_can_be_an_objective(compose, tmp_path, monkeypatch):

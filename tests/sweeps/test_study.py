@@ -121,6 +121,39 @@ def test_the_best_trial_is_the_first_of_equals(tmp_path):
     assert [trial.number for trial in down.best_of(down.trials)] == [3]
 
 
+def test_of_several_objectives_the_best_are_those_that_none_beats(tmp_path):
+    sweep = named("sweep.trials=12", "sweep.objectives=[val/accuracy,predict/latency_ms]")
+    study = opened(tmp_path, sweep)
+    values = [(number * 7 % 12 // 3 / 4, float(number * 5 % 12)) for number in range(12)]
+    pull_trials(study, sweep.config.sweep, lambda claim: Outcome("completed", values[claim.number]))
+    best = [trial.number for trial in study.best_of(study.trials)]
+    assert best == sorted(trial.number for trial in study.study.best_trials)
+    assert 1 < len(best) < 12
+
+
+class GrowingStudy(SweepStudy):
+    """A study in which another worker ends the best trial between two looks."""
+
+    def __init__(self, study: SweepStudy):
+        self.__dict__ = dict(study.__dict__)
+        self.looks = 0
+
+    @property
+    def trials(self):
+        self.looks += 1
+        return super().trials[:2] + super().trials[2:][: self.looks - 1]
+
+
+def test_a_trial_that_becomes_best_while_disk_is_freed_keeps_its_checkpoints(tmp_path):
+    sweep = named("sweep.trials=3")
+    study = run_all(tmp_path, sweep, lambda claim: float(claim.number))
+    folders = [tmp_path / f"trial-000{number}" / "checkpoints" for number in range(3)]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    job._tidy(GrowingStudy(study), sweep.config, tmp_path)
+    assert [folder.exists() for folder in folders] == [False, True, True]
+
+
 def test_another_space_is_refused_with_the_difference(tmp_path):
     opened(tmp_path, named("sweep.name=x"))
     other = named("sweep.name=x", f"{LR}=interval(1e-5,1e-3)", "run.seed=7")
