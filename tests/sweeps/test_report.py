@@ -161,6 +161,7 @@ def test_the_recipe_composes_to_the_best_trial(tmp_path, monkeypatch, overrides,
     monkeypatch.setattr(
         store, "shipped_folder", lambda name: tmp_path if name == "experiments" else shipped_folder(name)
     )
+    monkeypatch.setattr(store, "_recipes", store._recipes.__wrapped__)  # read anew
     monkeypatch.setattr(ConfigStore.instance(), "repo", copy.deepcopy(ConfigStore.instance().repo))
     composed, _ = compose_config(["experiment=found", *summary.local])
     assert composed == best
