@@ -76,6 +76,6 @@ def test_the_pages_open_and_ctrl_c_takes_the_server_along(outputs, host, loopbac
         assert "<title>MLflow</title>" in page
     finally:
         os.kill(started.pid, signal.SIGINT)
-    assert started.wait(30) == 0
+    assert started.wait(120) == 0
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         assert probe.connect_ex((loopback.strip("[]"), port)) != 0
