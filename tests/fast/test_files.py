@@ -9,8 +9,10 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bertexp.data.tokens.cache import TokenCache
 from bertexp.errors import DataError, EnvironmentProblem
 from bertexp.system import files
 from bertexp.system.files import atomic_file, atomic_folder, locked, scratch_folder, write_text
@@ -312,3 +314,11 @@ def test_a_full_disk_is_one_sentence_and_keeps_the_old_file(small_disk):
 def test_a_full_disk_told_by_a_library_without_a_number(tmp_path):
     with pytest.raises(EnvironmentProblem, match="no space is left"), atomic_folder(tmp_path / "step-1"):
         raise RuntimeError("checkpoint/part-0; No space left on device [Op:SaveV2]")
+
+
+def test_the_scratch_of_a_token_cache_tells_a_full_disk_too(small_disk):
+    cache = TokenCache(small_disk, "fingerprint", "train/text", "tokenizer", ("ids",))
+    chunks = [([np.ones(10_000, np.int32)], np.full(10, 1_000))] * 5
+    with pytest.raises(EnvironmentProblem, match="no space is left"):
+        cache.get(50, lambda: iter(chunks), None)
+    assert names_in(small_disk) == []

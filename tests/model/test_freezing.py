@@ -7,6 +7,7 @@ import pytest
 
 from bertexp.config.resolve import compose_config
 from bertexp.data.examples.activations import ActivationFolder
+from bertexp.errors import EnvironmentProblem
 from bertexp.runs.frozen_layers import keep_activations
 from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
@@ -89,6 +90,14 @@ def test_the_folder_lets_the_least_recently_used_go_and_keeps_no_half_file(tmp_p
     np.testing.assert_array_equal(
         folder.find("second", None, shape).pack(np.array([2, 0]), 1)["pooled"], np.ones((2, 4))
     )
+
+
+def test_a_full_disk_is_one_sentence_and_not_the_end_of_the_process(small_disk):
+    """A page of a mapped file that finds no space would kill the process."""
+    folder = ActivationFolder(small_disk, limit_bytes=10**6)
+    with pytest.raises(EnvironmentProblem, match="no space is left"):
+        folder.write("large", None, (1000, 100), [(np.arange(1000), np.ones((1000, 100), np.float32))])
+    assert list(small_disk.iterdir()) == []
 
 
 def iter_then_fail(rows):

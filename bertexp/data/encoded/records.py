@@ -27,6 +27,7 @@ from bertexp.data.encoded.tfrecord import map_records
 from bertexp.data.tokens.packing import TokenColumn, expand_runs
 from bertexp.errors import DataError
 from bertexp.system.cores import available_cores
+from bertexp.system.files import enough_space
 from bertexp.system.threads import results_in_order
 
 FEATURES = ("input_ids", "input_mask", "segment_ids")
@@ -89,7 +90,11 @@ def _identity(files: Sequence[Path]) -> str:
 
 def _write_table(files: Sequence[Path], path: Path) -> None:
     """Ids go to nameless files as they come and from there into the table: a million rows never lie in memory."""
-    with tempfile.TemporaryFile(dir=path.parent) as text, tempfile.TemporaryFile(dir=path.parent) as text_pair:
+    with (
+        enough_space(path.parent),
+        tempfile.TemporaryFile(dir=path.parent) as text,
+        tempfile.TemporaryFile(dir=path.parent) as text_pair,
+    ):
         scratch = {"text": text, "text_pair": text_pair}
         lengths: dict[str, list[np.ndarray]] = {"text": [], "text_pair": []}
         labels, frames = [], []

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from bertexp.data.arrow_file import write_arrow
+from bertexp.system.files import enough_space
 
 Progress = Callable[[int], None]  # told how many texts were just done
 Chunk = tuple[list[np.ndarray], np.ndarray]  # arrays of one value a token, and the tokens in each row
@@ -46,7 +47,7 @@ class TokenCache:
             return cached
         self._path.parent.mkdir(parents=True, exist_ok=True)
         # The ids go to nameless files as they come and from there into the Arrow file: a million rows never lie in memory.
-        with contextlib.ExitStack() as stack:
+        with enough_space(self._path.parent), contextlib.ExitStack() as stack:
             scratch = [stack.enter_context(tempfile.TemporaryFile(dir=self._path.parent)) for _ in self._columns]
             lengths = [np.empty(0, np.int64)]
             for arrays, chunk_lengths in encode():
