@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,14 +117,18 @@ def with_former_overrides(overrides: Sequence[str]) -> list[str]:
     run = find_run(str(reference), value_of(overrides, "run.outputs_dir", "outputs"))
     if "overrides" not in run.info:
         raise RunNotFound(f"the run in {run.path} ended before it had begun; start it anew without trainer.resume")
-    former = own_words(run.info["overrides"])
-    if task := run.info.get("parameters", {}).get("task.name"):
-        former = _words_of_its_task(former, task)
-    return replace(former, [*overrides, write("hydra.run.dir", str(run.path))])
+    return replace(recorded_words(run.info), [*overrides, write("hydra.run.dir", str(run.path))])
 
 
-def _words_of_its_task(words: list[str], task: str) -> list[str]:
-    """Recorded words without settings of other tasks: once they were taken and had no effect, now they are refused."""
+def recorded_words(info: Mapping[str, Any]) -> list[str]:
+    """The words that make a recorded run, none if it had not begun to be recorded.
+
+    Settings of other tasks are left out: once they were taken and had no effect, now they are refused.
+    """
+    words = own_words(info.get("overrides", []))
+    task = info.get("parameters", {}).get("task.name")
+    if task is None:
+        return words
     words = without(words, *foreign_settings(task))
     return [f"task={task}" if read(word).key == "task.name" else word for word in words]
 

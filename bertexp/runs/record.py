@@ -18,7 +18,7 @@ from bertexp.config.schema import Config, RunConfig
 from bertexp.config.words import belongs, command_line, replace, write
 from bertexp.errors import ConfigError, RunInterrupted, RunNotFound, RunPruned
 from bertexp.interfaces import RunState
-from bertexp.runs.folder import RunFolder, own_words
+from bertexp.runs.folder import RunFolder, own_words, recorded_words
 from bertexp.system.console import say
 from bertexp.system.credentials import hide
 from bertexp.system.provenance import collect_provenance, provenance_tags
@@ -54,7 +54,7 @@ class RunRecord:
         self._tags = {"data_fingerprint": fingerprint, **(tags or {})}
         former = self._former_info() if config.trainer.resume else {}
         self.resumed = bool(former)
-        self.overrides = hide(replace(former.get("overrides", []), overrides))  # a resumed run keeps its first ones
+        self.overrides = hide(replace(recorded_words(former), overrides))  # a resumed run keeps its first ones
         self.tracker: Tracker = NoTracker()
         if not config.trainer.fast_dev_run:
             run_id = former.get("mlflow_run_id")
@@ -123,7 +123,7 @@ class RunRecord:
             raise ConfigError(f"the run in {self.folder.path} is complete; start a new one without trainer.resume")
         then = former["parameters"]
         if not self.parameters.keys() <= then.keys():  # settings that are newer than the run
-            then = flat_parameters(compose_config(former["overrides"])[0]) | then
+            then = flat_parameters(compose_config(recorded_words(former))[0]) | then
         different = {
             key: (then.get(key), value)
             for key, value in self.parameters.items()

@@ -10,7 +10,7 @@ from bertexp.config.schema import Config
 from bertexp.config.words import command_line, write
 from bertexp.interfaces import RunState
 from bertexp.runs import runner
-from bertexp.runs.folder import BEST, RunFolder
+from bertexp.runs.folder import BEST, RunFolder, recorded_words
 from bertexp.runs.record import TESTED, end_of
 from bertexp.sweeps.parent import ParentRun
 from bertexp.sweeps.progress import describe_end
@@ -98,7 +98,7 @@ def _ship(study: SweepStudy, trials: TrialRunner, number: int, words: Sequence[s
         return
     exports = run.info["parameters"]["export.enabled"]
     say(f"\ntrial {number} goes on to its test{' and export' if exports else ''}")
-    own = put_back(run.info["overrides"], words)
+    own = put_back(recorded_words(run.info), words)
     runner.run([*own, write("trainer.resume", str(run.path))], owns_process=True)
 
 
