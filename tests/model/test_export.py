@@ -17,8 +17,9 @@ import tf_keras
 from tiny_export import PAIRS, TEXTS, VOCAB, make_model, pack
 
 from bertexp.errors import ExportError
+from bertexp.models.precision import float32_inference
 from bertexp.serving.saved_model import pyfunc
-from bertexp.serving.saved_model.export import check_ops, export_saved_model, float32_inference, reference_logits
+from bertexp.serving.saved_model.export import check_ops, export_saved_model, reference_logits
 from bertexp.serving.spec import ServingSpec
 from bertexp.serving.verify import Verifier
 from bertexp.tasks.classification.task import Classification

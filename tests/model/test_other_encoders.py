@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,8 +12,12 @@ from encoder_checks import EncoderChecks
 from official.nlp.modeling.networks import AlbertEncoder
 from official.nlp.modeling.networks.bert_encoder import BertEncoderV2
 
+from bertexp.config.resolve import compose_config
 from bertexp.models.encoder import Encoder, make_encoder
+from bertexp.models.pretrained import load_encoder
 from bertexp.models.source.architecture import BertArchitecture
+from bertexp.runs import parts
+from bertexp.runs.plan import make_plan
 
 SIZES = {"vocab_size": 16, "num_attention_heads": 4, "max_sequence_length": 16, "type_vocab_size": 2}
 ELECTRA_SMALL = {**SIZES, "embedding_width": 128, "hidden_size": 256, "num_layers": 2, "inner_dim": 512}
@@ -51,6 +57,19 @@ def test_what_is_computed_by_model_gardens_own_call_says_so():
         assert "BertEncoderV2 with these settings is no BERT" in encoder.fallback
         assert (encoder.named_weights, encoder.frozen_depth) == ({}, 0)
     assert Encoder(BertEncoderV2(**SIZES, hidden_size=32, num_layers=1, inner_dim=64)).fallback is None
+
+
+def test_a_run_says_what_its_encoder_is(monkeypatch, tmp_path, capsys):
+    config, _ = compose_config(
+        ["dataset.limit_train=8", "model.num_layers=1", "model.hidden_size=64", f"run.outputs_dir={tmp_path}"]
+    )
+    plan = make_plan(config)
+    loaded = load_encoder(plan.model, config.model)
+    albert = Encoder(AlbertEncoder(**SIZES | {"vocab_size": len(loaded.vocab)}, hidden_size=64, num_layers=1))
+    for encoder, said in ((loaded.encoder, False), (albert, True)):
+        monkeypatch.setattr(parts, "load_encoder", lambda *_, encoder=encoder: replace(loaded, encoder=encoder))
+        parts.build_parts(config, plan, plan.dataset.load())
+        assert ("encoder    AlbertEncoder with these settings is no BERT" in capsys.readouterr().out) == said
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])

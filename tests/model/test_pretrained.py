@@ -10,6 +10,7 @@ import numpy as np
 import published
 import pytest
 import tensorflow as tf
+import tf_keras
 from safetensors.numpy import load_file, save_file
 
 from bertexp.config.schema import ModelConfig, TrainableConfig
@@ -144,6 +145,21 @@ def test_a_hub_bert_becomes_native_and_proves_it(encoder: Encoder, hub_folder: P
     assert (alone.vocab, alone.lowercase) == (tuple(VOCAB), True)
     with pytest.raises(WeightsError, match=r"model.num_layers=3, but .* has 2"):
         load("tfhub", hub_folder / "encoder", tmp_path, num_layers=3)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_hub_bert_is_compared_in_float32_whatever_precision_it_trains_in(
+    policy, encoder, hub_folder, tmp_path
+) -> None:
+    tf_keras.mixed_precision.set_global_policy(policy)
+    try:
+        loaded = load("tfhub", hub_folder / "encoder", tmp_path)
+        assert loaded.encoder.compute_dtype == policy.removeprefix("mixed_")
+        rounded = largest_difference(loaded.encoder, encoder)
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+    assert loaded.encoder.fallback is None
+    assert loaded.report["max_difference"] < 1e-4 < rounded
 
 
 def test_the_older_list_form_becomes_native_too(encoder: Encoder, tmp_path: Path) -> None:

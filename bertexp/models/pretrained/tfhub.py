@@ -19,6 +19,7 @@ from bertexp.errors import WeightsError
 from bertexp.interfaces import FEATURES
 from bertexp.models.encoder import Encoder, make_encoder
 from bertexp.models.garden import flat_shape
+from bertexp.models.precision import float32_inference
 from bertexp.models.pretrained import LoadedEncoder
 from bertexp.models.pretrained.names import assign_weights, is_harmless, shorten
 from bertexp.models.source.architecture import BertArchitecture
@@ -26,6 +27,7 @@ from bertexp.models.source.folders import FILES, looks_lowercase, read_vocab, re
 from bertexp.models.source.locate import ModelSource, fit_architecture
 
 _TOLERANCE = 1e-4  # largest difference between a SavedModel's outputs and those of the native layers
+_EXACT = "/CPU:0"  # an accelerator rounds otherwise (TF32)
 _PLACES = (  # Model Garden's variable names, from 2019 on: Google's names
     (r"word_embeddings/embeddings", "embeddings/word_embeddings"),
     (
@@ -139,15 +141,12 @@ def _make_native(
     found = _infer_architecture(model, weights, source.architecture)
     unknown = [name for name in weights if not name.startswith("bert/") and not is_harmless(name)]
     if found is None or unknown:
-        what = (
-            f"it has variables that no BERT has ({shorten(unknown)})"
-            if unknown
-            else "its variables are not named as a BERT's"
-        )
-        return None, None, {"reason": what, "left_over": unknown}
+        what = f"it has variables that no BERT has ({shorten(unknown)})"
+        return None, None, {"reason": what if unknown else "its variables are not a BERT's", "left_over": unknown}
     found = fit_architecture(config, found, source.description)
     probe = _probe(found.vocab_size)
-    expected = _call(model, probe, as_dict)
+    with tf.device(_EXACT):
+        expected = _call(model, probe, as_dict)
     tokens = tf.cast(probe["input_mask"], tf.float32)[:, :, None]
     difference = np.inf
     for activation in ("gelu_tanh", "gelu_erf", "relu"):
@@ -157,7 +156,8 @@ def _make_native(
             report = assign_weights(encoder.named_weights, weights, source.description)
         except WeightsError as error:
             return None, None, {"reason": str(error)}
-        outputs = encoder(probe)
+        with tf.device(_EXACT), float32_inference(encoder):
+            outputs = encoder(probe)
         in_sequence = tf.reduce_max(tf.abs(outputs["sequence_output"] - expected["sequence_output"]) * tokens)
         in_pooled = tf.reduce_max(tf.abs(outputs["pooled_output"] - expected["pooled_output"]))
         difference = min(difference, float(tf.maximum(in_sequence, in_pooled)))

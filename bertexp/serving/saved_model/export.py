@@ -20,6 +20,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 import bertexp
 from bertexp.errors import ExportError
 from bertexp.models.encoder import Encoder
+from bertexp.models.precision import float32_inference
 from bertexp.serving.saved_model.signatures import make_signatures
 from bertexp.serving.spec import ServingSpec
 from bertexp.system.files import atomic_folder, scratch_folder
@@ -60,27 +61,6 @@ def export_saved_model(
         (written / "bertexp.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         check_ops(written)
     return folder
-
-
-@contextlib.contextmanager
-def float32_inference(model: tf_keras.Model) -> Iterator[None]:
-    """Lets every layer compute in float32 while the context lasts, for models of a mixed-precision policy.
-
-    Only what is traced or run eagerly inside the context is affected.
-    """
-    layers = [layer for layer in (model, *model.submodules) if isinstance(layer, tf_keras.layers.Layer)]
-    policies = [layer.dtype_policy for layer in layers]
-    mixed = [policy.compute_dtype != policy.variable_dtype for policy in policies]
-    full = tf_keras.mixed_precision.Policy("float32")
-    try:
-        for layer, is_mixed in zip(layers, mixed, strict=True):
-            if is_mixed:
-                layer._set_dtype_policy(full)
-        yield
-    finally:
-        for layer, policy, is_mixed in zip(layers, policies, mixed, strict=True):
-            if is_mixed:
-                layer._set_dtype_policy(policy)
 
 
 @contextlib.contextmanager
