@@ -38,7 +38,7 @@ def work_on_sweep(composed: DictConfig) -> BaseException | None:
     hydra_config = HydraConfig.get()
     folder, words = Path(hydra_config.runtime.output_dir), list(hydra_config.overrides.task)
     try:
-        from bertexp.sweeps.job import work
+        from bertexp.sweeps.work.job import work
 
         work(resolve(composed), words, folder)
     except BaseException as error:

@@ -14,7 +14,7 @@ from bertexp.sweeps.spec import SweepSpec, choose_sampler, count_trials
 from bertexp.system.console import align, aligned, labelled
 
 if TYPE_CHECKING:
-    from bertexp.sweeps.summary import SweepSummary
+    from bertexp.sweeps.work.summary import SweepSummary
 
 
 def describe_sweep(spec: SweepSpec, sweep: SweepConfig, folder: str, workers: int) -> str:

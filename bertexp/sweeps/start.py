@@ -57,8 +57,8 @@ def begin_sweep(sweep: NamedSweep, folder: str, workers: int) -> bool:
     if sweep.config.run.dry:
         say(f"each trial {describe_plan(plans[0], sweep.config, f'{folder}/trial-0000')}")
         return False
-    from bertexp.sweeps.study import SweepStudy
-    from bertexp.sweeps.summary import summarize
+    from bertexp.sweeps.work.study import SweepStudy
+    from bertexp.sweeps.work.summary import summarize
 
     study = SweepStudy.create(Path(folder), rules, sweep.spec)
     if not study.is_done(count_trials(rules, sweep.spec.space)):

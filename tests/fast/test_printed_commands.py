@@ -23,7 +23,7 @@ from bertexp.runs.record import RunRecord
 from bertexp.sweeps.progress import describe_end
 from bertexp.sweeps.reporting.recipe import make_recipe
 from bertexp.sweeps.start import name_sweep
-from bertexp.sweeps.summary import SweepSummary, TrialRow
+from bertexp.sweeps.work.summary import SweepSummary, TrialRow
 from bertexp.tasks.registry import find_task
 
 AWKWARD = ["two words, [x]=(1)", "it's \\ü {y}", "$HOME `ls`;rm~ & #1"]

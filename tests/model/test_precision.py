@@ -23,7 +23,7 @@ from bertexp.models.source.locate import locate_model
 from bertexp.models.text_model import TextClassifier
 from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
-from bertexp.sweeps.warm import WarmParts
+from bertexp.sweeps.work.warm import WarmParts
 from bertexp.system.signals import StopSignal
 from bertexp.tasks.classification.task import Classification
 from bertexp.training.checkpoint import CheckpointStore

@@ -17,8 +17,8 @@ from bertexp.models.source.architecture import BertArchitecture
 from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
 from bertexp.runs.runner import prepare
-from bertexp.sweeps import trial
-from bertexp.sweeps.warm import WarmParts
+from bertexp.sweeps.work import trial
+from bertexp.sweeps.work.warm import WarmParts
 from bertexp.training.trainer import Trainer
 
 SMALL = ["dataset.limit_train=48", "dataset.limit_val=16", "dataset.limit_test=16", "trainer.batch_size=8",

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from bertexp.sweeps.start import name_sweep
-from bertexp.sweeps.study import Claim, Outcome, SweepStudy
-from bertexp.sweeps.worker import pull_trials
+from bertexp.sweeps.work.study import Claim, Outcome, SweepStudy
+from bertexp.sweeps.work.worker import pull_trials
 
 STEP_SECONDS = 0.02
 

@@ -18,7 +18,7 @@ from bertexp.sweeps.reporting.recipe import make_recipe
 from bertexp.sweeps.reporting.report import FIGURES, make_html, write_report
 from bertexp.sweeps.reporting.space_figures import draw_contour, importances
 from bertexp.sweeps.spec import SweepSpec
-from bertexp.sweeps.summary import SweepSummary, TrialRow
+from bertexp.sweeps.work.summary import SweepSummary, TrialRow
 
 RATE, WARMUP = "optimizer.learning_rate", "optimizer.warmup_fraction"
 SPACE = {RATE: "tag(log, interval(1e-5, 3e-4))", WARMUP: "interval(0, 0.3)"}

@@ -17,14 +17,14 @@ import pytest
 from optuna.trial import TrialState
 
 from bertexp.errors import ConfigError, SweepFailed
-from bertexp.sweeps import job
 from bertexp.sweeps.progress import TrialTable
 from bertexp.sweeps.samplers import build_sampler
 from bertexp.sweeps.start import NamedSweep, name_sweep
 from bertexp.sweeps.storage import JOURNAL
-from bertexp.sweeps.study import MOST_DEATHS, Outcome, SweepStudy
-from bertexp.sweeps.summary import summarize
-from bertexp.sweeps.worker import pull_trials
+from bertexp.sweeps.work import job
+from bertexp.sweeps.work.study import MOST_DEATHS, Outcome, SweepStudy
+from bertexp.sweeps.work.summary import summarize
+from bertexp.sweeps.work.worker import pull_trials
 from bertexp.system.leases import is_free, new_lease
 
 LR, WARMUP = "optimizer.learning_rate", "optimizer.warmup_fraction"
@@ -72,7 +72,7 @@ def test_samplers_stay_inside_the_space_and_never_repeat(tmp_path, sampler):
 def test_no_trial_starts_after_the_timeout_and_more_time_goes_on(tmp_path, monkeypatch):
     sweep, now = named("sweep.trials=50", "sweep.timeout_seconds=300"), [0.0]
     clock = SimpleNamespace(monotonic=lambda: now[0], time=time.time, sleep=time.sleep)
-    monkeypatch.setattr("bertexp.sweeps.worker.time", clock)
+    monkeypatch.setattr("bertexp.sweeps.work.worker.time", clock)
     study = opened(tmp_path, sweep)
 
     def slow(claim):

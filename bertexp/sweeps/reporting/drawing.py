@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from bertexp.interfaces import RunState
 from bertexp.reports.pictures.figures import BLUE, GREEN, GREY, INK, ORANGE
 from bertexp.sweeps.reporting.facts import found_value, show_value
-from bertexp.sweeps.summary import SweepSummary, TrialRow
+from bertexp.sweeps.work.summary import SweepSummary, TrialRow
 
 SKY = "#56B4E9"  # the light blue of Okabe and Ito
 COLOURS = {RunState.COMPLETED: BLUE, RunState.PRUNED: GREY, RunState.FAILED: ORANGE, RunState.RUNNING: SKY}

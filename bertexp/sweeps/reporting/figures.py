@@ -33,7 +33,7 @@ from bertexp.sweeps.reporting.drawing import (
     style_axes,
 )
 from bertexp.sweeps.reporting.facts import find_spans, found_value
-from bertexp.sweeps.summary import SweepSummary, TrialRow
+from bertexp.sweeps.work.summary import SweepSummary, TrialRow
 
 SEEDED_UP_TO = 30  # trials; more columns of dots could not be told apart
 

@@ -6,7 +6,7 @@ from bertexp.config.recipe import as_recipe
 from bertexp.config.words import command_line
 from bertexp.interfaces import RunState
 from bertexp.sweeps.reporting.facts import show_value
-from bertexp.sweeps.summary import SweepSummary
+from bertexp.sweeps.work.summary import SweepSummary
 
 
 def make_recipe(summary: SweepSummary) -> str:

@@ -15,7 +15,7 @@ from bertexp.sweeps.reporting.figures import draw_curves, draw_history, draw_par
 from bertexp.sweeps.reporting.page import Cell, make_page, make_table
 from bertexp.sweeps.reporting.recipe import make_recipe
 from bertexp.sweeps.reporting.space_figures import draw_contour, draw_importances, draw_slices
-from bertexp.sweeps.summary import SweepSummary, TrialRow
+from bertexp.sweeps.work.summary import SweepSummary, TrialRow
 from bertexp.system.files import write_text
 
 Draw = Callable[[SweepSummary, Path], "Path | None"]

@@ -30,7 +30,7 @@ from bertexp.sweeps.reporting.drawing import (
 )
 from bertexp.sweeps.reporting.facts import found_value, show_setting
 from bertexp.sweeps.space import Dimension, Value
-from bertexp.sweeps.summary import SweepSummary
+from bertexp.sweeps.work.summary import SweepSummary
 
 LEAST_FOR_IMPORTANCES = 4  # completed trials
 LEAST_FOR_CONTOUR = 5  # points

@@ -25,8 +25,8 @@ from bertexp.runs.parts import Parts
 from bertexp.runs.record import TRAINED, RunRecord, ending
 from bertexp.runs.runner import Trained, prepare, train
 from bertexp.sweeps.spec import LATENCY, local_overrides
-from bertexp.sweeps.study import Claim, Outcome, SweepStudy
-from bertexp.sweeps.warm import WarmParts
+from bertexp.sweeps.work.study import Claim, Outcome, SweepStudy
+from bertexp.sweeps.work.warm import WarmParts
 from bertexp.system.console import log_to, quiet
 from bertexp.system.credentials import put_back
 from bertexp.tracking.base import NoTracker, Tracker

@@ -12,14 +12,14 @@ from bertexp.interfaces import RunState
 from bertexp.runs import runner
 from bertexp.runs.folder import BEST, RunFolder, recorded_words
 from bertexp.runs.record import TESTED, end_of
-from bertexp.sweeps.parent import ParentRun
 from bertexp.sweeps.progress import describe_end
 from bertexp.sweeps.reporting.report import write_report
 from bertexp.sweeps.spec import local_overrides
-from bertexp.sweeps.study import Claim, Outcome, SweepStudy
-from bertexp.sweeps.summary import SweepSummary, best_seed, summarize
-from bertexp.sweeps.trial import TrialRunner, drop_checkpoints
-from bertexp.sweeps.worker import pull_trials
+from bertexp.sweeps.work.parent import ParentRun
+from bertexp.sweeps.work.study import Claim, Outcome, SweepStudy
+from bertexp.sweeps.work.summary import SweepSummary, best_seed, summarize
+from bertexp.sweeps.work.trial import TrialRunner, drop_checkpoints
+from bertexp.sweeps.work.worker import pull_trials
 from bertexp.system.console import labelled, say
 from bertexp.system.credentials import put_back
 from bertexp.system.files import write_text

@@ -10,8 +10,8 @@ from bertexp.config.schema import Config
 from bertexp.interfaces import RunState
 from bertexp.runs.record import ending
 from bertexp.sweeps.spec import choose_sampler, count_trials
-from bertexp.sweeps.study import SweepStudy
-from bertexp.sweeps.summary import SweepSummary
+from bertexp.sweeps.work.study import SweepStudy
+from bertexp.sweeps.work.summary import SweepSummary
 from bertexp.system.provenance import collect_provenance, provenance_tags
 from bertexp.tracking.base import Tracker
 from bertexp.tracking.build import build_tracker

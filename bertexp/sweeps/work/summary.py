@@ -10,7 +10,7 @@ from bertexp.config.words import command_line
 from bertexp.interfaces import RunState
 from bertexp.sweeps.space import Point
 from bertexp.sweeps.spec import SweepSpec, choose_sampler
-from bertexp.sweeps.study import SweepStudy, state_of_trial
+from bertexp.sweeps.work.study import SweepStudy, state_of_trial
 
 
 @dataclass(frozen=True)

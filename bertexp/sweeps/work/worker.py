@@ -13,7 +13,7 @@ from bertexp.errors import SweepFailed
 from bertexp.sweeps.progress import TrialTable
 from bertexp.sweeps.samplers import build_sampler
 from bertexp.sweeps.spec import count_trials
-from bertexp.sweeps.study import Claim, Outcome, SweepStudy
+from bertexp.sweeps.work.study import Claim, Outcome, SweepStudy
 from bertexp.system.console import say
 
 POLL_SECONDS = 2.0

@@ -1,0 +1,1 @@
+"""What works on a study: its rows, trials and workers, the parent run and the summary."""
