@@ -21,6 +21,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 TEMPLATES = {  # options that differ in a number: the file, whose name and text hold its place, and the numbers
     "model/small_bert_l{layers}.yaml": ("{layers}", (2, 4, 6, 8, 10, 12)),
 }
+_ADDED = "--config-dir "  # how the provider of a user's option begins
 
 
 class Option(NamedTuple):
@@ -37,7 +38,7 @@ class Option(NamedTuple):
         comments = (line.removeprefix("#").strip() for line in self.text.splitlines() if line.startswith("#"))
         return next((line for line in comments if line and not line.startswith("@package")), "")
 
-    def store(self) -> None:
+    def store(self, provider: str = "bertexp ") -> None:
         """Makes the option known to Hydra, below the group or where its ``@package`` says.
 
         Raises:
@@ -50,11 +51,8 @@ class Option(NamedTuple):
             raise ConfigError(f"{self.path} cannot be read: {' '.join(str(error).split())}") from error
         where = "_global_" if self.group == "experiment" else package[1] if package else None
         ConfigStore.instance().store(
-            group=self.group, name=self.name, node=node, package=where, provider=str(self.path)
+            group=self.group, name=self.name, node=node, package=where, provider=f"{provider}{self.path}"
         )
-
-
-_added: list[Option] = []  # of folders that --config-dir names
 
 
 def shipped_folder(name: str) -> Path:
@@ -99,9 +97,7 @@ def register_folder(folder: Path) -> None:
             )
         if name in groups[group]:
             raise ConfigError(f"{path}: {group}={name} is there already; give the file another name")
-        option = Option(group, name, path.read_text(encoding="utf-8"), path)
-        option.store()
-        _added.append(option)
+        Option(group, name, path.read_text(encoding="utf-8"), path.resolve()).store(_ADDED)
 
 
 def group_options() -> dict[str, dict[str, str]]:
@@ -113,9 +109,19 @@ def group_options() -> dict[str, dict[str, str]]:
             option = Option(folder.name, path.stem, path.read_text(encoding="utf-8"), path)
             groups[option.group][option.name] = option.sentence
     groups |= {"task": {task.name: task.help for task in all_tasks()}, "experiment": {}}
-    for option in [*_recipes(), *_from_templates(), *_added]:
+    for option in [*_recipes(), *_from_templates(), *_added(groups)]:
         groups[option.group][option.name] = option.sentence
     return groups
+
+
+def _added(groups: Iterable[str]) -> Iterator[Option]:
+    """The options of ``register_folder``, from Hydra's store, which a launcher hands on to the processes of its jobs."""
+    for group in groups:
+        for file, node in ConfigStore.instance().repo.get(group, {}).items():
+            if node.provider and node.provider.startswith(_ADDED):
+                path = Path(node.provider.removeprefix(_ADDED))
+                text = path.read_text(encoding="utf-8") if path.is_file() else ""  # moved away since
+                yield Option(group, file.removesuffix(".yaml"), text, path)
 
 
 @functools.cache

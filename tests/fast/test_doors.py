@@ -6,6 +6,7 @@ import json
 import sys
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
 import bertexp.__main__ as door
 from bertexp.config import store
@@ -67,13 +68,21 @@ EVIL = {
 }
 
 
+@pytest.fixture(autouse=True)
+def forgotten():
+    """The options that a test adds to Hydra's store are gone after it."""
+    yield
+    repo = ConfigStore.instance().repo
+    for option in list(store._added(store.group_options())):
+        del repo[option.group][f"{option.name}.yaml"]
+
+
 @pytest.fixture
-def evil(tmp_path, monkeypatch):
+def evil(tmp_path):
     """A folder for --config-dir whose recipes, one for each door, name code."""
     (tmp_path / "experiment").mkdir()
     for name, text in EVIL.items():
         (tmp_path / "experiment" / f"evil_{name}.yaml").write_text(f"# @package _global_\n{text}")
-    monkeypatch.setattr(store, "_added", [])
     return tmp_path
 
 
@@ -96,8 +105,7 @@ def test_a_run_folder_that_names_code_is_refused(tmp_path, monkeypatch):
         run(["trainer.resume=last", "run.dry=true"])
 
 
-def test_a_folder_of_ones_own_options_is_checked_and_joined(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "_added", [])
+def test_a_folder_of_ones_own_options_is_checked_and_joined(tmp_path):
     (tmp_path / "optimizer").mkdir()
     (tmp_path / "optimizer" / "slow.yaml").write_text("# One tenth of the usual rate.\nlearning_rate: 1e-4\n")
     store.register_folder(tmp_path)
