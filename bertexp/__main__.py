@@ -21,9 +21,9 @@ from omegaconf.errors import OmegaConfBaseException
 from bertexp.commands import COMMANDS, refuse
 from bertexp.config.overrides import check_overrides, explain
 from bertexp.config.resolve import compose_config, resolve
-from bertexp.config.store import register, register_folder, shipped_folder
+from bertexp.config.store import register, register_folder, run_line, shipped_folder
 from bertexp.config.sweep_syntax import split_overrides
-from bertexp.config.words import PLAIN, belongs, command_line, part_flags, read
+from bertexp.config.words import PLAIN, belongs, part_flags, read
 from bertexp.errors import BertexpError, ConfigError
 from bertexp.runs.folder import with_former_overrides
 from bertexp.system.credentials import hide
@@ -100,7 +100,7 @@ def _run(words: Sequence[str]) -> None:
 def _refuse_sweep(settings: Sequence[str]) -> None:
     for word in map(read, settings):
         if belongs(word.key, ["sweep"]) and word.kind == PLAIN and word.value is not None:
-            raise ConfigError(f"{word.text} asks for a sweep, which runs with -m: {command_line('-m', *settings)}")
+            raise ConfigError(f"{word.text} asks for a sweep, which runs with -m: {run_line('-m', *settings)}")
 
 
 def _remove_if_empty(folder: Path) -> None:

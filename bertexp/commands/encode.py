@@ -14,7 +14,8 @@ import bertexp
 from bertexp.commands.arguments import CommandParser, positive
 from bertexp.config.resolve import compose_config, words_of_model
 from bertexp.config.schema import Config
-from bertexp.config.words import command_line, write
+from bertexp.config.store import run_line
+from bertexp.config.words import write
 from bertexp.data.encoded.encoding import (
     FORMATS,
     SHEET,
@@ -192,4 +193,4 @@ def _say_farewell(encoding: Encoding, folder: Path, made: int, config: Config) -
     settings |= {"dataset.max_length": encoding.max_length, "dataset.long_text": encoding.long_text}
     changed = [write(key, value) for key, value in settings.items() if value not in (128, "truncate_head")]
     changed.append(f"task={encoding.task}")
-    say(labelled("train", command_line(*changed, *words_of_model(config))))
+    say(labelled("train", run_line(*changed, *words_of_model(config))))

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from bertexp.config.schema import Config
+from bertexp.config.words import command_line
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.tasks.registry import all_tasks
 
@@ -112,6 +113,12 @@ def group_options() -> dict[str, dict[str, str]]:
     for option in [*_recipes(), *_from_templates(), *_added(groups)]:
         groups[option.group][option.name] = option.sentence
     return groups
+
+
+def run_line(*words: str) -> str:
+    """A line to paste that makes a run or a sweep of ``words``, whose options may lie in a folder of ``register_folder``."""
+    folders = dict.fromkeys(str(option.path.parents[1]) for option in _added(group_options()))
+    return command_line(*(word for folder in folders for word in ("--config-dir", folder)), *words)
 
 
 def _added(groups: Iterable[str]) -> Iterator[Option]:

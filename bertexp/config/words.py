@@ -144,7 +144,7 @@ def write(key: str, value: Any) -> str:
 
 
 def command_line(*words: str) -> str:
-    """A line to paste into a shell: ``python -m bertexp`` and ``words``, quoted if they must be."""
+    """A line to paste into a shell: ``python -m bertexp`` and ``words``, quoted if they must be; of a run, see ``run_line``."""
     return shlex.join(["python", "-m", "bertexp", *words])
 
 

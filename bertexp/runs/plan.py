@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from bertexp.config.resolve import compose_config
 from bertexp.config.run_length import count_warmup_steps, make_run_length
 from bertexp.config.schema import Config
-from bertexp.config.words import command_line, only, replace, without
+from bertexp.config.store import run_line
+from bertexp.config.words import only, replace, without
 from bertexp.data.find.locate import DatasetSource, locate_dataset
 from bertexp.errors import BertexpError, EnvironmentProblem, NetworkError
 from bertexp.models.source.locate import ModelSource, count_trained, locate_model
@@ -113,7 +114,7 @@ def _require_network(plan: Plan, words: Sequence[str] | None) -> None:
     ways = ["model.path=<folder, archive or mirror address>"] if model else []
     ways += ["dataset.path=<local copy> or dataset.url=<mirror>"] if data else []
     offline = next(filter(_runs_offline, _offline_words(words, model, data)), None) if words is not None else None
-    cure = f", or run offline right away: {command_line(*offline)}" if offline is not None else ""
+    cure = f", or run offline right away: {run_line(*offline)}" if offline is not None else ""
     raise NetworkError(f"cannot reach {addresses}; give {' and '.join(ways)}{cure}")
 
 

@@ -15,7 +15,8 @@ import numpy as np
 
 from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.schema import Config, RunConfig
-from bertexp.config.words import belongs, command_line, replace, write
+from bertexp.config.store import run_line
+from bertexp.config.words import belongs, replace, write
 from bertexp.errors import ConfigError, RunInterrupted, RunNotFound, RunPruned
 from bertexp.interfaces import RunState
 from bertexp.runs.folder import RunFolder, own_words, recorded_words
@@ -63,7 +64,7 @@ class RunRecord:
     @property
     def command(self) -> str:
         """The line that makes this run again."""
-        return command_line(*own_words(self.overrides))
+        return run_line(*own_words(self.overrides))
 
     def __enter__(self) -> RunRecord:
         provenance = collect_provenance(shlex.split(self.command))
@@ -109,7 +110,7 @@ class RunRecord:
             run_id = self.folder.info.get("mlflow_run_id")
             found_by_id = run_id and self.config.run.outputs_dir == RunConfig.outputs_dir
             known = run_id if found_by_id else str(self.folder.path)
-            say(f"go on with: {command_line(write('trainer.resume', known))}")
+            say(f"go on with: {run_line(write('trainer.resume', known))}")
 
     def _former_info(self) -> dict[str, Any]:
         """What ``run.json`` says of the run that is resumed, checked against what it is to become now.

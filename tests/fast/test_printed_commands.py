@@ -10,6 +10,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
 import bertexp.__main__ as door
 from bertexp.commands import COMMANDS, compare, encode, predict, ui
@@ -126,6 +127,26 @@ def test_the_end_of_a_sweep(value, tmp_path):
     assert (name, compare._parser().read(line).runs) == ("compare", [str(folder)])
     again = composed(printed(make_recipe(summary), "command:"))
     assert (again.dataset, again.optimizer) == (best.dataset, best.optimizer)
+
+
+def test_a_run_with_a_folder_of_options_is_repeated_with_it(tmp_path, monkeypatch):
+    folder = tmp_path / "my options"
+    (folder / "optimizer").mkdir(parents=True)
+    (folder / "optimizer" / "slow.yaml").write_text("learning_rate: 1e-4")
+    monkeypatch.setattr(runner, "execute", lambda *given: executed.append(given))
+    executed = []
+    line = ["--config-dir", str(folder), "optimizer=slow", f"run.outputs_dir={tmp_path}"]
+    try:
+        for _ in range(2):
+            monkeypatch.setattr(sys, "argv", ["bertexp", *line])
+            door.main()
+            config, _, overrides, _ = executed.pop()
+            line = printed(f"repeat it  {RunRecord(config, tmp_path, overrides, '').command}", "repeat it")
+            assert config.optimizer.learning_rate == 1e-4
+            assert line[:2] == ["--config-dir", str(folder)]
+            del ConfigStore.instance().repo["optimizer"]["slow.yaml"]  # another process begins anew
+    finally:
+        ConfigStore.instance().repo["optimizer"].pop("slow.yaml", None)
 
 
 @pytest.mark.parametrize("value", AWKWARD)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bertexp.config.recipe import as_recipe
-from bertexp.config.words import command_line
+from bertexp.config.store import run_line
 from bertexp.interfaces import RunState
 from bertexp.sweeps.reporting.facts import show_value
 from bertexp.sweeps.work.summary import SweepSummary
@@ -23,8 +23,8 @@ def make_recipe(summary: SweepSummary) -> str:
     where = "the best" if len(summary.best) == 1 else f"on the Pareto front ({len(summary.best)} trials)"
     comments = [
         f"Trial {row.number} of the sweep {spec.name}, {where} of {done} completed; {', '.join(found)}.",
-        f"command: {command_line(*words)}",
-        f"or copied to experiments/{spec.name}.yaml: {command_line(f'experiment={spec.name}')}",
+        f"command: {run_line(*words)}",
+        f"or copied to experiments/{spec.name}.yaml: {run_line(f'experiment={spec.name}')}",
         "The value is of the split that chose among the trials, so it is optimistic; a test split says what to expect.",
     ]
     # one line each, whatever a value holds: a line break would end the comment and begin a setting

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bertexp.config.schema import Config
-from bertexp.config.words import command_line, write
+from bertexp.config.store import run_line
+from bertexp.config.words import write
 from bertexp.interfaces import RunState
 from bertexp.runs import runner
 from bertexp.runs.folder import BEST, RunFolder, recorded_words
@@ -93,7 +94,7 @@ def _ship(study: SweepStudy, trials: TrialRunner, number: int, words: Sequence[s
     if not run.info:
         say(
             f"trial {number} lies on another machine; test and export it there: "
-            f"{command_line(write('trainer.resume', str(run.path)))}"
+            f"{run_line(write('trainer.resume', str(run.path)))}"
         )
         return
     exports = run.info["parameters"]["export.enabled"]

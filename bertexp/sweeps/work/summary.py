@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bertexp.config.schema.sweep import SweepConfig
-from bertexp.config.words import command_line
+from bertexp.config.store import run_line
 from bertexp.interfaces import RunState
 from bertexp.sweeps.space import Point
 from bertexp.sweeps.spec import SweepSpec, choose_sampler
@@ -63,7 +63,7 @@ class SweepSummary:
     @property
     def best_command(self) -> str:
         """The same as a line for the shell."""
-        return command_line(*self.best_overrides)
+        return run_line(*self.best_overrides)
 
     @property
     def step_share(self) -> float:
