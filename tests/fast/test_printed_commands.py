@@ -18,7 +18,9 @@ from bertexp.config import words
 from bertexp.config.resolve import compose_config
 from bertexp.config.sweep_syntax import split_overrides
 from bertexp.data.encoded.encoding import Encoding
+from bertexp.interfaces import RunState
 from bertexp.runs import runner
+from bertexp.runs.farewell import say_farewell
 from bertexp.runs.folder import find_run
 from bertexp.runs.record import RunRecord
 from bertexp.sweeps.progress import describe_end
@@ -68,10 +70,7 @@ awkward = pytest.mark.parametrize("record", AWKWARD, indirect=True)
 @awkward
 def test_the_farewell_of_a_run(record, capsys):
     record.tracker = SimpleNamespace(run_id="a" * 32)
-    parts = SimpleNamespace(
-        dataset=SimpleNamespace(has_pair=True), task=SimpleNamespace(spec=find_task("classification"))
-    )
-    runner._say_farewell(record, parts, exported=True)
+    say_farewell(record, SimpleNamespace(has_pair=True, spec=find_task("classification")), exported=True)
     said = capsys.readouterr().out
     name, *line = printed(said, "see it")
     seen, _ = compose_config(ui._parser().read(line).settings)
@@ -88,8 +87,7 @@ def test_the_farewell_of_a_run(record, capsys):
 @awkward
 def test_how_an_interrupted_run_goes_on(record, capsys, monkeypatch):
     (record.folder.checkpoints / "step-1").mkdir(parents=True)
-    record.tracker = SimpleNamespace(finish=lambda *_: None)
-    record.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    record._tell_folder(RunState.INTERRUPTED, "")
     executed = []
     monkeypatch.setattr(runner, "execute", lambda *given: executed.append(given))
     runner.run(printed(capsys.readouterr().out, "go on with:"))
