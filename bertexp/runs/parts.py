@@ -13,7 +13,7 @@ from bertexp.interfaces import Task
 from bertexp.runs.checks import check_length
 from bertexp.runs.plan import Plan
 from bertexp.system import devices
-from bertexp.system.console import Progress, say
+from bertexp.system.console import Progress, labelled, say
 
 devices.prepare()
 
@@ -43,11 +43,11 @@ class Parts:
 def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     """Makes every part of a run in a fixed order, so that one seed decides all of it."""
     pa.default_memory_pool().release_unused()  # what reading the data took beyond the data, as much again and more
-    say(f"device     {devices.configure(config.trainer, config.run.seed)}")
+    say(labelled("device", devices.configure(config.trainer, config.run.seed)))
     loaded = load_encoder(plan.model, config.model, config.run.seed)
-    say(f"weights    {plan.model.description}")
+    say(labelled("weights", plan.model.description))
     if loaded.encoder.fallback is not None:
-        say(f"encoder    {loaded.encoder.fallback}")
+        say(labelled("encoder", loaded.encoder.fallback))
     check_length(config, loaded.architecture)
     dataset = dataset.spelled_by(loaded.vocab, loaded.lowercase)
     task = config.task.spec.build(config.task, dataset)
@@ -55,7 +55,7 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
         loaded.encoder, task.units, config.model.pooling, config.model.dropout, config.run.seed, task.first_bias
     )
     counts = set_trainable(model, config.trainable)
-    say(f"parameters {counts['trained']:,} trained, {counts['frozen']:,} frozen")
+    say(labelled("parameters", f"{counts['trained']:,} trained, {counts['frozen']:,} frozen"))
     learning_rate = config.optimizer.learning_rate
     lanes = devices.count_lanes()
     module = FineTuningModule(model, task, lambda steps: build_optimizer(config.optimizer, learning_rate, steps), lanes)

@@ -17,6 +17,7 @@ from bertexp.errors import BertexpError, EnvironmentProblem, NetworkError
 from bertexp.models.source.locate import ModelSource, count_trained, locate_model
 from bertexp.runs.checks import check_length
 from bertexp.system import devices, downloads
+from bertexp.system.console import labelled
 
 PROBE_SECONDS = 5.0
 
@@ -65,18 +66,19 @@ def _locate(config: Config) -> Plan:
 
 def describe_plan(plan: Plan, config: Config, folder: str) -> str:
     """The plan in words, for ``run.dry=true``; reads local data to count rows, downloads nothing."""
-    lines = [f"reads      {plan.dataset.description}", f"           {plan.model.description}"]
+    lines = [labelled("reads", plan.dataset.description), labelled("", plan.model.description)]
     urls = [*plan.dataset.urls, *plan.model.urls]
-    lines += [f"downloads  {url}" for url in urls] or ["downloads  nothing"]
+    lines += [labelled("downloads", url) for url in urls or ["nothing"]]
     classes = None
     if plan.dataset.urls:
-        lines.append("rows       known after the download")
+        lines.append(labelled("rows", "known after the download"))
     else:
         data = plan.dataset.load()
         classes = len(data.label_names)
-        lines.append("rows       " + ", ".join(f"{split} {table.num_rows:,}" for split, table in data.splits.items()))
+        rows = (f"{split} {table.num_rows:,}" for split, table in data.splits.items())
+        lines.append(labelled("rows", ", ".join(rows)))
         least = "at least " if data.spec.reads_windows else ""  # a long context has several windows
-        lines.append(f"steps      {least}{_describe_length(config, data.splits['train'].num_rows)}")
+        lines.append(labelled("steps", f"{least}{_describe_length(config, data.splits['train'].num_rows)}"))
     if plan.model.architecture is None:
         lines.append("parameters known after the weights are read")
     else:
@@ -85,10 +87,10 @@ def describe_plan(plan: Plan, config: Config, folder: str) -> str:
             plan.model.architecture, config.trainable, units, config.model.pooling or "pooler"
         )
         lines.append(f"parameters {trained:,} trained, {frozen:,} frozen (trainable={config.trainable.encoder})")
-    lines.append(f"writes     {folder}")
+    lines.append(labelled("writes", folder))
     if config.tracking.name == "mlflow":
         store = config.tracking.uri or os.path.join(os.path.abspath(config.run.outputs_dir), "mlflow.db")
-        lines.append(f"tracks     {store} (experiment {config.tracking.experiment})")
+        lines.append(labelled("tracks", f"{store} (experiment {config.tracking.experiment})"))
     return "\n".join(lines)
 
 

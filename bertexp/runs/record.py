@@ -20,7 +20,7 @@ from bertexp.config.words import belongs, replace, write
 from bertexp.errors import ConfigError, RunInterrupted, RunNotFound, RunPruned
 from bertexp.interfaces import RunState
 from bertexp.runs.folder import RunFolder, own_words, recorded_words
-from bertexp.system.console import say
+from bertexp.system.console import labelled, say
 from bertexp.system.credentials import hide
 from bertexp.system.provenance import collect_provenance, provenance_tags
 from bertexp.system.signals import StopSignal
@@ -100,7 +100,8 @@ class RunRecord:
         except BaseException as second:  # a full disk, mostly: the first error is the one to show
             if error is None:
                 raise
-            say(f"warning    {self.folder.path / 'run.json'} does not tell how the run ended: {second}")
+            where = self.folder.path / "run.json"
+            say(labelled("warning", f"{where} does not tell how the run ended: {second}"))
 
     def _tell_folder(self, state: RunState, reason: str) -> None:
         if not self.folder.info:

@@ -18,7 +18,7 @@ from bertexp.runs.plan import Plan, describe_plan, make_plan
 from bertexp.runs.record import TESTED, RunRecord, RunResult
 from bertexp.serving.verify import Verifier, VerifyReport
 from bertexp.system import devices
-from bertexp.system.console import log_to, say
+from bertexp.system.console import labelled, log_to, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +81,7 @@ def execute(config: Config, folder: Path, overrides: list[str], owns_process: bo
     record = RunRecord(config, folder, overrides, prepared.dataset.fingerprint)
     exports = config.export.enabled and not config.trainer.fast_dev_run
     with log_to(record.folder.log_file, redirect_stderr=owns_process), record:
-        say(f"run        {record.folder.path}")
+        say(labelled("run", record.folder.path))
         trained = train(record, prepared)
         with Verifier() if exports else nullcontext() as verifier:  # it imports TensorFlow while the model is judged
             judged = judge(record, prepared, trained)
@@ -130,7 +130,7 @@ def train(
         callbacks: of the trainer; None: a progress report.
         build: makes the parts; None: ``build_parts``.
     """
-    say("loading    TensorFlow")
+    say(labelled("loading", "TensorFlow"))
     devices.prepare()
     from bertexp.runs.frozen_layers import keep_activations
     from bertexp.runs.parts import build_parts
