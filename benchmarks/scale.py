@@ -94,7 +94,7 @@ def train(path: Path, steps: int) -> dict:
          f"run.outputs_dir={work}", f"trainer.max_steps={steps}", "trainer.validate_every_steps=1000000"]
     )  # fmt: skip
     plan = make_plan(config)
-    from bertexp.runs.parts import build_parts  # TensorFlow's import is not what is timed
+    from bertexp.runs.stages.parts import build_parts  # TensorFlow's import is not what is timed
     from bertexp.training.callbacks import Callback
     from bertexp.training.trainer import Trainer
 

@@ -17,7 +17,7 @@ from bertexp.runs.plan import make_plan
 
 def build(request: dict, *words: str):
     """Config and parts for a request's rows and encoder."""
-    from bertexp.runs.parts import build_parts
+    from bertexp.runs.stages.parts import build_parts
 
     encoder = (
         ["model=minilm_l6", f"model.path={request['weights']}", "model.pooling=pooler"]
@@ -41,7 +41,7 @@ def build(request: dict, *words: str):
 
 def train(request: dict) -> dict:
     """Seconds of a fit, frozen layers' own pass included."""
-    from bertexp.runs.frozen_layers import keep_activations
+    from bertexp.runs.stages.frozen_layers import keep_activations
     from bertexp.training.callbacks import Callback
     from bertexp.training.trainer import Trainer
 

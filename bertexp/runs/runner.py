@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bertexp.data.table import TextDataset
-    from bertexp.runs.parts import Parts
+    from bertexp.runs.stages.parts import Parts
     from bertexp.training.callbacks import Callback
     from bertexp.training.checkpoint import LoopState
     from bertexp.training.trainer import Trainer
@@ -132,8 +132,8 @@ def train(
     """
     say(labelled("loading", "TensorFlow"))
     devices.prepare()
-    from bertexp.runs.frozen_layers import keep_activations
-    from bertexp.runs.parts import build_parts
+    from bertexp.runs.stages.frozen_layers import keep_activations
+    from bertexp.runs.stages.parts import build_parts
     from bertexp.training.callbacks import ProgressReport
     from bertexp.training.checkpoint import CheckpointStore
     from bertexp.training.trainer import Trainer
@@ -154,8 +154,8 @@ def train(
 def judge(record: RunRecord, prepared: Prepared, trained: Trained) -> Judged:
     """Tests the model on every labelled test split, reports the result, and predicts the splits without labels."""
     # after the fit, whose first step would wait for them
-    from bertexp.reports.results import keep_predictions, report_results, say_further_test
-    from bertexp.runs.submission import write_submission
+    from bertexp.runs.stages.results import keep_predictions, report_results, say_further_test
+    from bertexp.runs.stages.submission import write_submission
 
     config, folder, tracker = record.config, record.folder, record.tracker
     parts, trainer, state = trained.parts, trained.trainer, trained.state

@@ -14,7 +14,7 @@ from bertexp.tasks.regression.report import RegressionReport
 from bertexp.tasks.tagging.report import TaggingReport
 
 if TYPE_CHECKING:
-    from bertexp.runs.parts import Parts
+    from bertexp.runs.stages.parts import Parts
     from bertexp.training.evaluation import Outputs
 
 

@@ -14,10 +14,10 @@ from bertexp.config.schema import DatasetConfig
 from bertexp.data.find import source as dataset_source
 from bertexp.data.find.locate import locate_dataset
 from bertexp.data.find.paths import find_tagged_splits
+from bertexp.data.formats.tags import entity_types, scheme_of, sort_tags
 from bertexp.data.sets import wnut17
 from bertexp.data.sets.tagged import read_splits
 from bertexp.errors import ConfigError, DataError
-from bertexp.tasks.tagging.tags import entity_types, scheme_of, sort_tags
 
 CONLL = "Ann\tB-PER\nSmith\tI-PER\nwon\tO\n\nin\tO\nNew York\tB-LOC\n"
 

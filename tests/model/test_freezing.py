@@ -8,9 +8,9 @@ import pytest
 from bertexp.config.resolve import compose_config
 from bertexp.data.examples.activations import ActivationFolder
 from bertexp.errors import EnvironmentProblem
-from bertexp.runs.frozen_layers import keep_activations
-from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
+from bertexp.runs.stages.frozen_layers import keep_activations
+from bertexp.runs.stages.parts import build_parts
 from bertexp.training.trainer import Trainer
 
 SMALL = ["dataset.limit_train=72", "dataset.limit_val=24", "dataset.limit_test=16", "trainer.batch_size=8",

@@ -10,8 +10,8 @@ from bertexp.config.resolve import compose_config
 from bertexp.models.encoder import make_encoder
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.text_model import TextClassifier
-from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
+from bertexp.runs.stages.parts import build_parts
 from bertexp.system import devices
 from bertexp.training.trainer import Trainer
 

@@ -16,8 +16,8 @@ from bertexp.config.resolve import compose_config
 from bertexp.models.encoder import Encoder, make_encoder
 from bertexp.models.pretrained import load_encoder
 from bertexp.models.source.architecture import BertArchitecture
-from bertexp.runs import parts
 from bertexp.runs.plan import make_plan
+from bertexp.runs.stages import parts
 
 SIZES = {"vocab_size": 16, "num_attention_heads": 4, "max_sequence_length": 16, "type_vocab_size": 2}
 ELECTRA_SMALL = {**SIZES, "embedding_width": 128, "hidden_size": 256, "num_layers": 2, "inner_dim": 512}

@@ -21,8 +21,8 @@ from bertexp.models.pretrained import load_encoder
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.locate import locate_model
 from bertexp.models.text_model import TextClassifier
-from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
+from bertexp.runs.stages.parts import build_parts
 from bertexp.sweeps.work.warm import WarmParts
 from bertexp.system.signals import StopSignal
 from bertexp.tasks.classification.task import Classification

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bertexp.config.resolve import compose_config
-from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
+from bertexp.runs.stages.parts import build_parts
 from bertexp.training.trainer import Trainer
 
 

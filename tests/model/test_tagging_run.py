@@ -18,10 +18,10 @@ from bertexp.data.examples.module import DataModule
 from bertexp.data.find.locate import locate_dataset
 from bertexp.data.tokens.packing import Shape, pack_batch
 from bertexp.data.tokens.tokenizer import Tokenizer
-from bertexp.runs.frozen_layers import keep_activations
-from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
 from bertexp.runs.runner import run
+from bertexp.runs.stages.frozen_layers import keep_activations
+from bertexp.runs.stages.parts import build_parts
 from bertexp.serving.saved_model.export import export_saved_model, reference_logits
 from bertexp.serving.saved_model.pyfunc import TextModel
 from bertexp.serving.spec import ServingSpec

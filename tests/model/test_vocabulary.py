@@ -11,8 +11,8 @@ from test_trainer import StopAt, assert_bitwise_equal
 from bertexp.config.resolve import compose_config
 from bertexp.errors import RunInterrupted
 from bertexp.models import encoder as encoders
-from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
+from bertexp.runs.stages.parts import build_parts
 from bertexp.system.signals import StopSignal
 from bertexp.training.checkpoint import CheckpointStore
 from bertexp.training.trainer import Trainer

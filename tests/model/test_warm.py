@@ -14,9 +14,9 @@ from bertexp.config.resolve import compose_config
 from bertexp.data.sets.reviews import load_vocab
 from bertexp.errors import ConfigError, DataError
 from bertexp.models.source.architecture import BertArchitecture
-from bertexp.runs.parts import build_parts
 from bertexp.runs.plan import make_plan
 from bertexp.runs.runner import prepare
+from bertexp.runs.stages.parts import build_parts
 from bertexp.sweeps.work import trial
 from bertexp.sweeps.work.warm import WarmParts
 from bertexp.training.trainer import Trainer

@@ -20,8 +20,8 @@ from bertexp.reports.pictures.figures import (
     draw_model,
 )
 from bertexp.reports.pictures.model_rows import make_layer_rows
-from bertexp.reports.results import find_sameness
 from bertexp.reports.statistics import bootstrap_interval, sample_predictions, wilson_interval
+from bertexp.runs.stages.results import find_sameness
 from bertexp.tasks.registry import find_task
 
 

@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.formats.conll import place_of_word, read_sentences
 from bertexp.data.formats.spec import Bad, place_of
+from bertexp.data.formats.tags import scheme_of, sort_tags, split_tag
 from bertexp.data.labels import spellings
 from bertexp.data.splits import hold_out_absent, make_dataset
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError, did_you_mean
-from bertexp.tasks.tagging.tags import scheme_of, sort_tags, split_tag
 
 _ROWS_AT_ONCE = 8192  # so many sentences are Python objects at a time
 _CURE = "mend it, or leave such sentences out: dataset.on_bad_row=skip"

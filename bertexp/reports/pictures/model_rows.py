@@ -10,7 +10,7 @@ from bertexp.models.poolings.spec import POOLINGS
 from bertexp.reports.pictures.figures import LayerRow
 
 if TYPE_CHECKING:
-    from bertexp.runs.parts import Parts
+    from bertexp.runs.stages.parts import Parts
 
 
 def make_layer_rows(parts: Parts) -> list[LayerRow]:

@@ -18,7 +18,7 @@ from bertexp.system.provenance import read_versions
 
 if TYPE_CHECKING:
     from bertexp.runs.folder import RunFolder
-    from bertexp.runs.parts import Parts
+    from bertexp.runs.stages.parts import Parts
     from bertexp.tracking.base import Tracker
 
 VERIFIED_ROWS = 32

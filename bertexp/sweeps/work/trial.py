@@ -21,9 +21,9 @@ from bertexp.data.table import TextDataset
 from bertexp.errors import DataError, RunInterrupted, RunPruned
 from bertexp.interfaces import RunState
 from bertexp.runs.folder import RunFolder
-from bertexp.runs.parts import Parts
 from bertexp.runs.record import TRAINED, RunRecord, ending
 from bertexp.runs.runner import Trained, prepare, train
+from bertexp.runs.stages.parts import Parts
 from bertexp.sweeps.spec import LATENCY, local_overrides
 from bertexp.sweeps.work.study import Claim, Outcome, SweepStudy
 from bertexp.sweeps.work.warm import WarmParts

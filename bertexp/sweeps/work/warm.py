@@ -12,8 +12,8 @@ from bertexp.config.run_length import count_warmup_steps
 from bertexp.config.schema import Config
 from bertexp.data.find.source import DatasetSource
 from bertexp.data.table import TextDataset
-from bertexp.runs.parts import Parts, build_parts
 from bertexp.runs.plan import Plan, make_plan
+from bertexp.runs.stages.parts import Parts, build_parts
 from bertexp.training.optimizers.build import build_optimizer
 
 _FREE = ("learning_rate", "warmup_fraction", "warmup_steps")  # what an optimizer can change without a new graph

@@ -13,7 +13,7 @@ from bertexp.reports.pictures.figures import draw_confusion_matrix
 from bertexp.reports.statistics import sample_predictions, wilson_interval
 
 if TYPE_CHECKING:
-    from bertexp.runs.parts import Parts
+    from bertexp.runs.stages.parts import Parts
     from bertexp.training.evaluation import Outputs
 
 _RESAMPLED = {"f1": f1_of, "mcc": matthews_of}  # main metrics whose interval is bootstrapped; accuracy has Wilson's

@@ -13,7 +13,7 @@ from bertexp.reports.pictures.figures import draw_bars
 from bertexp.reports.statistics import bootstrap_sums, choose_samples, f1_of_sums, quote
 
 if TYPE_CHECKING:
-    from bertexp.runs.parts import Parts
+    from bertexp.runs.stages.parts import Parts
     from bertexp.training.evaluation import Outputs
 
 

@@ -14,7 +14,7 @@ from bertexp.reports.statistics import bootstrap_sums, choose_samples, quote, wi
 from bertexp.tasks.question_answering.answers import exact_match, f1_score
 
 if TYPE_CHECKING:
-    from bertexp.runs.parts import Parts
+    from bertexp.runs.stages.parts import Parts
     from bertexp.training.evaluation import Outputs
 
 QUESTION_WORDS = ("what", "which", "who", "whose", "whom", "when", "where", "why", "how")

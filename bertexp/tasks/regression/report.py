@@ -13,7 +13,7 @@ from bertexp.reports.pictures.figures import draw_scatter
 from bertexp.reports.statistics import bootstrap_sums, choose_samples, correlation_interval, quote
 
 if TYPE_CHECKING:
-    from bertexp.runs.parts import Parts
+    from bertexp.runs.stages.parts import Parts
     from bertexp.training.evaluation import Outputs
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bertexp.data.formats.tags import entity_types, scheme_of
 from bertexp.serving.saved_model.pyfunc import find_entities
-from bertexp.tasks.tagging.tags import entity_types, scheme_of
 
 Entity = tuple[str, int, int]  # type, first word, word after the last
 

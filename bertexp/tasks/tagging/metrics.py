@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import log_softmax
 
+from bertexp.data.formats.tags import entity_types
 from bertexp.tasks.tagging.entities import count_entities, precision_recall_f1
-from bertexp.tasks.tagging.tags import entity_types
 
 if TYPE_CHECKING:
     from bertexp.tasks.tagging.task import Tagging

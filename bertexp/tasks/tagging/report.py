@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from bertexp.data.formats.tags import entity_types, scheme_of
 from bertexp.data.table import is_labelled
 from bertexp.reports.pictures.figures import draw_bars
 from bertexp.reports.statistics import bootstrap_sums, choose_samples, f1_of_sums
 from bertexp.tasks.tagging.entities import Entity, count_entities, entity_sets
-from bertexp.tasks.tagging.tags import entity_types, scheme_of
 
 if TYPE_CHECKING:
-    from bertexp.runs.parts import Parts
+    from bertexp.runs.stages.parts import Parts
     from bertexp.training.evaluation import Outputs
 
 _WIDTH = 110

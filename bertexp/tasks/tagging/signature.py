@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 import tf_keras
 
+from bertexp.data.formats.tags import OUTSIDE
 from bertexp.serving.saved_model.packing import GraphTokenizer, pack_tokens, strings_spec
-from bertexp.tasks.tagging.tags import OUTSIDE
 
 if TYPE_CHECKING:
     from bertexp.serving.spec import ServingSpec, Signatures

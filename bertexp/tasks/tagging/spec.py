@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from bertexp.config.checks import setting
 from bertexp.config.schema.task import TaskConfig
+from bertexp.data.formats.tags import scheme_of
 from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
-from bertexp.tasks.tagging.tags import scheme_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import softmax
 
+from bertexp.data.formats.tags import OUTSIDE
 from bertexp.data.table import TextDataset
 from bertexp.tasks.tagging.metrics import TaggingMetrics
 from bertexp.tasks.tagging.spec import TaggingConfig, TaggingSpec
-from bertexp.tasks.tagging.tags import OUTSIDE
 
 Tags = list[list[str]]  # of each sentence
 

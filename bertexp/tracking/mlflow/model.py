@@ -6,17 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import mlflow.pyfunc
-from mlflow import MlflowClient
-from mlflow.entities import LoggedModelOutput, Metric
-from mlflow.models import Model
-from mlflow.models.signature import ModelSignature
-from mlflow.types import ColSpec, Schema
+from typing import TYPE_CHECKING, Any
 
 from bertexp.system.files import scratch_folder
 from bertexp.tracking.outbox import Point
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.models import Model
+    from mlflow.models.signature import ModelSignature
 
 
 def make_signature(about: Mapping[str, Any]) -> ModelSignature:
@@ -25,6 +23,9 @@ def make_signature(about: Mapping[str, Any]) -> ModelSignature:
     Named inputs, for then MLflow's server takes texts as ``instances`` (strings, ``{"text": "a"}``, ``{"text": ["a"]}``),
     ``inputs``, ``dataframe_split`` and ``dataframe_records``; in Python a table or a list of such dicts is given.
     """
+    from mlflow.models.signature import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
     outputs: dict[str, str] = {}
     for column in about["answer"]:
         by_class = column["kind"] == "by_class"
@@ -62,6 +63,9 @@ def create_model(
         datasets: name and digest of the data by split, for the metrics measured on it.
         scratch_dir: where the model is put together; it may not fit into /tmp.
     """
+    from mlflow.entities import LoggedModelOutput, Metric
+    from mlflow.models import Model
+
     run = client.get_run(run_id)
     logged = client.create_logged_model(
         run.info.experiment_id, name="model", source_run_id=run_id, params=run.data.params, model_type="bertexp"
@@ -92,6 +96,7 @@ def _write_model(target: Path, model: Model, files: SavedModelFiles) -> None:
 
     The requirements are taken as given: MLflow would else find them out in a subprocess that imports TensorFlow.
     """
+    import mlflow.pyfunc
     import pandas as pd
 
     about = json.loads((files.folder / "bertexp.json").read_text(encoding="utf-8"))

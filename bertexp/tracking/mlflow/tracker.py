@@ -56,7 +56,7 @@ class MlflowTracker:
         self._run_name = run_name
         self._outputs_dir = Path(outputs_dir).resolve()
         self._resume_run_id = resume_run_id
-        self._run_id: str | None = None
+        self._run_id = ""  # until the run is there
         self._opening: threading.Thread | None = None
         self._is_open = False
         self._problem: TrackingError | None = None  # what kept the store shut
@@ -74,7 +74,7 @@ class MlflowTracker:
         """See ``Tracker.run_id``."""
         if self._opening:
             self._wait()
-        return self._run_id
+        return self._run_id or None
 
     def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None = None) -> None:
         """See ``Tracker.start``.
@@ -127,7 +127,8 @@ class MlflowTracker:
 
     def log_dict(self, data: Mapping[str, Any] | Sequence[Any], file_name: str) -> None:
         """See ``Tracker.log_dict``."""
-        self._deliver(lambda: self._client.log_dict(self._run_id, hide(data), file_name))
+        told: Any = hide(data)  # MLflow says that it takes dicts alone
+        self._deliver(lambda: self._client.log_dict(self._run_id, told, file_name))
 
     def log_figure(self, figure_path: str | PathLike[str], folder: str = "figures") -> None:
         """See ``Tracker.log_figure``."""
@@ -199,7 +200,8 @@ class MlflowTracker:
     def _wait(self) -> bool:
         """Returns when the store was opened, and whether it could be."""
         self._begin()
-        self._opening.join()
+        if self._opening:
+            self._opening.join()
         return self._is_open
 
     def _complain(self) -> None:

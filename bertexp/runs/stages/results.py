@@ -17,7 +17,7 @@ from bertexp.tasks.report import make_report
 
 if TYPE_CHECKING:
     from bertexp.runs.folder import RunFolder
-    from bertexp.runs.parts import Parts
+    from bertexp.runs.stages.parts import Parts
     from bertexp.tracking.base import Tracker
     from bertexp.training.checkpoint import LoopState
     from bertexp.training.evaluation import Outputs

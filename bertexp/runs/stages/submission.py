@@ -6,7 +6,7 @@ from bertexp.config.schema import Config
 from bertexp.data.sets.glue.tasks import GLUE
 from bertexp.data.table import TextDataset
 from bertexp.runs.folder import RunFolder
-from bertexp.runs.parts import Parts, make_data
+from bertexp.runs.stages.parts import Parts, make_data
 from bertexp.system.console import labelled, say
 from bertexp.system.files import write_text
 from bertexp.tracking.base import Tracker

@@ -16,7 +16,7 @@ from bertexp.config.schema import Config
 from bertexp.data.examples import TOKEN_SPEC
 from bertexp.data.examples.activations import ActivationFolder, Activations
 from bertexp.data.examples.module import DataModule
-from bertexp.runs.parts import Parts
+from bertexp.runs.stages.parts import Parts
 from bertexp.system.console import Progress, labelled, say
 
 _GB = 1e9
