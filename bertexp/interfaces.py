@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bertexp.tasks.spec import TaskSpec
 
 FEATURES = ("input_word_ids", "input_mask", "input_type_ids")  # of a batch of tokens, <int32>[batch, seq] each
-SPECIAL_PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")  # of every BERT vocabulary
 
 
 class RunState(str, Enum):

@@ -29,7 +29,7 @@ class TaskSpec:
     The folder is a package with these modules. They are imported when they are needed:
 
         spec.py       a subclass of this class and the dataclass of the task's settings; imports no TensorFlow
-        task.py       ``build(settings, dataset)``: loss, metrics
+        task.py       ``build(settings, dataset)``: loss, metrics, report (``interfaces.Task``)
         examples.py   ``build_examples(source, split)``, unless an example is a text or pair with its label
         signature.py  ``make_signatures(model, tokenizer, spec)``: the graphs that the exported model serves
 

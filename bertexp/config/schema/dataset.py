@@ -23,10 +23,12 @@ class DatasetConfig(Settings, group="dataset"):
     text_pair_column: str | None = setting(None, "the column of second texts; null: there are none")
     label_column: str = setting("label", "the column of the labels")
     words_column: str | None = setting(
-        None, "tagging: the column of the words (null: words or tokens); in CoNLL files a number from 0 (null: 0)"
+        None,
+        "of tagged words: the column of the words (null: words or tokens); in CoNLL files a number from 0 (null: 0)",
     )
     tags_column: str | None = setting(
-        None, "tagging: the column of the tags (null: tags or ner_tags); in CoNLL files a number (null: the last)"
+        None,
+        "of tagged words: the column of the tags (null: tags or ner_tags); in CoNLL files a number (null: the last)",
     )
     label_names: list[str] | None = setting(
         None, "the order of the classes; null: sorted, as found in the training split"
@@ -42,7 +44,7 @@ class DatasetConfig(Settings, group="dataset"):
     )
     limit_val: int | None = setting(None, "the same for validation", unit="rows", above=0)
     limit_test: int | None = setting(None, "the same for the test", unit="rows", above=0)
-    label_separator: str = setting(",", "multi_label: one character between the classes in a cell of a csv or tsv file")
+    label_separator: str = setting(",", "of sets of classes: one character between them in a cell of a csv or tsv file")
     max_length: int = setting(128, "of a row, [CLS] and [SEP] included", unit="word pieces", minimum=8, maximum=512)
     long_text: str = setting(
         "truncate_head",

@@ -10,13 +10,12 @@ import tensorflow as tf
 
 from bertexp.data.examples.activations import Activations
 from bertexp.data.tokens.packing import TokenColumn, padded_width
+from bertexp.interfaces import FEATURES
 
 Features = dict[str, np.ndarray]
 Spec = Mapping[str, tf.TensorSpec]
 
-TOKEN_SPEC = {
-    name: tf.TensorSpec([None, None], tf.int32) for name in ("input_word_ids", "input_mask", "input_type_ids")
-}
+TOKEN_SPEC = {name: tf.TensorSpec([None, None], tf.int32) for name in FEATURES}
 
 
 class Examples(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bertexp.errors import WeightsError
+from bertexp.interfaces import SPECIAL_TOKENS
 from bertexp.models.source.architecture import BertArchitecture
 
 FILES = {  # what a folder of each kind must hold
@@ -101,7 +102,7 @@ def read_vocab(path: str) -> tuple[str, ...]:
     """
     pieces = tuple(Path(path).expanduser().read_text(encoding="utf-8").removesuffix("\n").split("\n"))
     pieces = tuple(piece.removesuffix("\r") for piece in pieces)
-    missing = [piece for piece in ("[PAD]", "[UNK]", "[CLS]", "[SEP]") if piece not in pieces]
+    missing = [piece for piece in SPECIAL_TOKENS if piece not in pieces]
     if missing:
         raise WeightsError(f"{path} is no BERT vocabulary: it lacks {', '.join(missing)}")
     return pieces

@@ -12,10 +12,10 @@ class GraphTokenizer(NamedTuple):
     """A tokenizer inside a graph, and the ids of the special pieces."""
 
     fast_bert: Any  # tensorflow_text.FastBertTokenizer
-    cls_id: int
-    sep_id: int
     pad_id: int
     unk_id: int
+    cls_id: int
+    sep_id: int
 
 
 def pack_tokens(

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tensorflow_text
 import tf_keras
 
+from bertexp.interfaces import SPECIAL_TOKENS
 from bertexp.serving.saved_model.packing import GraphTokenizer
 
 if TYPE_CHECKING:
@@ -20,5 +21,5 @@ def make_signatures(model: tf_keras.Model, vocab: Sequence[str], lowercase: bool
     fast_bert = tensorflow_text.FastBertTokenizer(
         list(vocab), token_out_type=tf.int32, lower_case_nfd_strip_accents=lowercase
     )
-    special = [list(vocab).index(token) for token in ("[CLS]", "[SEP]", "[PAD]", "[UNK]")]
+    special = [list(vocab).index(token) for token in SPECIAL_TOKENS]
     return spec.task.spec.make_signatures(model, GraphTokenizer(fast_bert, *special), spec)
