@@ -15,8 +15,8 @@ from typing import Any
 from bertexp.commands.arguments import CommandParser
 from bertexp.errors import ConfigError
 from bertexp.interfaces import RunState
-from bertexp.reports.comparison import Compared, different_parameters, find_runs
 from bertexp.reports.paired import ALL_PAIRS_UP_TO, Pair, compare_pairs, group_by_rows
+from bertexp.runs.comparison import Compared, different_parameters, find_runs
 from bertexp.system.console import aligned
 from bertexp.system.files import write_text
 

@@ -16,8 +16,8 @@ import pytest
 
 from bertexp.commands.compare import main
 from bertexp.errors import ConfigError, DataError, RunNotFound
-from bertexp.reports.comparison import Compared, different_parameters
 from bertexp.reports.paired import compare_pairs, holm, mcnemar_exact, read_predictions
+from bertexp.runs.comparison import Compared, different_parameters
 from bertexp.runs.folder import RunFolder
 
 Row = tuple[str, str, str]  # text, label, predicted
