@@ -7,12 +7,12 @@ import shutil
 
 import numpy as np
 import pytest
-from bertexp.models.bert.encoder import make_encoder
 from published import write_huggingface
 
 from bertexp.config.resolve import compose_config
 from bertexp.data.sets.reviews import load_vocab
 from bertexp.errors import ConfigError, DataError
+from bertexp.models.encoder import make_encoder
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.runs.plan import make_plan
 from bertexp.runs.runner import prepare

@@ -39,7 +39,7 @@ class WarmParts:
         key = repr((config.dataset, config.task, config.run.rehearsal))
         if key != self._data_key:  # one data set at a time: a large one must not stay for nothing
             unlabelled = plan.dataset.load_unlabelled and functools.cache(plan.dataset.load_unlabelled)
-            loaders = {"load": functools.cache(plan.dataset.load), "load_unlabelled": unlabelled}
+            loaders = {"read": functools.cache(plan.dataset.read), "load_unlabelled": unlabelled}
             self._source, self._data_key = dataclasses.replace(plan.dataset, **loaders), key
         return dataclasses.replace(plan, dataset=self._source)
 
