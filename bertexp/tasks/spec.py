@@ -74,7 +74,7 @@ class TaskSpec:
         """``max`` or ``min``: which values of a metric, also spelled ``val/<metric>``, are the better ones."""
         return "min" if metric.rpartition("/")[2] in self.lower_is_better else "max"
 
-    def count_units(self, settings: TaskConfig, classes: int) -> int:
+    def count_units(self, settings: Any, classes: int) -> int:
         """How many logits the head gives, for each text or each position of it."""
         return classes
 
@@ -117,7 +117,7 @@ class TaskSpec:
         """What the picture of the model says of the answer, and how it is made of so many logits."""
         return "probabilities", "softmax"
 
-    def answer(self, settings: TaskConfig, label_names: Sequence[str]) -> tuple[AnswerColumn, ...]:
+    def answer(self, settings: Any, label_names: Sequence[str]) -> tuple[AnswerColumn, ...]:
         """What the exported model says of a row."""
         raise NotImplementedError
 
