@@ -9,7 +9,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
+    import pyarrow as pa
     import tensorflow as tf
 
     from bertexp.config.schema.task import TaskConfig
@@ -76,6 +79,36 @@ class AnswerColumn:
     scheme: str | None = None
 
 
+class Report(Protocol):
+    """What a run shows and keeps of a task's predictions.
+
+    They are read from batches, and written to one file a split; ``path`` is such a file, and ``metrics`` have seen its rows.
+    """
+
+    def read(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, pa.Array]:
+        """What is kept of a batch until all of its rows have been seen: columns with a value for each example."""
+
+    def finish(self, rows: pa.Table, found: pa.Table) -> dict[str, pa.Array]:
+        """The file's columns beside the rows' texts: ``label`` (null if unknown), ``predicted``, and what else is known.
+
+        Args:
+            rows: rows of the split, all different, ascending.
+            found: the columns of ``read`` and ``row`` <int64>, for all examples of these rows, by ascending row.
+        """
+
+    def intervals(self, metrics: Any) -> dict[str, tuple[float, float]]:
+        """95% intervals by metric, the one to name first at the front; ``metrics`` are the task's own."""
+
+    def find_sameness(self, path: Path) -> str:
+        """A sentence if rows of several labels all got one answer; else ""."""
+
+    def samples(self, path: Path) -> list[str]:
+        """A few predictions as lines for the terminal."""
+
+    def draw(self, metrics: Any, path: Path, figures: Path) -> None:
+        """Writes pictures of a labelled split into the folder ``figures``."""
+
+
 class Task(Protocol):
     """What is predicted: the head's size, the loss, the metrics and the answer that a model ships with."""
 
@@ -98,6 +131,9 @@ class Task(Protocol):
 
     def make_metrics(self) -> Metrics:
         """The quality of one pass over a split."""
+
+    def make_report(self) -> Report:
+        """What is shown and kept of its predictions."""
 
     def answers(self, truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """<float32>[rows, …]: the numbers of its answer that an export must reproduce."""

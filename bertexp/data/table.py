@@ -79,7 +79,10 @@ class TextDataset:
 
     def take(self, split: str, rows: np.ndarray) -> pa.Table:
         """The named rows of a split, <int>[n], as people read them."""
-        return self.splits[split].take(rows)
+        table = self.splits[split]
+        if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+            return table.slice(rows[0], len(rows))  # without a copy
+        return table.take(rows)
 
     def spelled_by(self, vocab: Sequence[str], lowercase: bool) -> TextDataset:
         """The same rows where they are texts; of word pieces' ids, those that the model's vocabulary spells."""

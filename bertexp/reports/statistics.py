@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -85,34 +85,6 @@ def correlation_interval(value: float, rows: int, kind: str) -> tuple[float, flo
     error = math.sqrt((1 + value**2 / 2 if kind == "spearman" else 1) / (rows - 3))
     middle = math.atanh(min(max(value, -1 + 1e-12), 1 - 1e-12))
     return math.tanh(middle - 1.96 * error), math.tanh(middle + 1.96 * error)
-
-
-def sample_predictions(
-    texts: Sequence[str],
-    labels: Sequence[int] | np.ndarray,
-    probabilities: np.ndarray,
-    label_names: Sequence[str],
-    count: int = 6,
-    seed: int = 0,
-    width: int = 100,
-) -> list[str]:
-    """Returns lines that show ``count`` predictions, up to half of them wrong ones.
-
-    Args:
-        labels: <int>[n] true classes; -1 where unknown.
-        probabilities: <float32>[n, classes].
-        width: characters in a line.
-    """
-    labels, predictions = np.asarray(labels), probabilities.argmax(-1)
-    missed = (labels != predictions) & (labels >= 0)
-    column = max(map(len, label_names))
-    lines = []
-    for row in choose_samples(missed, count, seed):
-        verdict = "?" if labels[row] < 0 else "wrong" if missed[row] else "right"
-        start = f"{verdict:5}  {label_names[predictions[row]]:{column}} {probabilities[row].max():4.0%}  "
-        end = f"  (true: {label_names[labels[row]]})" if missed[row] else ""
-        lines.append(start + quote(texts[row], max(width - len(start) - len(end), 20)) + end)
-    return lines
 
 
 def choose_samples(missed: np.ndarray, count: int = 6, seed: int = 0) -> np.ndarray:

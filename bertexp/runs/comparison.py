@@ -54,7 +54,7 @@ class Compared:
         Raises:
             DataError: the file is damaged.
         """
-        return read_predictions(self.folder.path / "predictions.parquet")
+        return read_predictions(self.folder.predictions())
 
     @cached_property
     def metrics(self) -> dict[str, Metric]:

@@ -42,6 +42,10 @@ class RunFolder:
         """PNG files."""
         return self.path / "figures"
 
+    def predictions(self, split: str | None = None) -> Path:
+        """What the model says of the labelled split that the run is judged on, or of another one that is named."""
+        return self.path / (f"predictions-{split}.parquet" if split else "predictions.parquet")
+
     @property
     def log_file(self) -> Path:
         """What the libraries say, and every line of ours."""

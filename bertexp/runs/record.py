@@ -11,8 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.schema import Config, RunConfig
 from bertexp.config.store import run_line
@@ -149,8 +147,8 @@ class RunResult:
     """What a run found and where it left it.
 
     ``metrics`` holds the last value of ``train/…``, the chosen checkpoint's ``val/…`` and the ``test/…`` metrics;
-    ``intervals`` are 95% intervals by metric, such as ``test/accuracy``, the main metric's first; ``logits`` <float32>[n, …]
-    are those of the test split.
+    ``intervals`` are 95% intervals by metric, such as ``test/accuracy``, the main metric's first; ``predictions`` is a
+    parquet file of the rows that the run was judged on, with what the model says of each.
     """
 
     folder: Path
@@ -160,7 +158,7 @@ class RunResult:
     model_folder: Path | None
     export_difference: float | None
     intervals: dict[str, tuple[float, float]]
-    logits: np.ndarray
+    predictions: Path
 
 
 @contextlib.contextmanager

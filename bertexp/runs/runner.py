@@ -21,8 +21,6 @@ from bertexp.system import devices
 from bertexp.system.console import labelled, log_to, say
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from bertexp.data.table import TextDataset
     from bertexp.runs.stages.parts import Parts
     from bertexp.training.callbacks import Callback
@@ -55,7 +53,6 @@ class Judged:
 
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]]
-    logits: np.ndarray
 
 
 def run(overrides: Sequence[str] = (), owns_process: bool = False) -> RunResult | None:
@@ -96,7 +93,7 @@ def execute(config: Config, folder: Path, overrides: list[str], owns_process: bo
             model_folder=record.folder.model_folder if shipped else None,
             export_difference=shipped.max_difference if shipped else None,
             intervals=judged.intervals,
-            logits=judged.logits,
+            predictions=record.folder.predictions(),
         )
 
 
@@ -154,24 +151,24 @@ def train(
 def judge(record: RunRecord, prepared: Prepared, trained: Trained) -> Judged:
     """Tests the model on every labelled test split, reports the result, and predicts the splits without labels."""
     # after the fit, whose first step would wait for them
-    from bertexp.runs.stages.results import keep_predictions, report_results, say_further_test
+    from bertexp.runs.stages.results import predict_split, report_results, say_further_test, test_split
     from bertexp.runs.stages.submission import write_submission
 
     config, folder, tracker = record.config, record.folder, record.tracker
     parts, trainer, state = trained.parts, trained.trainer, trained.state
-    test = trainer.test(parts.module, parts.data, prepared.judged)
+    test = test_split(trainer, parts, prepared.judged, folder, tracker)
     intervals = report_results(parts, state, test, folder, tracker)
     metrics = state.chosen_metrics() | test.metrics
     for split in parts.dataset.further_tests:
-        further = trainer.test(parts.module, parts.data, split)
+        further = test_split(trainer, parts, split, folder, tracker)
         say_further_test(parts, further)
         metrics |= further.metrics
     if "test" in parts.dataset.splits and prepared.judged != "test":
-        keep_predictions(parts, "test", trainer.predict(parts.module, parts.data, "test"), folder, tracker)
+        predict_split(trainer, parts, "test", folder, tracker)
     if prepared.unlabelled and not config.trainer.fast_dev_run:
         write_submission(config, parts, prepared.unlabelled, folder, tracker)
     folder.update_info(metrics=metrics, intervals=intervals, tests_on_validation=parts.dataset.tests_on_validation)
-    return Judged(metrics, intervals, test.outputs.logits)
+    return Judged(metrics, intervals)
 
 
 def ship(record: RunRecord, trained: Trained, verifier: Verifier) -> VerifyReport:

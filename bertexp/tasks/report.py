@@ -1,48 +1,94 @@
-"""What a run shows of its predictions, by task."""
+"""What the reports of all tasks have in common: rows in words, and which of them to show."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from bertexp.tasks.classification.report import ClassificationReport
-from bertexp.tasks.multi_label.report import MultiLabelReport
-from bertexp.tasks.question_answering.report import QuestionAnsweringReport
-from bertexp.tasks.regression.report import RegressionReport
-from bertexp.tasks.tagging.report import TaggingReport
+from bertexp.reports.predictions import ROW, read_rows, read_slices
+from bertexp.reports.statistics import choose_samples
 
-if TYPE_CHECKING:
-    from bertexp.runs.stages.parts import Parts
-    from bertexp.training.evaluation import Outputs
+SHOWN_CLASSES = 100  # up to so many, each has a column of its probability; above, the likeliest are listed
+LISTED_CLASSES = 10
 
 
-class TaskReport(Protocol):
-    """The predictions of one split."""
+class PredictionsReport:
+    """See ``interfaces.Report``; ``read`` gives the file's columns of each row as they are."""
 
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        """95% intervals by metric, the one to name first at the front; needs labels."""
+    answered = "row was given"
+    judged_by: tuple[str, ...] = ("label", "predicted")  # columns that tell right from wrong
 
-    def samples(self) -> list[str]:
-        """A few predictions, a line each."""
+    def finish(self, rows: pa.Table, found: pa.Table) -> dict[str, pa.Array]:
+        """``label``, ``predicted`` and the other columns of ``read``."""
+        columns = {"label": self.spell_labels(rows)}
+        return columns | {name: found[name] for name in found.column_names if name != ROW}
 
-    def draw(self, figures: Path) -> None:
-        """Writes pictures into the folder; needs labels."""
+    def spell_labels(self, rows: pa.Table) -> pa.Array:
+        """The labels in words, null where unknown."""
+        raise NotImplementedError
 
-    def table(self) -> pa.Table:
-        """The rows with ``label`` (where known) and ``predicted``, both in words, and what else there is to know."""
+    def find_missed(self, path: Path) -> np.ndarray:
+        """<bool>[rows]: which rows of a file of predictions were not predicted as labelled."""
+        return np.concatenate([self.missed(rows) for rows in read_slices(path, self.judged_by)])
+
+    def missed(self, rows: pa.RecordBatch) -> np.ndarray:
+        """The same of some rows, with the columns ``judged_by``."""
+        return pc.fill_null(pc.not_equal(rows["label"], rows["predicted"]), False).to_numpy(zero_copy_only=False)
+
+    def find_sameness(self, path: Path) -> str:
+        """Says so if rows of several labels all got one answer, the sign of a model that has learned nothing yet; else ""."""
+        labels, predicted = set(), set()
+        for rows in read_slices(path, ("label", "predicted")):
+            labels |= self.answers(rows["label"])
+            predicted |= self.answers(rows["predicted"])
+            if len(predicted) > 1:
+                return ""
+        if len(labels) < 2:
+            return ""
+        answer = next(iter(predicted)) or "no answer"
+        return f"every {self.answered} {answer}; train longer (trainer.max_epochs) or raise optimizer.learning_rate"
+
+    def answers(self, spelled: pa.Array) -> set[Any]:
+        """The different answers in a column ``label`` or ``predicted``."""
+        return set(spelled.drop_null().unique().to_pylist())
+
+    def samples(self, path: Path) -> list[str]:
+        """A few rows of a file of predictions, up to half of them missed ones."""
+        missed = self.find_missed(path)
+        chosen = choose_samples(missed)
+        return [
+            line
+            for row, wrong in zip(read_rows(path, chosen), missed[chosen], strict=True)
+            for line in self.show(row, wrong)
+        ]
+
+    def show(self, row: Mapping[str, Any], missed: bool) -> list[str]:
+        """A row of the file as lines for the terminal."""
+        raise NotImplementedError
 
 
-_REPORTS = {
-    "classification": ClassificationReport,
-    "multi_label": MultiLabelReport,
-    "regression": RegressionReport,
-    "question_answering": QuestionAnsweringReport,
-    "tagging": TaggingReport,
-}
+def verdict(row: Mapping[str, Any], missed: bool) -> str:
+    """right, wrong, or ? for a row without label; five characters wide."""
+    return "?    " if row["label"] is None else "wrong" if missed else "right"
 
 
-def make_report(parts: Parts, split: str, outputs: Outputs) -> TaskReport:
-    """The report on ``outputs`` of ``split``."""
-    return _REPORTS[parts.dataset.task](parts, split, outputs)
+def chance_columns(chances: np.ndarray, names: pa.Array) -> dict[str, pa.Array]:
+    """Probabilities <float32>[rows, classes] as columns ``p_<class>``.
+
+    Of more than ``SHOWN_CLASSES`` classes the likeliest ones, as two lists a row: ``likeliest``, the classes, and
+    ``probabilities``; pandas' ``explode`` makes rows of both.
+    """
+    rows, classes = chances.shape
+    if classes <= SHOWN_CLASSES:
+        return {f"p_{name}": pa.array(chances[:, index]) for index, name in enumerate(names.to_pylist())}
+    top = np.argpartition(-chances, LISTED_CLASSES, axis=1)[:, :LISTED_CLASSES]
+    order = np.argsort(-np.take_along_axis(chances, top, axis=1), axis=1, kind="stable")
+    top = np.take_along_axis(top, order, axis=1)
+    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * LISTED_CLASSES)
+    values = {"likeliest": names.take(top.ravel()), "probabilities": np.take_along_axis(chances, top, axis=1).ravel()}
+    return {name: pa.ListArray.from_arrays(offsets, pa.array(flat)) for name, flat in values.items()}

@@ -31,6 +31,8 @@ class EvalBatches(Protocol):
 
     @property
     def spec(self) -> FeatureSpec: ...
+    @property
+    def labelled(self) -> bool: ...
 
     def __len__(self) -> int: ...
     def batches(self, limit: int | None = None) -> tf.data.Dataset: ...
@@ -97,28 +99,3 @@ def measure(
         metrics.update(batch.truth, batch.logits)
         after_batch(batch)
     return metrics
-
-
-class Outputs(NamedTuple):
-    """What a module gives for a split, in ascending order of its examples."""
-
-    rows: np.ndarray  # <int64>[n], the split's row that each example comes from
-    truth: np.ndarray  # [n, …], what the task judges them by
-    logits: np.ndarray  # <float32>[n, units] or [n, seq, units], zero beyond a batch's own width
-
-
-def collect(module: FineTuningModule, loader: EvalBatches, limit: int | None = None) -> Outputs:
-    """All batches as one."""
-    logits = _join([batch.logits for batch in evaluate(module, loader, limit)])
-    places = loader.places(limit)
-    order = np.argsort(places, kind="stable")
-    places = places[order]
-    return Outputs(loader.source_rows(places), loader.truth(places), logits[order])
-
-
-def _join(parts: list[np.ndarray]) -> np.ndarray:
-    """One array of all batches; those that hold a vector per position are padded to the widest."""
-    if parts[0].ndim == 3:
-        width = max(part.shape[1] for part in parts)
-        parts = [np.pad(part, [(0, 0), (0, width - part.shape[1]), (0, 0)]) for part in parts]
-    return np.concatenate(parts)

@@ -22,32 +22,34 @@ The hooks of ``fit``, in order::
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from bertexp.config.run_length import make_run_length
 from bertexp.config.schema import TrainerConfig
 from bertexp.errors import ConfigError, DataError, TrainingDiverged, did_you_mean
-from bertexp.interfaces import Logger
+from bertexp.interfaces import Logger, Metrics
 from bertexp.system.signals import StopSignal
 from bertexp.training.callbacks import Callback, KerasCallbacks
 from bertexp.training.checkpoint import CheckpointStore, LoopState, read_state, restore
-from bertexp.training.evaluation import EvalBatches, Loaders, Outputs, collect, measure
+from bertexp.training.evaluation import Batch, EvalBatches, Loaders, evaluate, measure
 from bertexp.training.module import FineTuningModule
 from bertexp.training.optimizers.former import convert_former
 from bertexp.training.step_statistics import StepStatistics
 
 
 class TestResult(NamedTuple):
-    """Metrics as ``<split>/<name>``, with the outputs that they come from."""
+    """Metrics as ``<split>/<name>``, and the counts and sums that they come from."""
 
     split: str
     metrics: dict[str, float]
-    outputs: Outputs
+    measured: Metrics  # the task's own, which have seen the split
+    rows: int  # that were seen
 
 
 class Trainer:
@@ -297,33 +299,42 @@ class Trainer:
         """Metrics of the validation split, as ``val/<name>``.
 
         Raises:
-            DataError: there are no validation rows.
+            DataError: there are no validation rows, or they have no labels.
         """
         loader = _loader(data, "val")
         return _with_prefix("val", measure(module, loader, self._limit(self.config.limit_val_batches)).result())
 
-    def test(self, module: FineTuningModule, data: Loaders, split: str = "test") -> TestResult:
+    def test(
+        self,
+        module: FineTuningModule,
+        data: Loaders,
+        split: str = "test",
+        after_batch: Callable[[Batch], None] = lambda batch: None,
+    ) -> TestResult:
         """Runs a labelled split and logs its metrics as ``test/<name>`` (or ``<split>/<name>``).
 
+        No batch is kept; ``after_batch`` is given each of them.
+
         Raises:
-            DataError: the split has no rows.
+            DataError: the split has no rows, or they have no labels.
         """
+        loader, limit = _loader(data, split), self._limit(self.config.limit_test_batches)
         self._call("on_test_start")
-        outputs = self.predict(module, data, split)
-        measured = module.task.make_metrics()
-        measured.update(outputs.truth, outputs.logits)
+        measured = measure(module, loader, limit, after_batch=after_batch)
         metrics = _with_prefix(split, measured.result())
         self._log(metrics)
         self._call("on_test_end", metrics)
-        return TestResult(split, metrics, outputs)
+        return TestResult(split, metrics, measured, len(np.unique(loader.source_rows(loader.places(limit)))))
 
-    def predict(self, module: FineTuningModule, data: Loaders, split: str = "test") -> Outputs:
-        """Rows, truth and logits <float32>[n, …] of ``split``, in its own order.
+    def predict(self, module: FineTuningModule, data: Loaders, split: str = "test") -> Iterator[Batch]:
+        """Gives the logits of ``split``, of which no labels are needed, batch by batch; ``list`` keeps all of them.
+
+        The longest texts come first: a batch's ``rows`` tell which rows of the split it is of.
 
         Raises:
             DataError: the split has no rows.
         """
-        return collect(module, _loader(data, split), self._limit(self.config.limit_test_batches))
+        return evaluate(module, _loader(data, split, labelled=False), self._limit(self.config.limit_test_batches))
 
     # -------------------------------------------------------------- helpers
 
@@ -354,12 +365,18 @@ class Trainer:
             getattr(callback, hook)(self, *arguments)
 
 
-def _loader(data: Loaders, split: str) -> EvalBatches:
+def _loader(data: Loaders, split: str, labelled: bool = True) -> EvalBatches:
+    """The batches of a split that must be there, with labels if it is ``labelled`` ones that are asked for."""
     loader = data.eval_loader(split)
     if not len(loader):
         raise DataError(
             f"the data set has no rows in the split {split!r}; name a split that it has, or set dataset.val_fraction or "
             "dataset.test_fraction above 0 so that some are held out"
+        )
+    if labelled and not loader.labelled:
+        raise DataError(
+            f"the rows of the split {split!r} have no labels to judge a model by; name a split that has, or call "
+            "trainer.predict, which needs none"
         )
     return loader
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from official.nlp.data import classifier_data_lib
@@ -187,7 +188,10 @@ def test_a_run_on_encoded_rows_is_the_run_on_the_texts(tmp_path):
     assert {k: v for k, v in first.metrics.items() if k not in speed} == {
         k: v for k, v in second.metrics.items() if k not in speed
     }
-    assert np.array_equal(first.logits, second.logits)
+    texts, encoded = (pq.read_table(result.predictions) for result in (first, second))
+    assert texts.num_rows == 40
+    for name in ("label", "predicted", "probability", "p_negative", "p_positive"):
+        assert texts[name].equals(encoded[name]), name
 
 
 def test_sets_of_classes_are_kept(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,20 +12,20 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from tiny_questions import VOCAB, SpanModel, make_examples, make_spec, random_table, run
-from toy import measure
 
 from bertexp.commands.predict import main
 from bertexp.data.table import TextDataset
+from bertexp.interfaces import Report
 from bertexp.reports.paired import read_predictions
+from bertexp.reports.predictions import write_predictions
 from bertexp.serving.saved_model.export import export_saved_model
 from bertexp.serving.saved_model.predictor import Predictor
 from bertexp.serving.saved_model.pyfunc import TextModel
 from bertexp.serving.saved_model.signatures import make_signatures
 from bertexp.serving.spec import read_about
 from bertexp.tasks.question_answering.task import QuestionAnswering
-from bertexp.tasks.report import make_report
 from bertexp.tracking.mlflow.model import make_signature
-from bertexp.training.evaluation import Outputs
+from bertexp.training.evaluation import Batch
 
 
 @pytest.mark.parametrize("null_answers", [False, True])
@@ -80,39 +80,47 @@ def test_the_shipped_model_answers_in_python_on_the_command_line_and_from_files(
     assert declared.outputs.input_names() == list(table.columns)
 
 
-def make_parts(table: pa.Table, task: QuestionAnswering) -> SimpleNamespace:
+def write(path: Path, table: pa.Table, report: Report, batch: Batch) -> None:
+    """The predictions of windows that come in batches of nine, in any order."""
     dataset = TextDataset("squad", "question_answering", {"test": table}, (), True, "f" * 16, {}, "x.json")
-    return SimpleNamespace(dataset=dataset, task=task)
+    order = np.random.default_rng(0).permutation(len(batch.rows))
+    with write_predictions(path, dataset, "test", report) as keep:
+        for windows in np.array_split(order, len(order) // 9):
+            keep(Batch(*(values[windows] for values in batch)))
 
 
 def test_the_report_judges_questions_not_windows(tmp_path):
     table, task = random_table(60), QuestionAnswering(4, null_answers=True)
     examples = make_examples(table)
     places = np.arange(len(examples.lengths))
-    outputs = Outputs(examples.source_rows, examples.truth(places), run(SpanModel(), examples))
-    report = make_report(make_parts(table, task), "test", outputs)
-    metrics, rows = measure(task, outputs.truth, outputs.logits), report.table()
+    batch = Batch(examples.source_rows, examples.truth(places), run(SpanModel(), examples))
+    measured, report, path = task.make_metrics(), task.make_report(), tmp_path / "predictions.parquet"
+    measured.update(batch.truth, batch.logits)
+    write(path, table, report, batch)
+    metrics, rows = measured.result(), pq.read_table(path)
     assert rows.num_rows == 60
+    assert rows["predicted"].to_pylist() == task.choose(batch.truth, batch.logits).texts
     assert np.mean(rows["f1"]) == pytest.approx(metrics["f1"])
     assert np.mean(rows["exact_match"]) == pytest.approx(metrics["exact_match"])
-    for name, (low, high) in report.intervals().items():
+    for name, (low, high) in report.intervals(measured).items():
         assert low <= metrics[name] <= high
     for row in rows.to_pylist():
         assert row["text_pair"].encode()[row["start"] : row["end"]].decode() == row["predicted"]
-    assert len(report.samples()) == 6
-    report.draw(tmp_path)
+    assert len(report.samples(path)) == 6
+    report.draw(measured, path, tmp_path)
     assert (tmp_path / "question_words.png").stat().st_size > 3000
-    pq.write_table(rows.replace_schema_metadata({"task": "question_answering"}), tmp_path / "predictions.parquet")
-    assert read_predictions(tmp_path / "predictions.parquet").accuracy == pytest.approx(metrics["exact_match"])
+    assert read_predictions(path).accuracy == pytest.approx(metrics["exact_match"])
 
 
-def test_questions_without_answers_are_reported_without_judgement():
+def test_questions_without_answers_are_reported_without_judgement(tmp_path):
     table = random_table(12)
     table = table.set_column(2, "label", pa.nulls(12, table["label"].type))
     examples = make_examples(table)
     places = np.arange(len(examples.lengths))
-    outputs = Outputs(examples.source_rows, examples.truth(places), run(SpanModel(), examples))
-    report = make_report(make_parts(table, QuestionAnswering(4)), "test", outputs)
-    assert report.table().column_names == ["text", "text_pair", "label", "predicted", "score", "start", "end"]
-    assert report.table()["label"].null_count == 12
-    assert all(line.startswith("?") for line in report.samples())
+    report, path = QuestionAnswering(4).make_report(), tmp_path / "predictions-test.parquet"
+    write(path, table, report, Batch(examples.source_rows, examples.truth(places), run(SpanModel(), examples)))
+    rows = pq.read_table(path)
+    assert rows.column_names[:7] == ["text", "text_pair", "label", "predicted", "score", "start", "end"]
+    assert [rows[name].null_count for name in ("label", "f1", "exact_match", "predicted")] == [12, 12, 12, 0]
+    assert all(line.startswith("?") for line in report.samples(path))
+    assert read_predictions(path) is None

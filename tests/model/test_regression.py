@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from toy import predict_all
 
 from bertexp.config.resolve import compose_config
 from bertexp.runs.plan import make_plan
@@ -19,5 +20,5 @@ def test_predictions_begin_around_the_mean_of_the_training_labels(tmp_path):
     )  # fmt: skip
     plan = make_plan(config)
     parts = build_parts(config, plan, plan.dataset.load())
-    logits = Trainer(config.trainer, seed=1).predict(parts.module, parts.data, "val").logits
+    logits = predict_all(Trainer(config.trainer, seed=1), parts.module, parts.data, "val")
     np.testing.assert_allclose(logits, parts.dataset.splits["train"]["label"].to_numpy().mean(), atol=10)

@@ -241,7 +241,8 @@ def test_a_test_file_without_tags_is_predicted(tmp_path):
          "export.enabled=false", f"run.outputs_dir={tmp_path}"]
     )  # fmt: skip
     assert "val/f1" in result.metrics
-    table = pq.read_table(result.folder / "predictions.parquet")
+    assert pq.read_table(result.predictions)["label"].null_count == 0  # of the validation rows, which have tags
+    table = pq.read_table(result.folder / "predictions-test.parquet")
     assert table["words"].to_pylist() == [words for words, _ in sentences]
     assert table["label"].null_count == 6
     assert [len(tags.split()) for tags in table["predicted"].to_pylist()] == [len(words) for words, _ in sentences]

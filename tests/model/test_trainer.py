@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,8 @@ import tf_keras
 from toy import ToyData, make_module
 
 from bertexp.config.schema import TrainerConfig
-from bertexp.errors import ConfigError, RunInterrupted, TrainingDiverged
+from bertexp.data.examples.loaders import EvalLoader
+from bertexp.errors import ConfigError, DataError, RunInterrupted, TrainingDiverged
 from bertexp.models.encoder import make_encoder
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.text_model import TextClassifier
@@ -211,13 +213,73 @@ def test_an_unknown_monitor_is_named_with_a_suggestion():
         Trainer(TrainerConfig(max_epochs=1, monitor="val/acuracy")).fit(make_module(), ToyData())
 
 
-def test_results_come_in_row_order():
-    data = ToyData()
-    outputs = Trainer(TrainerConfig()).predict(make_module(), data)
-    np.testing.assert_array_equal(outputs.rows, np.arange(64))
-    np.testing.assert_array_equal(outputs.truth, data.labels)
-    features, _ = data.pack(np.arange(64))
-    np.testing.assert_allclose(outputs.logits, make_module().model(features).numpy(), atol=1e-6)
+def test_predictions_are_batches_that_tell_their_rows():
+    data, module = ToyData(), make_module()
+    batches = list(Trainer(TrainerConfig()).predict(module, data))
+    assert [len(batch.logits) for batch in batches] == [16] * 4
+    rows = np.concatenate([batch.rows for batch in batches])
+    assert sorted(rows) == list(range(64))
+    assert (np.diff(data.lengths[rows]) <= 0).all()  # the longest first
+    for batch in batches:
+        np.testing.assert_array_equal(batch.truth, data.labels[batch.rows])
+        features, _ = data.pack(batch.rows)
+        np.testing.assert_allclose(batch.logits, module.model(features).numpy(), atol=1e-6)
+    (one,) = Trainer(TrainerConfig(limit_test_batches=1)).predict(module, data)
+    np.testing.assert_array_equal(one.rows, batches[0].rows)
+
+
+class EmptyData(ToyData):
+    """Has training rows alone."""
+
+    def eval_loader(self, split, limit_rows=None):
+        return EvalLoader(self.chosen(0), 16, 128)
+
+
+@pytest.mark.parametrize("method", ["validate", "test", "predict"])
+def test_a_split_without_rows_is_one_sentence_before_anything_runs(method):
+    trainer = Trainer(TrainerConfig(), callbacks=[recorder := Recorder()])
+    split = "val" if method == "validate" else "test"
+    with pytest.raises(DataError, match=f"no rows in the split '{split}'.*dataset.val_fraction"):
+        getattr(trainer, method)(make_module(), EmptyData())
+    assert recorder.calls == []
+    state = trainer.fit(make_module(), EmptyData())  # which needs none
+    assert state.validated_step == -1
+
+
+def test_rows_without_labels_are_predicted_but_not_judged():
+    class Unlabelled(ToyData):
+        def eval_loader(self, split, limit_rows=None):
+            return EvalLoader(self.chosen(limit_rows), 16, 128, labelled=False)
+
+    trainer, data = Trainer(TrainerConfig()), Unlabelled()
+    for method, split in ((trainer.validate, "val"), (trainer.test, "test")):
+        with pytest.raises(DataError, match=f"split '{split}' have no labels"):
+            method(make_module(), data)
+    assert len(list(trainer.predict(make_module(), data))) == 4
+
+
+def test_an_evaluation_keeps_a_few_batches_however_many_there_are():
+    """Counted is what is alive of all logits that the model has made."""
+    made, most = [], 0
+
+    def predict_step(features):
+        logits = np.zeros((len(features["input_word_ids"]), 1), np.float32)
+        made.append(weakref.ref(logits))
+        return logits
+
+    module = make_module()
+    module.compiled_predict_step = lambda spec: predict_step
+
+    def count(batch):
+        nonlocal most
+        most = max(most, sum(logits() is not None for logits in made))
+
+    for rows in (64, 640):
+        most = 0
+        result = Trainer(TrainerConfig()).test(module, ToyData(rows), after_batch=count)
+        assert result.rows == rows
+        assert result.metrics["test/loss"] == pytest.approx(np.log(2))
+        assert 1 <= most <= 3
 
 
 def test_keras_callbacks_see_kerass_names_and_act_on_model_and_optimizer(tmp_path):

@@ -12,6 +12,7 @@ from bertexp.models.bert.ops import dropout
 from bertexp.tasks.classification.task import Classification
 from bertexp.training.module import FineTuningModule
 from bertexp.training.optimizers.adamw import AdamW
+from bertexp.training.trainer import Trainer
 
 
 class ToyModel(tf_keras.Model):
@@ -87,3 +88,10 @@ def measure(task, truth: np.ndarray, logits: np.ndarray) -> dict[str, float]:
     metrics = task.make_metrics()
     metrics.update(truth, logits)
     return metrics.result()
+
+
+def predict_all(trainer: Trainer, module: FineTuningModule, data, split: str = "test") -> np.ndarray:
+    """Logits <float32>[rows, units] of a split, in its own order, of a task with one answer a row."""
+    batches = list(trainer.predict(module, data, split))
+    order = np.argsort(np.concatenate([batch.rows for batch in batches]))
+    return np.concatenate([batch.logits for batch in batches])[order]

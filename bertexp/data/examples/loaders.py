@@ -135,11 +135,11 @@ class TrainLoader:
 class EvalLoader:
     """Every example once, sorted by length; ``places`` tells which example each result is of.
 
-    ``batch_size`` and ``max_length`` are those of ``make_eval_order``.
+    ``batch_size`` and ``max_length`` are those of ``make_eval_order``; ``labelled``: whether the examples have labels.
     """
 
-    def __init__(self, examples: Examples, batch_size: int, max_length: int):
-        self._examples, self.spec = examples, examples.spec
+    def __init__(self, examples: Examples, batch_size: int, max_length: int, labelled: bool = True):
+        self._examples, self.spec, self.labelled = examples, examples.spec, labelled
         self._batches = make_eval_order(examples.lengths, batch_size, max_length)
 
     def __len__(self) -> int:

@@ -16,7 +16,7 @@ from bertexp.data.examples.build import ExampleBuilder
 from bertexp.data.examples.loaders import EvalLoader, TrainLoader
 from bertexp.data.splits import draw, strata
 from bertexp.data.summary import Sample
-from bertexp.data.table import TextDataset
+from bertexp.data.table import TextDataset, is_labelled
 from bertexp.data.tokens.tokenizer import Tokenizer
 
 
@@ -86,7 +86,8 @@ class DataModule:
         """Every example of ``split`` once, sorted by length; none where the data set has no such split."""
         if split not in self.dataset.splits:
             return EvalLoader(ChosenExamples(self._examples["train"], np.zeros(0, np.int64)), 1, 1)
-        return EvalLoader(self._drawn(split, limit_rows), self._eval_batch_size, self.config.max_length)
+        labelled = is_labelled(self.dataset.splits[split])
+        return EvalLoader(self._drawn(split, limit_rows), self._eval_batch_size, self.config.max_length, labelled)
 
     def samples(self, count: int = 3) -> list[Sample]:
         """``count`` training rows with their pieces and masks, as the encoder will see them; of windows, the first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bertexp.config.schema import Config
 from bertexp.data.sets.glue.tasks import GLUE
 from bertexp.data.table import TextDataset
@@ -20,9 +22,10 @@ def write_submission(
     glue = GLUE[unlabelled.name]
     data = make_data(config, unlabelled, parts.loaded)
     for name, table in unlabelled.splits.items():
-        outputs = evaluate(parts.module, data.eval_loader(name))
-        answers = parts.task.answers(outputs.truth, outputs.logits)
-        predicted = answers.argmax(axis=1) if glue.label_names else answers[:, 0]
+        predicted = np.zeros(table.num_rows, np.int64 if glue.label_names else np.float32)
+        for batch in evaluate(parts.module, data.eval_loader(name)):
+            answers = parts.task.answers(batch.truth, batch.logits)
+            predicted[batch.rows] = answers.argmax(axis=1) if glue.label_names else answers[:, 0]
         lines = [f"{index}\t{answer}" for index, answer in enumerate(glue.spell(predicted.tolist()))]
         path = folder.path / "glue" / f"{name}.tsv"
         write_text(path, "\n".join(["index\tprediction", *lines]) + "\n")

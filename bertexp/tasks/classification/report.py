@@ -2,55 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from bertexp.reports.confusions import count_confusions, f1_of, matthews_of
+from bertexp.reports.confusions import f1_of, matthews_of
 from bertexp.reports.pictures.figures import draw_confusion_matrix
-from bertexp.reports.statistics import sample_predictions, wilson_interval
+from bertexp.reports.statistics import quote, wilson_interval
+from bertexp.tasks.classification.metrics import ClassificationMetrics
+from bertexp.tasks.report import PredictionsReport, chance_columns, verdict
 
 if TYPE_CHECKING:
-    from bertexp.runs.stages.parts import Parts
-    from bertexp.training.evaluation import Outputs
+    from bertexp.tasks.classification.task import Classification
 
 _RESAMPLED = {"f1": f1_of, "mcc": matthews_of}  # main metrics whose interval is bootstrapped; accuracy has Wilson's
+_WIDTH = 100
 
 
-class ClassificationReport:
+class ClassificationReport(PredictionsReport):
     """Confusion matrix, accuracy, probabilities of every class."""
 
-    def __init__(self, parts: Parts, split: str, outputs: Outputs):
-        self._rows = parts.dataset.take(split, outputs.rows)
-        self._labels, self._names, self._main = outputs.truth, parts.dataset.label_names, parts.task.main_metric
-        self._probabilities = parts.task.answers(outputs.truth, outputs.logits)
-        self._predicted = self._probabilities.argmax(axis=1)
+    def __init__(self, task: Classification):
+        self._task, self._names = task, pa.array(task.label_names, pa.string())
+        self._column = max(map(len, task.label_names))
 
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        found = {"accuracy": wilson_interval(int((self._predicted == self._labels).sum()), len(self._labels))}
-        if self._main in _RESAMPLED:
-            counts = count_confusions(self._labels, self._predicted, len(self._names))
-            found = {self._main: counts.interval(_RESAMPLED[self._main])} | found
-        return found
+    def read(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, pa.Array]:
+        chances, predicted = self._task.probabilities(logits), self._task.decide(logits)
+        columns = {"predicted": self._names.take(predicted), "probability": pa.array(chances.max(axis=1))}
+        return columns | chance_columns(chances, self._names)
 
-    def samples(self) -> list[str]:
-        return sample_predictions(self._rows["text"].to_pylist(), self._labels, self._probabilities, self._names)
+    def spell_labels(self, rows: pa.Table) -> pa.Array:
+        labels = rows["label"].to_numpy()
+        return self._names.take(pa.array(labels, mask=labels < 0))
 
-    def draw(self, figures: Path) -> None:
-        draw_confusion_matrix(
-            count_confusions(self._labels, self._predicted, len(self._names)),
-            self._names,
-            figures / "confusion_matrix.png",
-        )
+    def intervals(self, metrics: ClassificationMetrics) -> dict[str, tuple[float, float]]:
+        counts = metrics.confusions.marginals()
+        found = {"accuracy": wilson_interval(int(counts.hits.sum()), int(counts.true.sum()))}
+        main = self._task.main_metric
+        return ({main: metrics.confusions.interval(_RESAMPLED[main])} if main in _RESAMPLED else {}) | found
 
-    def table(self) -> pa.Table:
-        in_words = np.array([*self._names, None], dtype=object)  # -1, an unknown label, is null
-        table = self._rows.drop_columns(["label"])
-        table = table.append_column("label", pa.array(in_words[self._labels], pa.string()))
-        table = table.append_column("predicted", pa.array(in_words[self._predicted], pa.string()))
-        table = table.append_column("probability", pa.array(self._probabilities.max(axis=1)))
-        for index, name in enumerate(self._names):
-            table = table.append_column(f"p_{name}", pa.array(self._probabilities[:, index]))
-        return table
+    def show(self, row: Mapping[str, Any], missed: bool) -> list[str]:
+        start = f"{verdict(row, missed)}  {row['predicted']:{self._column}} {row['probability']:4.0%}  "
+        end = f"  (true: {row['label']})" if missed else ""
+        return [start + quote(row["text"], max(_WIDTH - len(start) - len(end), 20)) + end]
+
+    def draw(self, metrics: ClassificationMetrics, path: Path, figures: Path) -> None:
+        draw_confusion_matrix(metrics.confusions, self._task.label_names, figures / "confusion_matrix.png")

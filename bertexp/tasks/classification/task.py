@@ -9,6 +9,7 @@ import tensorflow as tf
 from scipy.special import expit, softmax
 
 from bertexp.data.table import TextDataset
+from bertexp.interfaces import Report
 from bertexp.tasks.base import TextTask
 from bertexp.tasks.classification.metrics import ClassificationMetrics, check_measured
 from bertexp.tasks.classification.spec import ClassificationConfig, ClassificationSpec
@@ -67,3 +68,11 @@ class Classification(TextTask):
     def make_metrics(self) -> ClassificationMetrics:
         """Of one pass over a split."""
         return ClassificationMetrics(self)
+
+    def make_report(self) -> Report:
+        """Of its predictions, with pictures."""
+        from bertexp.tasks.classification.report import (
+            ClassificationReport,  # here: matplotlib is needed first after a fit
+        )
+
+        return ClassificationReport(self)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from scipy.special import expit
 
 from bertexp.data.table import TextDataset
+from bertexp.interfaces import Report
 from bertexp.tasks.base import TextTask
 from bertexp.tasks.classification.metrics import check_measured
 from bertexp.tasks.multi_label.metrics import MultiLabelMetrics
@@ -58,3 +59,9 @@ class MultiLabel(TextTask):
     def make_metrics(self) -> MultiLabelMetrics:
         """Of one pass over a split."""
         return MultiLabelMetrics(self)
+
+    def make_report(self) -> Report:
+        """Of its predictions, with pictures."""
+        from bertexp.tasks.multi_label.report import MultiLabelReport  # here: matplotlib is needed first after a fit
+
+        return MultiLabelReport(self)

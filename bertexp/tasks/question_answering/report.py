@@ -2,85 +2,91 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from bertexp.data.table import is_labelled
 from bertexp.reports.pictures.figures import draw_bars
-from bertexp.reports.statistics import bootstrap_sums, choose_samples, quote, wilson_interval
-from bertexp.tasks.question_answering.answers import exact_match, f1_score
+from bertexp.reports.predictions import ROW, read_slices
+from bertexp.reports.statistics import bootstrap_sums, quote, wilson_interval
+from bertexp.tasks.question_answering.answers import Candidates, choose_answers, cut_bytes, exact_match, f1_score
+from bertexp.tasks.question_answering.metrics import QuestionAnsweringMetrics
+from bertexp.tasks.report import PredictionsReport, verdict
 
 if TYPE_CHECKING:
-    from bertexp.runs.stages.parts import Parts
-    from bertexp.training.evaluation import Outputs
+    from bertexp.tasks.question_answering.task import QuestionAnswering
 
 QUESTION_WORDS = ("what", "which", "who", "whose", "whom", "when", "where", "why", "how")
+_WIDTH = 120
 
 
-class QuestionAnsweringReport:
+class QuestionAnsweringReport(PredictionsReport):
     """Answers beside the gold ones, F1 by the word that asks."""
 
-    def __init__(self, parts: Parts, split: str, outputs: Outputs):
-        task = parts.task
-        self._answers = task.choose(outputs.truth, outputs.logits)
-        self._rows = parts.dataset.take(split, self._answers.rows)
-        self._questions = self._rows["text"].to_pylist()
-        self._labelled, self._main = is_labelled(self._rows), task.main_metric
-        gold = {window.row: window.answers for window in outputs.truth}
-        pairs = [(text, gold[row]) for row, text in zip(self._answers.rows.tolist(), self._answers.texts, strict=True)]
-        self._f1, self._exact = (np.array([judge(*pair) for pair in pairs]) for judge in (f1_score, exact_match))
+    judged_by = ("exact_match",)
 
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        n = len(self._f1)
-        found = {
-            "f1": bootstrap_sums(lambda sums: sums[:, 0] / n, self._f1[:, None]),
-            "exact_match": wilson_interval(int(self._exact.sum()), n),
-        }
-        return {self._main: found[self._main]} | found if self._main in found else found
+    def __init__(self, task: QuestionAnswering):
+        self._task = task
 
-    def samples(self) -> list[str]:
-        lines = []
-        wrong = (self._exact < 1) & self._labelled
-        gold = self._gold()
-        for row in choose_samples(wrong):
-            verdict = ("wrong" if wrong[row] else "right") if self._labelled else "?"
-            end = f"  (true: {quote(gold[row], 36) if gold[row] else 'no answer'})" if wrong[row] else ""
-            text = self._answers.texts[row]
-            start = f"{verdict:5}  {quote(text, 36) if text else 'no answer'} {self._answers.scores[row]:4.0%}  "
-            lines.append(start + quote(self._questions[row], max(120 - len(start) - len(end), 20)) + end)
-        return lines
+    def read(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, pa.Array]:
+        found = self._task.find(truth, logits)._asdict()
+        return {name: pa.array(values) for name, values in found.items() if name != "rows"}
 
-    def draw(self, figures: Path) -> None:
-        kinds = np.array([_question_word(question) for question in self._questions])
-        names, counts = np.unique(kinds, return_counts=True)
-        scores = [self._f1[kinds == name].mean() for name in names]
-        labels = [f"{name} ({count:,})" for name, count in zip(names, counts, strict=True)]
-        draw_bars(labels, scores, "F1 by question word (questions of it)", figures / "question_words.png")
-
-    def table(self) -> pa.Table:
+    def finish(self, rows: pa.Table, found: pa.Table) -> dict[str, pa.Array]:
         """``start`` and ``end`` are in bytes of the context; "" stands for no answer."""
-        answers = self._answers
+        candidates = Candidates(*(found[name].to_numpy() for name in (ROW, *Candidates._fields[1:])))
+        choice = choose_answers(candidates, self._task.null_answers)
+        starts, ends = (place[choice.windows] * choice.given for place in (candidates.starts, candidates.ends))
+        texts = list(map(cut_bytes, rows["text_pair"].to_pylist(), starts.tolist(), ends.tolist()))
+        labels = rows["label"].to_pylist()
+        gold = [None if label is None else [answer["text"] for answer in label] for label in labels]
         columns = {
-            "label": pa.array(self._gold(), pa.string()),
-            "predicted": pa.array(answers.texts, pa.string()),
-            "score": pa.array(answers.scores),
-            "start": pa.array(answers.starts),
-            "end": pa.array(answers.ends),
+            "label": pa.array([None if all_ is None else (all_ or [""])[0] for all_ in gold], pa.string()),
+            "predicted": pa.array(texts, pa.string()),
+            "score": pa.array(choice.chances),
+            "start": pa.array(starts),
+            "end": pa.array(ends),
         }
-        if self._labelled:
-            columns |= {"f1": pa.array(self._f1), "exact_match": pa.array(self._exact)}
-        table = self._rows.drop_columns(["label"])
-        for name, values in columns.items():
-            table = table.append_column(name, values)
-        return table
+        for name, judge in (("f1", f1_score), ("exact_match", exact_match)):
+            judged = [None if all_ is None else judge(text, all_) for text, all_ in zip(texts, gold, strict=True)]
+            columns[name] = pa.array(judged, pa.float64())
+        return columns
 
-    def _gold(self) -> list[str | None]:
-        """The first gold answer of each row, "" for an unanswerable question, None where it is not known."""
-        labels = self._rows["label"].to_pylist()
-        return [None if label is None else label[0]["text"] if label else "" for label in labels]
+    def intervals(self, metrics: QuestionAnsweringMetrics) -> dict[str, tuple[float, float]]:
+        f1, exact = metrics.by_question().T
+        n = len(f1)
+        found = {
+            "f1": bootstrap_sums(lambda sums: sums[:, 0] / n, f1[:, None]),
+            "exact_match": wilson_interval(int(exact.sum()), n),
+        }
+        main = self._task.main_metric
+        return {main: found[main]} | found if main in found else found
+
+    def missed(self, rows: pa.RecordBatch) -> np.ndarray:
+        """Those whose answer is none of the gold ones."""
+        return pc.fill_null(pc.less(rows["exact_match"], 1), False).to_numpy(zero_copy_only=False)
+
+    def show(self, row: Mapping[str, Any], missed: bool) -> list[str]:
+        gold = quote(row["label"], 36) if row["label"] else "no answer"
+        end = f"  (true: {gold})" if missed else ""
+        answer = quote(row["predicted"], 36) if row["predicted"] else "no answer"
+        start = f"{verdict(row, missed)}  {answer} {row['score']:4.0%}  "
+        return [start + quote(row["text"], max(_WIDTH - len(start) - len(end), 20)) + end]
+
+    def draw(self, metrics: QuestionAnsweringMetrics, path: Path, figures: Path) -> None:
+        scores: dict[str, list[float]] = defaultdict(list)
+        for rows in read_slices(path, ("text", "f1")):
+            for question, f1 in zip(rows["text"].to_pylist(), rows["f1"].to_pylist(), strict=True):
+                scores[_question_word(question)].append(f1)
+        kinds = sorted(scores)
+        labels = [f"{kind} ({len(scores[kind]):,})" for kind in kinds]
+        means = [float(np.mean(scores[kind])) for kind in kinds]
+        draw_bars(labels, means, "F1 by question word (questions of it)", figures / "question_words.png")
 
 
 def _question_word(question: str) -> str:

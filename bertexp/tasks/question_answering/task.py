@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from bertexp.data.table import TextDataset
+from bertexp.interfaces import Report
 from bertexp.tasks.question_answering.answers import Candidates, best_spans, choose_answers, cut_bytes
 from bertexp.tasks.question_answering.metrics import QuestionAnsweringMetrics
 from bertexp.tasks.question_answering.spec import QuestionAnsweringConfig, QuestionAnsweringSpec
@@ -74,6 +75,14 @@ class QuestionAnswering:
     def make_metrics(self) -> QuestionAnsweringMetrics:
         """Of one pass over a split."""
         return QuestionAnsweringMetrics(self)
+
+    def make_report(self) -> Report:
+        """Of its predictions, with pictures."""
+        from bertexp.tasks.question_answering.report import (
+            QuestionAnsweringReport,  # here: matplotlib is needed first after a fit
+        )
+
+        return QuestionAnsweringReport(self)
 
     def answers(self, truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """The scores <float32>[questions] of the answers."""

@@ -2,56 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from bertexp.data.table import is_labelled
 from bertexp.reports.pictures.figures import draw_scatter
-from bertexp.reports.statistics import bootstrap_sums, choose_samples, correlation_interval, quote
+from bertexp.reports.predictions import read_slices
+from bertexp.reports.statistics import bootstrap_sums, correlation_interval, quote
+from bertexp.tasks.regression.metrics import RegressionMetrics
+from bertexp.tasks.report import PredictionsReport
 
 if TYPE_CHECKING:
-    from bertexp.runs.stages.parts import Parts
-    from bertexp.training.evaluation import Outputs
+    from bertexp.tasks.regression.task import Regression
+
+_WIDTH = 100
 
 
-class RegressionReport:
+class RegressionReport(PredictionsReport):
     """Predicted numbers against the wanted ones."""
 
-    def __init__(self, parts: Parts, split: str, outputs: Outputs):
-        self._rows = parts.dataset.take(split, outputs.rows)
-        self._wanted, self._predicted = outputs.truth, outputs.logits[:, 0]
-        self._task, self._main = parts.task, parts.task.main_metric
-        self._outputs, self._labelled = outputs, is_labelled(self._rows)
+    def __init__(self, task: Regression):
+        self._main = task.main_metric
 
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        metrics, rows = self._task.make_metrics(), len(self._wanted)
-        metrics.update(self._outputs.truth, self._outputs.logits)
-        values = metrics.result()
+    def read(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, pa.Array]:
+        return {"predicted": pa.array(logits[:, 0])}
+
+    def spell_labels(self, rows: pa.Table) -> pa.Array:
+        labels = rows["label"].to_numpy()
+        return pa.array(labels, pa.float32(), mask=np.isnan(labels))
+
+    def intervals(self, metrics: RegressionMetrics) -> dict[str, tuple[float, float]]:
+        values, errors = metrics.result(), np.abs(metrics.predicted - metrics.wanted)[:, None]
+        rows = len(errors)
         found = {name: correlation_interval(values[name], rows, name) for name in ("spearman", "pearson")}
-        errors = np.abs(self._predicted - self._wanted).astype(np.float64)[:, None]
         found["mae"] = bootstrap_sums(lambda sums: sums[:, 0] / rows, errors)
         found["rmse"] = bootstrap_sums(lambda sums: np.sqrt(sums[:, 0] / rows), errors**2)
         return {self._main: found[self._main]} | found if self._main in found else found
 
-    def samples(self) -> list[str]:
-        lines = []
-        far = np.zeros(len(self._predicted), bool)
-        if self._labelled:
-            errors = np.abs(self._predicted - self._wanted)
-            far = errors > np.quantile(errors, 0.9)
-        for row in choose_samples(far):
-            wanted = f" (true {self._wanted[row]:.3f})" if self._labelled else ""
-            start = f"{self._predicted[row]:8.3f}{wanted}  "
-            lines.append(start + quote(self._rows["text"][int(row)].as_py(), 100 - len(start)))
-        return lines
+    def find_missed(self, path: Path) -> np.ndarray:
+        """Those whose error is among the largest tenth."""
+        slices = read_slices(path, ("label", "predicted"))
+        pairs = [(rows["predicted"].to_numpy(), rows["label"].to_numpy(zero_copy_only=False)) for rows in slices]
+        errors = np.concatenate([np.abs(predicted - wanted) for predicted, wanted in pairs])
+        return errors > np.quantile(errors, 0.9)  # of unknown labels nothing is
 
-    def draw(self, figures: Path) -> None:
-        draw_scatter(self._wanted, self._predicted, figures / "predictions.png")
+    def show(self, row: Mapping[str, Any], missed: bool) -> list[str]:
+        wanted = "" if row["label"] is None else f" (true {row['label']:.3f})"
+        start = f"{row['predicted']:8.3f}{wanted}  "
+        return [start + quote(row["text"], _WIDTH - len(start))]
 
-    def table(self) -> pa.Table:
-        wanted = pa.array(self._wanted, pa.float32(), mask=np.isnan(self._wanted))
-        table = self._rows.drop_columns(["label"]).append_column("label", wanted)
-        return table.append_column("predicted", pa.array(self._predicted))
+    def draw(self, metrics: RegressionMetrics, path: Path, figures: Path) -> None:
+        draw_scatter(metrics.wanted, metrics.predicted, figures / "predictions.png")

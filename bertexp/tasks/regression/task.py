@@ -7,6 +7,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from bertexp.data.table import TextDataset
+from bertexp.interfaces import Report
 from bertexp.tasks.base import TextTask
 from bertexp.tasks.regression.metrics import RegressionMetrics
 from bertexp.tasks.regression.spec import RegressionConfig, RegressionSpec
@@ -47,3 +48,9 @@ class Regression(TextTask):
     def make_metrics(self) -> RegressionMetrics:
         """Of one pass over a split."""
         return RegressionMetrics()
+
+    def make_report(self) -> Report:
+        """Of its predictions, with pictures."""
+        from bertexp.tasks.regression.report import RegressionReport  # here: matplotlib is needed first after a fit
+
+        return RegressionReport(self)

@@ -2,71 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from bertexp.data.formats.tags import entity_types, scheme_of
-from bertexp.data.table import is_labelled
 from bertexp.reports.pictures.figures import draw_bars
-from bertexp.reports.statistics import bootstrap_sums, choose_samples, f1_of_sums
-from bertexp.tasks.tagging.entities import Entity, count_entities, entity_sets
+from bertexp.reports.statistics import bootstrap_sums, f1_of_sums
+from bertexp.tasks.report import PredictionsReport, verdict
+from bertexp.tasks.tagging.entities import Entity, entity_sets
+from bertexp.tasks.tagging.metrics import TaggingMetrics
 
 if TYPE_CHECKING:
-    from bertexp.runs.stages.parts import Parts
-    from bertexp.training.evaluation import Outputs
+    from bertexp.tasks.tagging.task import Tagging
 
 _WIDTH = 110
 
 
-class TaggingReport:
+class TaggingReport(PredictionsReport):
     """F1 of each type of entity, sentences with their entities in brackets."""
 
-    def __init__(self, parts: Parts, split: str, outputs: Outputs):
-        self._rows = parts.dataset.take(split, outputs.rows)
-        self._names = parts.dataset.label_names
-        self._labelled = is_labelled(self._rows)
-        self._true, self._predicted = parts.task.decode(outputs.truth, outputs.logits)
+    answered = "word was tagged"
 
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        pairs = [
-            (sum(map(str.__eq__, true, predicted)), len(true))
-            for true, predicted in zip(self._true, self._predicted, strict=True)
-        ]
+    def __init__(self, task: Tagging):
+        self._task, self._names = task, task.label_names
+
+    def read(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, pa.Array]:
+        _, predicted = self._task.decode(truth, logits)
+        return {"predicted": pa.array([" ".join(tags) for tags in predicted], pa.string())}
+
+    def spell_labels(self, rows: pa.Table) -> pa.Array:
+        labels = rows["label"].to_pylist()
+        words = [None if tags is None else " ".join(self._names[tag] for tag in tags) for tags in labels]
+        return pa.array(words, pa.string())
+
+    def intervals(self, metrics: TaggingMetrics) -> dict[str, tuple[float, float]]:
+        counts = metrics.by_sentence
         return {
-            "f1": bootstrap_sums(f1_of_sums, self._counts().sum(1)),
-            "accuracy": bootstrap_sums(lambda sums: sums[:, 0] / sums[:, 1], np.array(pairs)),
+            "f1": bootstrap_sums(f1_of_sums, counts[:, :3]),
+            "accuracy": bootstrap_sums(lambda sums: sums[:, 0] / sums[:, 1], counts[:, 3:]),
         }
 
-    def samples(self) -> list[str]:
-        scheme = scheme_of(self._names)
-        true, predicted = entity_sets(self._true, scheme), entity_sets(self._predicted, scheme)
-        wrong = np.array([a != b for a, b in zip(true, predicted, strict=True)]) & self._labelled
-        lines = []
-        for row in choose_samples(wrong):
-            verdict = ("wrong" if wrong[row] else "right") if self._labelled else "?"
-            words = self._rows["words"][int(row)].as_py()
-            lines.append(f"{verdict:5}  {_in_brackets(words, predicted[row])}")
-            if wrong[row]:
-                lines.append(f"{'true':>5}  {_in_brackets(words, true[row])}")
-        return lines
+    def missed(self, rows: pa.RecordBatch) -> np.ndarray:
+        """Those with other entities than labelled."""
+        differ = super().missed(rows).copy()
+        true, predicted = (self._entities(rows[name].filter(differ).to_pylist()) for name in ("label", "predicted"))
+        differ[differ] = [a != b for a, b in zip(true, predicted, strict=True)]
+        return differ
 
-    def draw(self, figures: Path) -> None:
-        sums = self._counts().sum(0)
+    def answers(self, spelled: pa.Array) -> set[str]:
+        """The different tags."""
+        return {tag for tags in super().answers(spelled) for tag in tags.split(" ")}
+
+    def show(self, row: Mapping[str, Any], missed: bool) -> list[str]:
+        spelled = [row["predicted"], row["label"]] if missed else [row["predicted"]]
+        lines = zip((verdict(row, missed), " true"), self._entities(spelled), strict=False)
+        return [f"{start}  {_in_brackets(row['words'], entities)}" for start, entities in lines]
+
+    def draw(self, metrics: TaggingMetrics, path: Path, figures: Path) -> None:
+        sums = metrics.by_type
         labels = [f"{name} ({count:,})" for name, count in zip(entity_types(self._names), sums[:, 2], strict=True)]
         draw_bars(labels, f1_of_sums(sums), "F1 of each type (entities of it)", figures / "entities.png")
 
-    def table(self) -> pa.Table:
-        true = [" ".join(tags) if self._labelled else None for tags in self._true]
-        table = self._rows.drop_columns(["label"]).append_column("label", pa.array(true, pa.string()))
-        return table.append_column("predicted", pa.array([" ".join(tags) for tags in self._predicted], pa.string()))
-
-    def _counts(self) -> np.ndarray:
-        """<int64>[sentences, types, 3], see ``count_entities``."""
-        return count_entities(self._true, self._predicted, self._names)
+    def _entities(self, spelled: Sequence[str]) -> list[set[Entity]]:
+        return entity_sets([tags.split(" ") for tags in spelled], scheme_of(self._names))
 
 
 def _in_brackets(words: Sequence[str], entities: set[Entity]) -> str:

@@ -10,6 +10,7 @@ from scipy.special import softmax
 
 from bertexp.data.formats.tags import OUTSIDE
 from bertexp.data.table import TextDataset
+from bertexp.interfaces import Report
 from bertexp.tasks.tagging.metrics import TaggingMetrics
 from bertexp.tasks.tagging.spec import TaggingConfig, TaggingSpec
 
@@ -84,3 +85,9 @@ class Tagging:
     def make_metrics(self) -> TaggingMetrics:
         """Of one pass over a split."""
         return TaggingMetrics(self)
+
+    def make_report(self) -> Report:
+        """Of its predictions, with pictures."""
+        from bertexp.tasks.tagging.report import TaggingReport  # here: matplotlib is needed first after a fit
+
+        return TaggingReport(self)

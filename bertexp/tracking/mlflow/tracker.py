@@ -145,7 +145,8 @@ class MlflowTracker:
         if isinstance(table, (str, PathLike)):
             import pyarrow.parquet as pq
 
-            table = pq.read_table(table)
+            with pq.ParquetFile(table) as file:
+                table = next(file.iter_batches(TABLE_ROWS), file.schema_arrow.empty_table())
         rows = table.slice(0, TABLE_ROWS).to_pydict()
         data = {"columns": list(rows), "data": [list(row) for row in zip(*rows.values(), strict=True)]}
         self.log_dict(data, file_name)
