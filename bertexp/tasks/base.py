@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 class TextTask:
@@ -12,4 +15,6 @@ class TextTask:
 
     def weights(self, labels: tf.Tensor) -> tf.Tensor:
         """<float32>[batch], all 1."""
+        import tensorflow as tf
+
         return tf.ones(tf.shape(labels)[:1])

@@ -25,6 +25,17 @@ def test_linter_and_types_follow_one_list():
     assert {*lint["flake8-tidy-imports"]["banned-module-level-imports"]} == {*HEAVY}
 
 
+def test_a_room_is_light_or_heavy_as_a_whole():
+    """Of a folder's own files all are light or none is, but for a ``spec.py``, which is light in every room."""
+    rooms: dict[Path, set[bool]] = {}
+    for module, path in modules().items():
+        if path.name == "spec.py":
+            assert module in light_modules()
+        elif path.name != "__init__.py":
+            rooms.setdefault(path.parent, set()).add(module in light_modules())
+    assert [str(room) for room, found in rooms.items() if len(found) > 1] == []
+
+
 def way_to_heavy(module: str) -> str:
     """How a module's imports, theirs and so on lead to a heavy library or to a module that is not light; empty if not."""
     came_from, waiting = {module: ""}, deque([module])
