@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import select
 import signal
@@ -94,7 +95,14 @@ def _run(words: Sequence[str]) -> None:
         compose_config(split_overrides(settings)[0])
     sys.argv[1:] = [*(word for flag in flags.items() for word in flag if word), *(read(word).text for word in settings)]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to this door instead of ending in Hydra's
-    work_on_sweep()
+    if "--multirun" in flags:
+        work_on_sweep()
+        return
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as page:
+            work_on_sweep()
+    finally:  # some pages end the process
+        print(hide(page.getvalue()), end="")
 
 
 def _refuse_sweep(settings: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from bertexp.commands import COMMANDS
 from bertexp.config.catalog import all_settings, groups
 from bertexp.config.store import group_options
 from bertexp.errors import ConfigError, did_you_mean
+from bertexp.system.console import aligned
 
 _HEAD = """\
 bertexp fine-tunes, evaluates, tracks and ships BERT text models.
@@ -87,18 +88,15 @@ def _rows_of(group: str) -> list[tuple[str, str, str, str]]:
 def _table(rows: list[tuple[str, str, str, str]]) -> Iterator[str]:
     """Rows under a head, the last column wrapped to the width of the terminal."""
     cells = [_COLUMNS, *rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(3)]
-    left = sum(widths) + 6
-    for row in cells:
-        head = "  ".join(f"{cell:<{width}}" for cell, width in zip(row[:3], widths, strict=True))
-        first, *more = textwrap.wrap(row[3], max(shutil.get_terminal_size((120, 24)).columns - left, 40))
-        yield f"{head}  {first}"
-        yield from (" " * left + line for line in more)
+    heads = aligned([row[:3] for row in cells])
+    left = max(map(len, heads)) + 2
+    for head, (*_, meaning) in zip(heads, cells, strict=True):
+        lines = textwrap.wrap(meaning, max(shutil.get_terminal_size((120, 24)).columns - left, 40))
+        yield from (f"{text:<{left}}{line}" for text, line in zip([head, *[""] * len(lines)], lines, strict=False))
 
 
 def _describe_options(options: dict[str, str], indent: str) -> list[str]:
-    width = max((len(name) for name in options), default=0)
-    return [f"{indent}{name:<{width}}  {sentence}".rstrip() for name, sentence in options.items()]
+    return [f"{indent}{line}" for line in aligned(list(options.items()))]
 
 
 def _first_line(settings: type) -> str:

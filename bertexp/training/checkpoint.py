@@ -62,7 +62,7 @@ class CheckpointStore:
         stale = self._complete("step-")[: -self._keep]
         stale += [best for best in self._complete("best-") if best != self.best(state.best_step)]
         for old in stale:
-            shutil.rmtree(old)
+            remove_checkpoints(old)
         return path
 
     def save_best(self, weights: tf.train.Checkpoint, step: int, score: float) -> Path:
@@ -85,6 +85,13 @@ class CheckpointStore:
             checkpoint.write(str(folder / "checkpoint"))
             (folder / "state.json").write_text(json.dumps(state | {"format": FORMAT}))
         return self.folder / name
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Removes a checkpoint, or a folder of them; what says of one that it is complete goes first, for a kill may come."""
+    for state in folder.rglob("state.json"):
+        state.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_state(path: Path) -> LoopState:

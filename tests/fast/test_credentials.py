@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import subprocess
 import sys
 
 import pytest
@@ -232,3 +233,10 @@ def test_a_download_prints_and_keeps_no_secret(tmp_path, capfd, monkeypatch):
     assert "127.0.0.1:9/data.csv" in str(told.value)
     shown = capfd.readouterr()
     assert SECRET not in str(told.value) + shown.out + shown.err + everything_in(tmp_path)
+
+
+def test_hydras_page_of_the_config_shows_no_secret():
+    words = ["-m", "bertexp", "--cfg", "job", f"tracking.uri={STORE}"]
+    shown = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
+    assert f"uri: {hide(STORE)}" in shown.stdout
+    assert SECRET not in shown.stdout + shown.stderr

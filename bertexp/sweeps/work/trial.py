@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import math
-import shutil
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +31,7 @@ from bertexp.system.credentials import put_back
 from bertexp.tracking.base import NoTracker, Tracker
 from bertexp.tracking.build import build_tracker
 from bertexp.training.callbacks import Callback, ProgressReport
+from bertexp.training.checkpoint import remove_checkpoints
 from bertexp.training.trainer import Trainer
 
 LATENCY_ROWS, LATENCY_WARM_ROWS = 50, 5
@@ -212,7 +212,7 @@ def _mean_and_spread(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def drop_checkpoints(folder: Path) -> None:
     """Frees the disk of a trial that will not be shipped or gone on with."""
     for checkpoints in [folder / "checkpoints", *folder.glob("seed-*/checkpoints")]:
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        remove_checkpoints(checkpoints)
 
 
 def _require_validation(objectives: Sequence[str], config: Config, dataset: TextDataset) -> None:
