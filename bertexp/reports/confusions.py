@@ -47,12 +47,12 @@ class Confusions:
     def matrix(self, classes: np.ndarray | None = None) -> np.ndarray:
         """<int64>[k, k]: rows are true classes, columns predictions, of the k ``classes`` <int>[k] (all by default)."""
         chosen = np.arange(self.classes) if classes is None else np.asarray(classes)
-        place = np.full(self.classes, -1)
-        place[chosen] = np.arange(len(chosen))
+        position = np.full(self.classes, -1)
+        position[chosen] = np.arange(len(chosen))
         true, predicted, counts = self.cells()
-        kept = (place[true] >= 0) & (place[predicted] >= 0)
+        kept = (position[true] >= 0) & (position[predicted] >= 0)
         matrix = np.zeros((len(chosen), len(chosen)), np.int64)
-        matrix[place[true[kept]], place[predicted[kept]]] = counts[kept]
+        matrix[position[true[kept]], position[predicted[kept]]] = counts[kept]
         return matrix
 
     def marginals(self) -> Marginals:
@@ -69,8 +69,8 @@ class Confusions:
         """Marginals <float64>[n, classes] of cells <int64>[n, cells]."""
 
         def total(of_class: np.ndarray, weights: np.ndarray) -> np.ndarray:
-            places = np.arange(len(weights))[:, None] * self.classes + of_class
-            sums = np.bincount(places.ravel(), weights.ravel(), len(weights) * self.classes)
+            positions = np.arange(len(weights))[:, None] * self.classes + of_class
+            sums = np.bincount(positions.ravel(), weights.ravel(), len(weights) * self.classes)
             return sums.reshape(len(weights), self.classes)
 
         right = true == predicted

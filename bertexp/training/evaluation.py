@@ -27,7 +27,7 @@ class TrainBatches(BatchSpec, Protocol):
 
 
 class EvalBatches(Protocol):
-    """Every example of a split once, in any order; ``places`` tells which."""
+    """Every example of a split once, in any order; ``indices`` tells which."""
 
     @property
     def spec(self) -> FeatureSpec: ...
@@ -36,9 +36,9 @@ class EvalBatches(Protocol):
 
     def __len__(self) -> int: ...
     def batches(self, limit: int | None = None) -> tf.data.Dataset: ...
-    def places(self, limit: int | None = None) -> np.ndarray: ...
-    def truth(self, places: np.ndarray) -> np.ndarray: ...
-    def source_rows(self, places: np.ndarray) -> np.ndarray: ...
+    def indices(self, limit: int | None = None) -> np.ndarray: ...
+    def truth(self, indices: np.ndarray) -> np.ndarray: ...
+    def source_rows(self, indices: np.ndarray) -> np.ndarray: ...
 
 
 class Loaders(Protocol):
@@ -66,14 +66,14 @@ def evaluate(
 
     One batch is on the device while the caller has the one before, and no more is kept.
     """
-    predict, places = module.compiled_predict_step(loader.spec), loader.places(limit)
+    predict, indices = module.compiled_predict_step(loader.spec), loader.indices(limit)
     on_device: list[tf.Tensor] = []
     begin = 0
 
     def read() -> Batch:
         nonlocal begin
         logits = np.asarray(on_device.pop(0))
-        own = places[begin : begin + len(logits)]
+        own = indices[begin : begin + len(logits)]
         begin += len(logits)
         return Batch(loader.source_rows(own), loader.truth(own), logits)
 

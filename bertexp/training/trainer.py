@@ -324,7 +324,7 @@ class Trainer:
         metrics = _with_prefix(split, measured.result())
         self._log(metrics)
         self._call("on_test_end", metrics)
-        return TestResult(split, metrics, measured, len(np.unique(loader.source_rows(loader.places(limit)))))
+        return TestResult(split, metrics, measured, len(np.unique(loader.source_rows(loader.indices(limit)))))
 
     def predict(self, module: FineTuningModule, data: Loaders, split: str = "test") -> Iterator[Batch]:
         """Gives the logits of ``split``, of which no labels are needed, batch by batch; ``list`` keeps all of them.

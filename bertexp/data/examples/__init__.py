@@ -37,26 +37,26 @@ class Examples(Protocol):
     def source_rows(self) -> np.ndarray:
         """<int64>[examples]: the split's row that each comes from."""
 
-    def pack(self, places: np.ndarray) -> tuple[Features, np.ndarray]:
-        """Features and labels of the examples ``places`` <int64>[batch], padded to one width."""
+    def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
+        """Features and labels of the examples ``indices`` <int64>[batch], padded to one width."""
 
-    def labels(self, places: np.ndarray, width: int) -> np.ndarray:
+    def labels(self, indices: np.ndarray, width: int) -> np.ndarray:
         """The labels alone, [batch, …]; those of every position as wide as a batch of ``width`` pieces."""
 
-    def truth(self, places: np.ndarray) -> np.ndarray:
+    def truth(self, indices: np.ndarray) -> np.ndarray:
         """What the task judges their logits by, [batch, …]; the labels unless a task needs more."""
 
 
 class ChosenExamples:
     """Some of other examples, in a given order."""
 
-    def __init__(self, examples: Examples, places: np.ndarray):
-        self._examples, self._places = examples, places
+    def __init__(self, examples: Examples, indices: np.ndarray):
+        self._examples, self._indices = examples, indices
         self.spec, self.label_spec, self.columns = examples.spec, examples.label_spec, examples.columns
 
     @property
     def lengths(self) -> np.ndarray:
-        return self._examples.lengths[self._places]
+        return self._examples.lengths[self._indices]
 
     @property
     def full_lengths(self) -> np.ndarray:
@@ -64,16 +64,16 @@ class ChosenExamples:
 
     @property
     def source_rows(self) -> np.ndarray:
-        return self._examples.source_rows[self._places]
+        return self._examples.source_rows[self._indices]
 
-    def pack(self, places: np.ndarray) -> tuple[Features, np.ndarray]:
-        return self._examples.pack(self._places[places])
+    def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
+        return self._examples.pack(self._indices[indices])
 
-    def labels(self, places: np.ndarray, width: int) -> np.ndarray:
-        return self._examples.labels(self._places[places], width)
+    def labels(self, indices: np.ndarray, width: int) -> np.ndarray:
+        return self._examples.labels(self._indices[indices], width)
 
-    def truth(self, places: np.ndarray) -> np.ndarray:
-        return self._examples.truth(self._places[places])
+    def truth(self, indices: np.ndarray) -> np.ndarray:
+        return self._examples.truth(self._indices[indices])
 
 
 class FrozenExamples(ChosenExamples):
@@ -84,6 +84,6 @@ class FrozenExamples(ChosenExamples):
         super().__init__(examples, np.arange(len(self._lengths)))
         self._activations, self.spec = activations, activations.spec
 
-    def pack(self, places: np.ndarray) -> tuple[Features, np.ndarray]:
-        width = padded_width(int(self._lengths[places].max()), int(self._lengths.max()))
-        return self._activations.pack(places, width), self.labels(places, width)
+    def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
+        width = padded_width(int(self._lengths[indices].max()), int(self._lengths.max()))
+        return self._activations.pack(indices, width), self.labels(indices, width)

@@ -50,8 +50,8 @@ class Activations(NamedTuple):
         starts, ends = self.offsets[rows], self.offsets[rows + 1]
         lengths = ends - starts
         states = np.zeros((len(rows), width, self.values.shape[1]), np.float32)
-        for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
-            states[place, : end - start] = self.values[start:end]
+        for index, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            states[index, : end - start] = self.values[start:end]
         mask = np.arange(states.shape[1]) < lengths[:, None]
         return {"hidden_states": states, "input_mask": mask.astype(np.int32)}
 

@@ -55,17 +55,17 @@ def make_eval_order(lengths: np.ndarray, batch_size: int, max_length: int) -> li
     return cut(np.argsort(-lengths, kind="stable"), lengths, batch_size, batch_size * max_length)
 
 
-def cut(places: np.ndarray, lengths: np.ndarray, most: int, most_pieces: int) -> list[np.ndarray]:
-    """``places`` <int64>[n] in parts of consecutive ones: as few as go with so many examples and pieces in each.
+def cut(indices: np.ndarray, lengths: np.ndarray, most: int, most_pieces: int) -> list[np.ndarray]:
+    """``indices`` <int64>[n] in parts of consecutive ones: as few as go with so many examples and pieces in each.
 
     An example that has more pieces than that is a part of its own.
     """
-    pieces = np.concatenate([[0], np.cumsum(lengths[places], dtype=np.int64)])
+    pieces = np.concatenate([[0], np.cumsum(lengths[indices], dtype=np.int64)])
     parts, begin = [], 0
-    while begin < len(places):
+    while begin < len(indices):
         bounded = int(np.searchsorted(pieces, pieces[begin] + most_pieces, side="right")) - 1
         end = max(begin + 1, min(begin + most, bounded))
-        parts.append(places[begin:end])
+        parts.append(indices[begin:end])
         begin = end
     return parts
 
@@ -133,7 +133,7 @@ class TrainLoader:
 
 
 class EvalLoader:
-    """Every example once, sorted by length; ``places`` tells which example each result is of.
+    """Every example once, sorted by length; ``indices`` tells which example each result is of.
 
     ``batch_size`` and ``max_length`` are those of ``make_eval_order``; ``labelled``: whether the examples have labels.
     """
@@ -150,14 +150,14 @@ class EvalLoader:
         batches = self._batches[:limit]
         return stream(lambda: map(self._examples.pack, batches), (self.spec, self._examples.label_spec))
 
-    def places(self, limit: int | None = None) -> np.ndarray:
+    def indices(self, limit: int | None = None) -> np.ndarray:
         """<int64>[n]: the example of each result that ``batches(limit)`` leads to."""
         return np.concatenate(self._batches[:limit]) if self._batches else np.zeros(0, np.int64)
 
-    def truth(self, places: np.ndarray) -> np.ndarray:
-        """[n, …]: what the results of ``places`` are judged by."""
-        return self._examples.truth(places)
+    def truth(self, indices: np.ndarray) -> np.ndarray:
+        """[n, …]: what the results of ``indices`` are judged by."""
+        return self._examples.truth(indices)
 
-    def source_rows(self, places: np.ndarray) -> np.ndarray:
-        """<int64>[n]: the split's rows that ``places`` come from."""
-        return self._examples.source_rows[places]
+    def source_rows(self, indices: np.ndarray) -> np.ndarray:
+        """<int64>[n]: the split's rows that ``indices`` come from."""
+        return self._examples.source_rows[indices]

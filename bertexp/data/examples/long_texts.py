@@ -38,14 +38,14 @@ class LongTextExamples(TextExamples):
         windows = self._cut(self.columns[0].lengths)
         return np.bincount(windows.rows, windows.counts + 2, len(self._labels)).astype(np.int32)
 
-    def pack(self, places: np.ndarray) -> tuple[Features, np.ndarray]:
+    def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
         column, tokenizer = self.columns[0], self._tokenizer
-        begins = column.offsets[places]
-        windows = self._cut(column.offsets[places + 1] - begins)
+        begins = column.offsets[indices]
+        windows = self._cut(column.offsets[indices + 1] - begins)
         parts = Runs(column.values, (begins[windows.rows] + windows.starts)[:, None], windows.counts[:, None])
         special = (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
         features = pack_runs([parts], self._shape.max_length, *special)
-        return features | {"text_of_window": windows.rows.astype(np.int32)}, self._labels[places]
+        return features | {"text_of_window": windows.rows.astype(np.int32)}, self._labels[indices]
 
     def _cut(self, lengths: np.ndarray) -> Cuts:
         return cut_texts(lengths, self._shape.max_length - 2, self._overlap)

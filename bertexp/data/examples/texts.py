@@ -41,16 +41,16 @@ class TextExamples:
     def source_rows(self) -> np.ndarray:
         return np.arange(len(self._labels))
 
-    def pack(self, places: np.ndarray) -> tuple[Features, np.ndarray]:
+    def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
         tokenizer = self._tokenizer
         special = (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
-        return pack_batch(self.columns, places, self._shape, *special), self._labels[places]
+        return pack_batch(self.columns, indices, self._shape, *special), self._labels[indices]
 
-    def labels(self, places: np.ndarray, width: int) -> np.ndarray:
-        return self._labels[places]
+    def labels(self, indices: np.ndarray, width: int) -> np.ndarray:
+        return self._labels[indices]
 
-    def truth(self, places: np.ndarray) -> np.ndarray:
-        return self._labels[places]
+    def truth(self, indices: np.ndarray) -> np.ndarray:
+        return self._labels[indices]
 
 
 def label_array(labels: pa.ChunkedArray, classes: int) -> np.ndarray:

@@ -43,7 +43,7 @@ def keep_activations(config: Config, parts: Parts) -> DataModule:
     shapes = {split: _shape(parts, split, kind) for split in splits}
     needed = sum(4 * positions * hidden for positions, hidden in shapes.values())
     folder = Path(config.run.cache_dir) / "activations"
-    free = shutil.disk_usage(next(place for place in folder.parents if place.exists())).free
+    free = shutil.disk_usage(next(parent for parent in folder.parents if parent.exists())).free
     limit = min(trainer.activation_cache_gb * _GB, free)
     if needed > limit:
         why = "the disk has" if free < trainer.activation_cache_gb * _GB else "trainer.activation_cache_gb allows"
@@ -54,9 +54,9 @@ def keep_activations(config: Config, parts: Parts) -> DataModule:
             )
         )
         return parts.data
-    place = ActivationFolder(folder, int(trainer.activation_cache_gb * _GB))
+    cache = ActivationFolder(folder, int(trainer.activation_cache_gb * _GB))
     weights = _fingerprint(parts)
-    kept = {split: _keep(place, parts, split, kind, shapes[split], weights) for split in splits}
+    kept = {split: _keep(cache, parts, split, kind, shapes[split], weights) for split in splits}
     say(labelled("frozen", f"layers ran once: {needed / _GB:.2g} GB of activations in {folder}"))
     return parts.data.with_activations(kept)
 
@@ -86,13 +86,13 @@ def _fingerprint(parts: Parts) -> str:
 
 
 def _keep(
-    place: ActivationFolder, parts: Parts, split: str, kind: str, shape: tuple[int, int], weights: str
+    cache: ActivationFolder, parts: Parts, split: str, kind: str, shape: tuple[int, int], weights: str
 ) -> Activations:
     offsets = None
     if kind == "hidden_states":
         offsets = np.concatenate([[0], np.cumsum(parts.data.examples(split).lengths, dtype=np.int64)])
     name = f"{split}-{weights}"
-    return place.find(name, offsets, shape) or place.write(name, offsets, shape, _run(parts, split))
+    return cache.find(name, offsets, shape) or cache.write(name, offsets, shape, _run(parts, split))
 
 
 def _run(parts: Parts, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -100,7 +100,7 @@ def _run(parts: Parts, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     loader = parts.data.eval_loader(split)
     run_frozen = functools.partial(parts.module.model.run_frozen, lanes=parts.module.lanes)
     run = tf.function(run_frozen, input_signature=[dict(loader.spec)], autograph=False)
-    rows, done = loader.places(), 0
+    rows, done = loader.indices(), 0
     with Progress("frozen", len(rows), f"rows of {split}") as bar:
         for features, labels in loader.batches():
             count = labels.shape[0]

@@ -95,9 +95,9 @@ def pack_parts(text: tf.RaggedTensor, max_length: int, overlap: int, tokenizer: 
 
 
 def slice_rows(values: tf.Tensor, begins: tf.Tensor, ends: tf.Tensor) -> tf.RaggedTensor:
-    """The pieces from ``begins`` to ``ends`` (places in ``values``, <int64>[N]) of each row."""
-    places = tf.ragged.range(begins, ends)
-    return places.with_flat_values(tf.gather(values, places.flat_values))
+    """The pieces from ``begins`` to ``ends`` (indices in ``values``, <int64>[N]) of each row."""
+    indices = tf.ragged.range(begins, ends)
+    return indices.with_flat_values(tf.gather(values, indices.flat_values))
 
 
 def ids_spec(name: str) -> tf.TensorSpec:

@@ -39,14 +39,14 @@ def export_model(config: Config, parts: Parts, verifier: Verifier, folder: RunFo
     export_saved_model(model, parts.loaded.vocab, parts.loaded.lowercase, spec, folder.model_folder)
     split = "test" if "test" in dataset.splits else "train"
     rows, examples = parts.data.read_anew(split, VERIFIED_ROWS)
-    places = np.arange(len(examples.lengths))
-    logits = reference_logits(model, [examples.pack(places)[0]])
-    expected = parts.task.answers(examples.truth(places), logits)
+    indices = np.arange(len(examples.lengths))
+    logits = reference_logits(model, [examples.pack(indices)[0]])
+    expected = parts.task.answers(examples.truth(indices), logits)
     if parts.task.spec.reads_words:
         texts = {"words": rows["words"].to_pylist()}  # of a text the export would choose the words itself
     else:
         texts = {name: rows[field].to_pylist() for name, field in zip(inputs, ("text", "text_pair"), strict=False)}
-    asked = {name: [row[place] for row in config.export.examples] for place, name in enumerate(inputs)}
+    asked = {name: [row[index] for row in config.export.examples] for index, name in enumerate(inputs)}
     report = verifier.verify(folder.model_folder, texts, expected, config.export.tolerance, asked)
     say(labelled("verified", f"{report.rows} rows, largest difference {report.max_difference:.1e}"))
     if config.export.examples:

@@ -88,29 +88,29 @@ class QuestionExamples:
     def source_rows(self) -> np.ndarray:
         return self.windows.rows
 
-    def pack(self, places: np.ndarray) -> tuple[Features, np.ndarray]:
+    def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
         tokenizer = self._tokenizer
         special = (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
         texts = (self._questions, self._contexts, self._context_of)
-        return pack_windows(self.windows, places, *texts, self._max_length, *special), self._labels[places]
+        return pack_windows(self.windows, indices, *texts, self._max_length, *special), self._labels[indices]
 
-    def labels(self, places: np.ndarray, width: int) -> np.ndarray:
-        return self._labels[places]
+    def labels(self, indices: np.ndarray, width: int) -> np.ndarray:
+        return self._labels[indices]
 
-    def truth(self, places: np.ndarray) -> np.ndarray:
+    def truth(self, indices: np.ndarray) -> np.ndarray:
         """<object>[batch] of ``WindowTruth``."""
-        return np.fromiter(map(self._truth, places), object, len(places))
+        return np.fromiter(map(self._truth, indices), object, len(indices))
 
-    def _truth(self, place: int) -> WindowTruth:
-        windows, row = self.windows, int(self.windows.rows[place])
+    def _truth(self, index: int) -> WindowTruth:
+        windows, row = self.windows, int(self.windows.rows[index])
         context = self._context_of[row]
-        begin = self._contexts.offsets[context] + windows.starts[place]
-        shown = slice(begin, begin + windows.counts[place])
-        start, end, _ = self._labels[place].tolist()
+        begin = self._contexts.offsets[context] + windows.starts[index]
+        shown = slice(begin, begin + windows.counts[index])
+        start, end, _ = self._labels[index].tolist()
         answers = self._label[row].as_py() or ()
         return WindowTruth(
             row=row,
-            first=int(windows.firsts[place]),
+            first=int(windows.firsts[index]),
             start=start,
             end=end,
             begins=self._contexts.begins[shown],

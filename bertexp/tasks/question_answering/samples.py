@@ -15,10 +15,10 @@ def sample_rows(texts: Sequence[str], some_unanswerable: bool) -> pa.Table:
     questions, answers = [], []
     for row, text in enumerate(texts):
         words = list(re.finditer(r"\w+", text))
-        place = row % (len(words) - 1)
+        index = row % (len(words) - 1)
         unanswerable = some_unanswerable and row % 4 == 0
-        questions.append(f"What comes after {'zebra' if unanswerable else words[place].group()}?")
-        answer = {"text": words[place + 1].group(), "start": words[place + 1].start()}
+        questions.append(f"What comes after {'zebra' if unanswerable else words[index].group()}?")
+        answer = {"text": words[index + 1].group(), "start": words[index + 1].start()}
         answers.append([] if unanswerable else [answer])
     numbers = [str(row) for row in range(len(texts))]
     return pa.table({"text": questions, "text_pair": texts, "label": pa.array(answers, _ANSWERS), "id": numbers})

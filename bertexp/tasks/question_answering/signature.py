@@ -63,10 +63,10 @@ def make_signatures(model: tf_keras.Model, tokenizer: GraphTokenizer, spec: Serv
             null = tf.math.segment_min(null, windows.rows)  # "not here", said by every window
             given &= null <= score
             score = tf.where(given, score, null)
-        shift = context_starts - windows.questions - 2  # from a position to a place among all pieces
+        shift = context_starts - windows.questions - 2  # from a position to an index among all pieces
         begin, end = (
-            tf.where(given, _gather(places, tf.gather(position + shift, chosen)), 0)
-            for places, position in ((begins.flat_values, start), (whole_characters(begins, ends), end))
+            tf.where(given, _gather(indices, tf.gather(position + shift, chosen)), 0)
+            for indices, position in ((begins.flat_values, start), (whole_characters(begins, ends), end))
         )
         return {
             "answer": tf.strings.substr(context, begin, end - begin),
@@ -119,6 +119,6 @@ def best_windows(rows: tf.Tensor, scores: tf.Tensor, n_rows: tf.Tensor) -> tf.Te
     return tf.math.unsorted_segment_min(candidates, tf.gather(rows, candidates), n_rows)
 
 
-def _gather(values: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """``values`` <int>[n] at the places that are among them; any value where they are not (a context without pieces)."""
-    return tf.gather(tf.pad(values, [[0, 1]]), tf.clip_by_value(places, 0, tf.size(values, tf.int64)))
+def _gather(values: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+    """``values`` <int>[n] at the indices that are among them; any value where they are not (a context without pieces)."""
+    return tf.gather(tf.pad(values, [[0, 1]]), tf.clip_by_value(indices, 0, tf.size(values, tf.int64)))

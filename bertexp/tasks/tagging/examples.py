@@ -51,15 +51,15 @@ class TaggedExamples:
     def source_rows(self) -> np.ndarray:
         return np.arange(len(self._sentences.words) - 1)
 
-    def pack(self, places: np.ndarray) -> tuple[Features, np.ndarray]:
+    def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
         tokenizer = self._tokenizer
         special = (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
-        features = pack_batch(self.columns, places, Shape(self._max_length), *special)
-        return features, self.labels(places, features["input_word_ids"].shape[1])
+        features = pack_batch(self.columns, indices, Shape(self._max_length), *special)
+        return features, self.labels(indices, features["input_word_ids"].shape[1])
 
-    def labels(self, places: np.ndarray, width: int) -> np.ndarray:
-        return place_tags(self._sentences, self._tags, places, self._max_length, width)
+    def labels(self, indices: np.ndarray, width: int) -> np.ndarray:
+        return place_tags(self._sentences, self._tags, indices, self._max_length, width)
 
-    def truth(self, places: np.ndarray) -> np.ndarray:
-        """Tags at the places of their words <int32>[batch, …]; the words that were cut follow, see ``place_tags``."""
-        return place_tags(self._sentences, self._tags, places, self._max_length)
+    def truth(self, indices: np.ndarray) -> np.ndarray:
+        """Tags at the positions of their words <int32>[batch, …]; the words that were cut follow, see ``place_tags``."""
+        return place_tags(self._sentences, self._tags, indices, self._max_length)

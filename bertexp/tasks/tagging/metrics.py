@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class TaggingMetrics:
     """Loss of the words that were read; strict precision, recall and F1 of entities and accuracy over all words.
 
-    Truths are <int32>[batch, places] and logits <float32>[batch, seq, units], as the task describes them. Kept are five
+    Truths are <int32>[batch, positions] and logits <float32>[batch, seq, units], as the task describes them. Kept are five
     counts a sentence, three a type of entity and a sum of losses.
     """
 
@@ -38,9 +38,9 @@ class TaggingMetrics:
     def update(self, truth: np.ndarray, logits: np.ndarray) -> None:
         """Counts a batch."""
         seen = min(truth.shape[1], logits.shape[1])
-        rows, places = np.nonzero(truth[:, :seen] >= 0)
-        likely = log_softmax(logits[rows, places].astype(np.float64), axis=1)
-        self._loss -= float(likely[np.arange(len(rows)), truth[rows, places]].sum())
+        rows, positions = np.nonzero(truth[:, :seen] >= 0)
+        likely = log_softmax(logits[rows, positions].astype(np.float64), axis=1)
+        self._loss -= float(likely[np.arange(len(rows)), truth[rows, positions]].sum())
         self._read += len(rows)
         true, predicted = self._task.decode(truth, logits)
         entities = count_entities(true, predicted, self._task.label_names)

@@ -46,9 +46,9 @@ def make_signatures(model: tf_keras.Model, tokenizer: GraphTokenizer, spec: Serv
         sentences = tf.RaggedTensor.from_row_lengths(pieces.flat_values, tf.reduce_sum(counts, axis=1))
         features = pack_tokens([sentences], spec.max_length, tokenizer)
         logits = tf.cast(model(features, training=False), tf.float32)
-        places = 1 + tf.cumsum(counts, axis=1, exclusive=True)  # of each word's first piece, after [CLS]
-        read = there & (places <= spec.max_length - 2)
-        chosen = tf.gather(logits, tf.where(read, places, 0), batch_dims=1)
+        positions = 1 + tf.cumsum(counts, axis=1, exclusive=True)  # of each word's first piece, after [CLS]
+        read = there & (positions <= spec.max_length - 2)
+        chosen = tf.gather(logits, tf.where(read, positions, 0), batch_dims=1)
         probabilities = tf.nn.softmax(chosen) * tf.cast(read, tf.float32)[..., tf.newaxis]
         winners = tf.where(read, tf.argmax(chosen, axis=-1, output_type=tf.int32), spec.task.units)
         return {

@@ -25,9 +25,9 @@ def build(settings: TaggingConfig, dataset: TextDataset) -> Tagging:
 class Tagging:
     """One tag out of ``label_names`` for each word, read at the word's first piece.
 
-    Labels are <int32>[batch, seq], truths <int32>[rows, places]: the tag of a word where it has one, -1 where no word is
+    Labels are <int32>[batch, seq], truths <int32>[rows, positions]: the tag of a word where it has one, -1 where no word is
     judged (special tokens, padding, a word's other pieces), -2 for a word whose tag is unknown. In truths the words that
-    were cut follow after the last place that has logits: they count as tagged O.
+    were cut follow after the last position that has logits: they count as tagged O.
     """
 
     spec = TaggingSpec()
@@ -55,31 +55,31 @@ class Tagging:
 
     def answers(self, truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """Probabilities <float32>[rows, words of the longest sentence, tags]; 0 of words that were cut, and of padding."""
-        rows, places = np.nonzero(truth != -1)
+        rows, positions = np.nonzero(truth != -1)
         counts = np.bincount(rows, minlength=len(truth))
         words = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
         found = np.zeros((len(truth), counts.max(initial=0), self.units), np.float32)
-        read = places < logits.shape[1]
-        found[rows[read], words[read]] = softmax(logits[rows[read], places[read]], axis=-1)
+        read = positions < logits.shape[1]
+        found[rows[read], words[read]] = softmax(logits[rows[read], positions[read]], axis=-1)
         return found
 
     def decode(self, truth: np.ndarray, logits: np.ndarray) -> tuple[Tags, Tags]:
         """The true and the predicted tags of each sentence's words; "" for an unknown one, O for words that were cut.
 
         Args:
-            truth: <int32>[rows, places].
+            truth: <int32>[rows, positions].
             logits: <float32>[rows, seq, units].
         """
         predicted = np.full(truth.shape, self.units, np.int64)
         seen = min(truth.shape[1], logits.shape[1])
         predicted[:, :seen] = logits[:, :seen].argmax(axis=-1)
-        rows, places = np.nonzero(truth != -1)
+        rows, positions = np.nonzero(truth != -1)
         bounds = np.cumsum(np.bincount(rows, minlength=len(truth)))[:-1]
         names = np.array([*self.label_names, OUTSIDE, ""], dtype=object)  # truths of -2 and what was cut come last
-        true = np.where(truth == -2, self.units + 1, truth)[rows, places]
+        true = np.where(truth == -2, self.units + 1, truth)[rows, positions]
         return tuple(
             [sentence.tolist() for sentence in np.split(names[tags], bounds)]
-            for tags in (true, predicted[rows, places])
+            for tags in (true, predicted[rows, positions])
         )
 
     def make_metrics(self) -> TaggingMetrics:

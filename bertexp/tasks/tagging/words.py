@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from bertexp.data.tokens.packing import TokenColumn
 
-UNLABELLED = -2  # stands for the tag of a word that has none; -1 are places without a word
+UNLABELLED = -2  # stands for the tag of a word that has none; -1 stands at positions without a word
 
 
 class WordPieces(NamedTuple):
@@ -17,7 +17,7 @@ class WordPieces(NamedTuple):
 
     column: the pieces of each sentence.
     words: <int64>[n_rows + 1]; sentence ``i`` has the words ``words[i]`` to ``words[i + 1]``.
-    firsts: <int64>[n_words + 1], place of each word's first piece in ``column.values``.
+    firsts: <int64>[n_words + 1], index of each word's first piece in ``column.values``.
     """
 
     column: TokenColumn
@@ -53,13 +53,13 @@ def tag_array(labels: pa.ChunkedArray, words: np.ndarray) -> np.ndarray:
 def place_tags(
     sentences: WordPieces, tags: np.ndarray, rows: np.ndarray, max_length: int, width: int | None = None
 ) -> np.ndarray:
-    """Puts each word's tag where its first piece stands in the packed row ([CLS] is place 0), -1 everywhere else.
+    """Puts each word's tag where its first piece stands in the packed row ([CLS] is position 0), -1 everywhere else.
 
     Args:
         tags: <int32>[n_words].
         rows: <int>[batch].
         max_length: longest row, special tokens included; ``packing.py`` cuts what comes after.
-        width: of the batch as packed, then words that were cut are left out. None: they follow from place
+        width: of the batch as packed, then words that were cut are left out. None: they follow from position
             ``max_length`` on, one after the other, so that none escapes a metric.
 
     Returns:
@@ -71,13 +71,13 @@ def place_tags(
     row = np.repeat(np.arange(len(rows)), counts)
     number = np.arange(len(row)) - np.repeat(ends - counts, counts)  # of the word in its sentence
     word = sentences.words[rows][row] + number
-    place = sentences.firsts[word] - sentences.column.offsets[rows][row] + 1
-    cut = place > max_length - 2
+    position = sentences.firsts[word] - sentences.column.offsets[rows][row] + 1
+    cut = position > max_length - 2
     if width is None:
         kept = np.bincount(row[~cut], minlength=len(rows))
-        place = np.where(cut, max_length + number - kept[row], place)
+        position = np.where(cut, max_length + number - kept[row], position)
         cut = np.zeros_like(cut)
-        width = int(place.max(initial=0)) + 1
+        width = int(position.max(initial=0)) + 1
     placed = np.full((len(rows), width), -1, np.int32)
-    placed[row[~cut], place[~cut]] = tags[word[~cut]]
+    placed[row[~cut], position[~cut]] = tags[word[~cut]]
     return placed
