@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bertexp.reports.comparison import Compared
 
 from bertexp.data.examples.texts import label_array
 from bertexp.data.table import TextDataset
@@ -18,6 +17,7 @@ from bertexp.reports import predictions
 from bertexp.reports.confusions import accuracy_of, f1_of
 from bertexp.reports.paired import read_predictions
 from bertexp.reports.predictions import read_rows, read_slices, write_predictions
+from bertexp.runs.comparison import Compared
 from bertexp.runs.folder import RunFolder
 from bertexp.runs.runner import run
 from bertexp.tasks.classification.task import Classification
