@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import weakref
 from pathlib import Path
@@ -15,14 +16,14 @@ from toy import ToyData, make_module
 
 from bertexp.config.schema import TrainerConfig
 from bertexp.data.examples.loaders import EvalLoader
-from bertexp.errors import ConfigError, DataError, RunInterrupted, TrainingDiverged
+from bertexp.errors import ConfigError, DataError, FormatUnknown, RunInterrupted, TrainingDiverged
 from bertexp.models.encoder import make_encoder
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.text_model import TextClassifier
 from bertexp.system.signals import StopSignal
 from bertexp.tasks.classification.task import Classification
 from bertexp.training.callbacks import Callback
-from bertexp.training.checkpoint import CheckpointStore
+from bertexp.training.checkpoint import FORMAT, CheckpointStore, LoopState, read_state, remove_checkpoints, restore
 from bertexp.training.module import FineTuningModule
 from bertexp.training.optimizers.adamw import AdamW
 from bertexp.training.schedule import Schedule
@@ -353,3 +354,39 @@ def test_a_run_begun_before_moments_were_plain_goes_on_to_the_weights_it_would_h
     tolerance = 2e-6 if policy == "float32" else 3e-5
     for number, variable in enumerate(model.variables):
         np.testing.assert_allclose(variable, ends[str(number)], atol=tolerance, err_msg=variable.name)
+
+
+def test_a_kill_while_checkpoints_are_removed_leaves_none_that_looks_whole(tmp_path, monkeypatch):
+    store = CheckpointStore(tmp_path, 2)
+    variable = tf.train.Checkpoint(x=tf.Variable(1.0))
+    for step in (1, 2):
+        store.save(variable, LoopState(step=step))
+    killed = SimpleNamespace(rmtree=lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("bertexp.training.checkpoint.shutil", killed)
+    with pytest.raises(ZeroDivisionError):
+        store.save(variable, LoopState(step=3))
+    assert [path.name for path in store._complete("step-")] == ["step-00000002", "step-00000003"]
+    with pytest.raises(ZeroDivisionError):
+        remove_checkpoints(tmp_path)
+    assert store.latest() is None
+
+
+def test_a_checkpoint_that_is_written_again_is_there_all_the_while(tmp_path):
+    store = CheckpointStore(tmp_path, 1)
+    for value in (1.0, 2.0):
+        store.save(tf.train.Checkpoint(x=tf.Variable(value)), LoopState(step=5))
+    again = tf.Variable(0.0)
+    restore(tf.train.Checkpoint(x=again), store.latest())
+    assert again.numpy() == 2.0
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000005"]
+
+
+def test_a_checkpoint_of_a_later_format_is_refused_and_one_without_a_number_is_read(tmp_path):
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps({"step": 7, "history": [[7, {"train/loss": 0.5}]]}))
+    assert read_state(tmp_path) == LoopState(step=7, history=[(7, {"train/loss": 0.5})])
+    state.write_text(json.dumps({"step": 7, "format": FORMAT + 1}))
+    with pytest.raises(
+        FormatUnknown, match=rf"state\.json has format {FORMAT + 1}, and this bertexp reads up to {FORMAT}"
+    ):
+        read_state(tmp_path)
