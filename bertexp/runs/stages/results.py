@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bertexp.reports.pictures.figures import draw_curves, draw_learning_rate, draw_model
 from bertexp.reports.pictures.model_rows import make_layer_rows
 from bertexp.reports.predictions import write_predictions
-from bertexp.system.console import say
+from bertexp.system.console import labelled, say
 
 if TYPE_CHECKING:
     from bertexp.runs.folder import RunFolder
@@ -49,7 +49,7 @@ def report_results(
         bounds = {f"{test.split}/{name}_low": low, f"{test.split}/{name}_high": high}
         tracker.log_metrics(bounds, state.step)
     for hint in filter(None, (test.measured.left_out, report.find_sameness(path))):
-        say(f"hint       {hint}")
+        say(labelled("hint", hint))
     say()
     for line in report.samples(path):
         say(line)
@@ -66,7 +66,7 @@ def report_results(
 def say_further_test(parts: Parts, test: TestResult) -> None:
     """Prints the result on another test set in one line."""
     name = f"{test.split}/{parts.task.main_metric}"
-    say(f"also       {name} {test.metrics[name]:.4f}  ({test.rows:,} rows)")
+    say(labelled("also", f"{name} {test.metrics[name]:.4f}  ({test.rows:,} rows)"))
 
 
 @contextmanager
@@ -83,8 +83,8 @@ def _say_metrics(test: TestResult, intervals: dict[str, tuple[float, float]]) ->
     say()
     for head, (name, (low, high)) in zip(("result", ""), intervals.items(), strict=False):
         shown = f"{test.split}/{name} {values.pop(name):.4f}"
-        say(f"{head:<10} {shown}  (95% interval {low:.4f} to {high:.4f}, {test.rows:,} rows)")
-    say(f"           {'  '.join(f'{name} {value:.4f}' for name, value in values.items())}")
+        say(labelled(head, f"{shown}  (95% interval {low:.4f} to {high:.4f}, {test.rows:,} rows)"))
+    say(labelled("", "  ".join(f"{name} {value:.4f}" for name, value in values.items())))
 
 
 def _draw_history(parts: Parts, state: LoopState, figures: Path) -> None:
