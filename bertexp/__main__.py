@@ -79,7 +79,7 @@ def _run(words: Sequence[str]) -> None:
         return
     if folder := flags.pop("--config-dir", None):
         register_folder(Path(folder))
-    if settings and settings[0].isidentifier():
+    if settings and not settings[0].startswith("~") and "=" not in settings[0]:
         raise refuse(settings[0])
     if not flags.keys() & _HYDRAS:
         _refuse_sweep(settings)

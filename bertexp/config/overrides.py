@@ -7,7 +7,7 @@ name is looked up in the schema and in the config groups.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
@@ -28,33 +28,35 @@ def check_overrides(overrides: Sequence[str]) -> None:
         elif key in groups:
             _check_options(key, word.listed, groups[key])
         elif key not in settings:
-            known = [*groups, *settings]
-            hint = did_you_mean(key, known) or did_you_mean(
-                key.rsplit(".", 1)[-1], [s.split(".")[-1] for s in settings]
-            )
-            raise ConfigError(f"{key} is not a setting{hint}; `python -m bertexp --cfg job` shows them all")
+            raise ConfigError(f"{_unknown(key, groups)}; `python -m bertexp --cfg job` shows them all")
 
 
 def explain(error: Exception) -> str:
     """One sentence for what Hydra or OmegaConf refused."""
     cause: BaseException = error
-    while not isinstance(cause, OmegaConfBaseException):
-        inner = (
-            cause.__cause__ or cause.__context__
-        )  # Hydra wraps what a file's value meets without naming it as the cause
-        if inner is None:
-            break
+    # a value of a file is refused within an error of Hydra's that does not name it as its cause
+    while not isinstance(cause, OmegaConfBaseException) and (inner := cause.__cause__ or cause.__context__):
         cause = inner
     key = getattr(cause, "full_key", None)
     first_line = str(cause).strip().splitlines()[0]
     setting = all_settings().get(key or "")
-    if isinstance(cause, (ConfigKeyError, ConfigAttributeError)) and setting and setting.tasks:
-        return f"{key} is a setting of task={' or '.join(setting.tasks)} and of no other task; leave it out"
+    if isinstance(cause, (ConfigKeyError, ConfigAttributeError)) and key:
+        if setting is None:
+            return f"{_unknown(key, ())}; a config file gives it"
+        if setting.tasks:
+            return f"{key} is a setting of task={' or '.join(setting.tasks)} and of no other task; leave it out"
     if setting:
         value = re.search(r"[Vv]alue '(.*?)'", first_line)
         shown = f"{key}={value[1]}" if value else key
         return f"{shown} is not {setting.type}"
     return first_line
+
+
+def _unknown(key: str, groups: Iterable[str]) -> str:
+    settings = all_settings()
+    last = [name.split(".")[-1] for name in settings]
+    hint = did_you_mean(key, [*groups, *settings]) or did_you_mean(key.rsplit(".", 1)[-1], last)
+    return f"{key} is not a setting{hint}"
 
 
 def _check_options(group: str, wanted: Sequence[str], options: dict[str, str]) -> None:

@@ -35,6 +35,7 @@ FLAGS = {  # of Hydra: other spellings, and the values that may follow (an empty
     "--hydra-help": ("", None),
     "--version": ("", None),
 }
+_MODES = ("--run", "--multirun", "--cfg", "--info", "--shell-completion", "--hydra-help", "--version")
 _SHORT = {short: flag for flag, (short, _) in FLAGS.items()}
 _HOME = re.compile(r"([^=]+)=(~(?:/.*)?)", re.DOTALL)
 
@@ -88,7 +89,7 @@ def part_flags(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Parts a command line into Hydra's flags, by their long names with their values, and the other words.
 
     Raises:
-        ConfigError: a flag is unknown or lacks its value, or it would have Hydra read code.
+        ConfigError: a flag is unknown, lacks its value or goes with no other that is given.
     """
     flags: dict[str, str] = {}
     others: list[str] = []
@@ -108,6 +109,12 @@ def part_flags(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         if name != "--info" and allowed is not None and (not value or (allowed and value not in allowed)):
             raise ConfigError(f"{name} needs {'one of ' + ', '.join(allowed) if allowed else 'a value'} after it")
         flags[name] = value
+    modes = [flag for flag in _MODES if flag in flags]
+    if len(modes) > 1:
+        raise ConfigError(f"{' and '.join(modes)} do not go together; drop one of them")
+    alone = [flag for flag in ("--resolve", "--package") if flag in flags and "--cfg" not in flags]
+    if alone:
+        raise ConfigError(f"{alone[0]} says how --cfg shows the config; add --cfg job, or drop it")
     return flags, others
 
 

@@ -96,6 +96,28 @@ def test_a_recipe_that_names_code_is_refused_before_hydra_acts_on_it(evil, monke
     assert f"hydra.{name}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("dataset:\n  max_length: abc", "dataset.max_length=abc is not a whole number"),
+        (
+            "dataset:\n  max_lenght: 3",
+            "dataset.max_lenght is not a setting; did you mean 'dataset.max_length'?; a config file",
+        ),
+        ("optimizer:\n  _target_: os.system", "optimizer._target_ is not a setting"),
+        ("defaults:\n  - override /model: nope", "nope"),
+    ],
+)
+def test_a_mistake_in_a_file_is_one_sentence(tmp_path, text, told):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "wrong.yaml").write_text(f"# @package _global_\n{text}\n")
+    store.register_folder(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        compose_config(["experiment=wrong"])
+    assert told in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_a_run_folder_that_names_code_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "outputs/runs/r").mkdir(parents=True)

@@ -97,6 +97,8 @@ def test_words_are_found_dropped_and_replaced_by_their_keys(monkeypatch):
         (["--experimental-rerun", "job.pickle"], "is not a flag"),
         (["--config-path=pkg://evil"], "is not a flag"),
         (["--config-name", "other"], "is not a flag"),
+        (["--resolve"], "add --cfg job"),
+        (["-m", "--cfg", "job"], "--multirun and --cfg do not go together"),
         (["--config-d=x"], "is not a flag"),  # no abbreviations, by which a flag could slip through
     ],
 )
@@ -106,8 +108,8 @@ def test_flags_are_known_and_whole(line, told):
 
 
 def test_flags_may_stand_anywhere():
-    assert words.part_flags(["a=1", "-c", "job", "b=2", "-i", "c=3", "--config-dir=x"]) == (
-        {"--cfg": "job", "--info": "", "--config-dir": "x"},
+    assert words.part_flags(["a=1", "-i", "b=2", "c=3", "--config-dir=x"]) == (
+        {"--info": "", "--config-dir": "x"},
         ["a=1", "b=2", "c=3"],
     )
 
