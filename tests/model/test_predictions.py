@@ -13,6 +13,7 @@ import pytest
 
 from bertexp.data.examples.texts import label_array
 from bertexp.data.table import TextDataset
+from bertexp.errors import ConfigError
 from bertexp.reports import predictions
 from bertexp.reports.confusions import accuracy_of, f1_of
 from bertexp.reports.paired import read_predictions
@@ -133,6 +134,21 @@ def test_an_unlabelled_test_and_the_judged_split_have_a_file_each(tmp_path, caps
     assert other["label"].null_count == 9
     assert other["predicted"].null_count == 0
     assert Compared("A", RunFolder(result.folder)).predictions.accuracy == pytest.approx(result.metrics["val/accuracy"])
+
+
+def test_a_run_of_many_classes_says_once_what_it_leaves_out(tmp_path, capsys):
+    rows = [f"a text of number {number % 101} in row {number},class {number % 101}\n" for number in range(404)]
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(rows))
+    words = ["dataset=files", f"dataset.path={tmp_path}/rows.csv", "dataset.val_fraction=0.25", "dataset.test_fraction=0.25",
+             "model=tiny", "trainer.max_epochs=2", "tracking=none", "export.enabled=false", f"run.outputs_dir={tmp_path}"]  # fmt: skip
+    result = run(words)
+    assert capsys.readouterr().out.count("roc_auc is measured for up to 100 classes, and there are 101") == 1
+    assert not any("roc_auc" in name for name in result.metrics)
+    assert pq.ParquetFile(result.predictions).schema_arrow.names[-2:] == ["likeliest", "probabilities"]
+    found = Compared("A", RunFolder(result.folder)).metrics
+    assert found["test/f1"].value == pytest.approx(result.metrics["test/f1"])
+    with pytest.raises(ConfigError, match="roc_auc"):
+        run([*words, "task.main_metric=roc_auc"])
 
 
 PEAK = """
