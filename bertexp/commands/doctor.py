@@ -45,7 +45,7 @@ print(json.dumps(names))
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report; ``cure`` is what to do where ``mark`` is not ok."""
+    """One line of the report; ``cure`` is what to do if ``mark`` is not ok."""
 
     mark: str  # ok | warning (a run works, not at its best) | problem (a run stops)
     name: str
@@ -92,7 +92,7 @@ def check_packages(versions: Mapping[str, str], cure: str) -> Check:
 
 
 def check_machine(cores: int, memory: int | None, bfloat16: bool = False) -> Check:
-    """``memory`` in bytes, None where the system does not tell; ``bfloat16``: whether the CPU multiplies such matrices itself."""
+    """``memory`` in bytes, None if the system does not tell; ``bfloat16``: whether the CPU multiplies such matrices itself."""
     finding = f"{cores} cores" + (f", {memory / GIB:.1f} GiB memory" if memory else "")
     if bfloat16:
         finding += ", bfloat16 units (trainer.precision=mixed_bfloat16 takes two thirds of the time)"

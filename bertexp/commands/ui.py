@@ -119,7 +119,7 @@ def _wait_until_up(server: subprocess.Popen[bytes], address: str, log_file: Path
 
 
 def _page_of(address: str, experiment: str) -> str:
-    """Returns the path of the experiment's list of runs, empty where the store does not have it."""
+    """Returns the path of the experiment's list of runs, empty if the store does not have it."""
     query = urllib.parse.urlencode({"experiment_name": experiment})
     try:
         answer = json.loads(_get(f"{address}/api/2.0/mlflow/experiments/get-by-name?{query}"))

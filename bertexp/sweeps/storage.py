@@ -26,7 +26,7 @@ JOURNAL = "study.journal"
 
 
 def check_storage(url: str | None) -> None:
-    """Raises ``ConfigError`` where ``sweep.storage`` is not an address that many workers can share."""
+    """Raises ``ConfigError`` if ``sweep.storage`` is not an address that many workers can share."""
     if url is not None and urlsplit(url).scheme.split("+")[0] not in ("postgresql", "mysql"):
         raise ConfigError(
             f"sweep.storage={url} must be postgresql://user@host/database or mysql://…; leave it out for a journal file in "

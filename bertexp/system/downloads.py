@@ -49,7 +49,7 @@ def probe(urls: Iterable[str], timeout_seconds: float = 5.0) -> dict[str, str | 
     The deadline holds on any network: a thread that hangs in a name look-up, a connect or a proxy is left behind.
 
     Returns:
-        For each address None where it can be fetched, else the reason why not.
+        For each address None if it can be fetched, else the reason why not.
     """
     reasons: dict[str, str | None] = dict.fromkeys(urls, f"no answer within {timeout_seconds:g} s{_proxy_note()}")
     answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
@@ -73,7 +73,7 @@ def fetch(
     """Downloads ``url`` to the file ``destination``, unless that file is there already.
 
     A broken transfer goes on where it stopped, also in a later process (``<destination>.part``). The file appears
-    only when it is whole: its size and SHA-256 agree with those given, or, where the publisher gives no sum, with the
+    only when it is whole: its size and SHA-256 agree with those given, or, if the publisher gives no sum, with the
     one recorded in ``<destination>.sha256`` at first use. Processes that want the same file wait for one another.
 
     Raises:
@@ -114,7 +114,7 @@ def _wrong_with(url: str) -> str | None:
 
 
 def _why_not(url: str, timeout_seconds: float) -> str | None:
-    """Asks for the head, or for the first byte where a host does not answer heads; returns what is wrong, or None."""
+    """Asks for the head, or for the first byte if the host does not answer heads; returns what is wrong, or None."""
     url = https_address(url)
     if wrong := _wrong_with(url):
         return wrong
@@ -182,8 +182,8 @@ def _download(url: str, part: Path, sha256: str | None, timeout_seconds: float) 
 def _transfer(url: str, part: Path, sha256: str | None, timeout_seconds: float) -> bool:
     """One request that appends to ``part`` or starts it anew; returns whether it appended.
 
-    A part may be continued where the server can tell that the file is still the same (If-Range, RFC 9110 section
-    13.1.5) or where a checksum will tell in the end.
+    A part may be continued if the server can tell that the file is still the same (If-Range, RFC 9110 section
+    13.1.5), or if a checksum will tell in the end.
     """
     memory = Path(f"{part}.validator")
     have = part.stat().st_size if part.exists() else 0

@@ -84,7 +84,7 @@ def read_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
 def read_commit(folder: Path) -> dict[str, Any] | None:
     """Returns the commit of the checkout that tracks ``folder``, and whether tracked files differ from it.
 
-    None where there is no checkout or no git; a package installed inside another project's folder is not its part.
+    None if there is no checkout or no git; a package installed inside another project's folder is not its part.
     """
     try:
         _git(folder, "ls-files", "--error-unmatch", "__init__.py")

@@ -1,7 +1,7 @@
 """What a run tells a tracker, and the tracker that listens to nothing.
 
 A tracker does not end a training that has begun to be recorded: a store that cannot be used is one ``TrackingError``, at
-``start`` or, where it is opened later, at the metrics that follow; one that stops answering is warned about once, and what it
+``start`` or, if it is opened later, at the metrics that follow; one that stops answering is warned about once, and what it
 missed is kept and offered again until ``finish``.
 """
 
@@ -25,16 +25,16 @@ class Tracker(Protocol):
 
     @property
     def run_id(self) -> str | None:
-        """``None`` before ``start``, and where nothing is recorded; waits for a store that is being opened."""
+        """``None`` before ``start``, and if nothing is recorded; waits for a store that is being opened."""
 
     def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None = None) -> None:
         """Opens the run with its whole configuration (flat, dotted names) and its tags.
 
-        Where ``on_open`` is given, which is told the run's id, that may be done by a thread, at the first metrics.
+        If ``on_open`` is given, which is told the run's id, a thread may do that, at the first metrics.
 
         Raises:
-            TrackingError: the store cannot be used, or the run to resume is not in it. Where that shows only when a thread
-                opens the store, the next ``log_metrics`` raises it.
+            TrackingError: the store cannot be used, or the run to resume is not in it. If that shows only when a thread opens
+                the store, the next ``log_metrics`` raises it.
         """
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:

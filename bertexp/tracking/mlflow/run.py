@@ -30,7 +30,7 @@ SYSTEM_TAGS = {
 def create_run(
     client: MlflowClient, uri: str, experiment_name: str, run_name: str, outputs_dir: Path, begun_ms: int
 ) -> Run:
-    """Makes a run that began at ``begun_ms`` (milliseconds since 1970), and its experiment where it is the first.
+    """Makes a run that began at ``begun_ms`` (milliseconds since 1970), and its experiment if it is the first.
 
     Raises:
         TrackingError: the experiment was deleted.
@@ -101,7 +101,7 @@ def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None
 
 
 def _as_text(value: ParamValue) -> str:
-    """Writes a value the way it is given on the command line, cut where MLflow would refuse it."""
+    """Writes a value the way it is given on the command line, cut if MLflow would refuse it."""
     if isinstance(value, (list, tuple)):
         text = f"[{','.join(map(_as_text, value))}]"
     else:

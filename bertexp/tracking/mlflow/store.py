@@ -91,13 +91,13 @@ def _sqlite_address(path: Path, options: str = "") -> str:
 
 
 def set_environment() -> None:
-    """Sets what MLflow reads when it is imported; not to be done first where native threads may read the environment."""
+    """Sets what MLflow reads when it is imported; to be done before native threads may read the environment."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
 
 def open_store(uri: str) -> MlflowClient:
-    """Opens (and, where it is new, creates) the store at a resolved address.
+    """Opens the store at a resolved address, and creates it if it is new.
 
     Raises:
         TrackingError: it cannot be reached, created, read or written.
@@ -145,7 +145,7 @@ def must_answer(uri: str) -> Iterator[None]:
 
 
 def _knock(uri: str) -> None:
-    """Fails within seconds where MLflow would retry a dead address for minutes."""
+    """Fails within seconds at a dead address, which MLflow would try again for minutes."""
     scheme = urlsplit(uri).scheme
     if scheme in ("http", "https"):
         import requests

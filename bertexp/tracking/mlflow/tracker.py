@@ -80,7 +80,7 @@ class MlflowTracker:
         """See ``Tracker.start``.
 
         Importing MLflow and opening its database take nearly as long as TensorFlow's import, and making one seconds more. So
-        of a new run in a local store only the file is looked at where ``on_open`` is given; a thread opens it at the first
+        of a new run in a local store only the file is looked at if ``on_open`` is given; a thread opens it at the first
         metrics, beside the training.
         """
         set_environment()
@@ -253,7 +253,7 @@ class MlflowTracker:
         self._client.log_inputs(self._run_id, inputs)
 
     def _deliver(self, action: Callable[[], object]) -> None:
-        """Runs ``action``, or keeps it for later where the store is not open yet or does not answer or did not before."""
+        """Runs ``action``, or keeps it for later if the store is not open yet, does not answer or did not before."""
         with self._order:
             if not self._is_open or self._late or not self._try(action):
                 self._late.append(action)
