@@ -96,13 +96,12 @@ def time_step(arguments: argparse.Namespace, jit: bool, batch: int) -> tuple[flo
     task = Classification(("no", "yes"), "softmax")
     module = FineTuningModule(model, task, lambda steps: AdamW(3e-5))
     optimizer = module.configure_optimizers(1000)
-    optimizer.build(model.trainable_variables)
     batches = SimpleNamespace(spec=TOKEN_SPEC, label_spec=tf.TensorSpec([None], tf.int32))
-    step = module.compiled_training_step(optimizer, 1.0, 1, batches, jit)
+    step = module.compiled_training_step(optimizer, TrainerConfig(jit_compile=jit), batches)
     ids = np.random.default_rng(0).integers(1, 30522, (batch, width)).astype(np.int32)
     features = {"input_word_ids": ids, "input_mask": np.ones_like(ids), "input_type_ids": np.zeros_like(ids)}
     features = {name: tf.constant(value) for name, value in features.items()}
-    labels, seed = tf.zeros([batch], tf.int32), tf.constant([1, 1])
+    labels, seed = tf.zeros([batch], tf.int32), (1, 1)
     seconds = median_seconds(lambda: step(features, labels, seed)[0].numpy(), arguments.steps)
     return seconds, count_operations(architecture, batch, width)
 

@@ -18,26 +18,20 @@ def write_report(works: list[Work], found: dict[str, dict[str, list[dict]]], fol
     """Writes ``<kind>.md``, ``.json`` and ``.png`` into ``folder``; returns the table."""
     kind = "bench_full" if arguments["full"] else "bench"
     machine = describe_machine()
-    lines = [
-        "| work | against | bertexp | peer | ratio (lowest to highest) | floor | aim |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    lines = ["| work | against | bertexp | peer | ratio (lowest to highest) | floor |", "|---|---|---|---|---|---|"]
     bars = []
     for work in works:
         ours = [run["rows"] / run["seconds"] for run in found[work.name][OURS]]
         if not work.peers:
-            shares = [run["rows"] / run["seconds"] for run in found[work.name][OURS]]
-            lines.append(
-                f"| {work.name} | itself | {statistics.median(shares):.0%} | | | {ARITHMETIC[0]:.0%} | {ARITHMETIC[1]:.0%} |"
-            )
-        for column, (_, _, (floor, aim)) in work.peers.items():
+            lines.append(f"| {work.name} | itself | {statistics.median(ours):.0%} | | | {ARITHMETIC:.0%} |")
+        for column, (_, _, floor) in work.peers.items():
             theirs = [run["rows"] / run["seconds"] for run in found[work.name][column]]
             ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
             middle = statistics.median(ratios)
-            mark = "" if middle >= aim else " (below the aim)" if middle >= floor else " **(below the floor)**"
+            mark = " **(below the floor)**" if floor and middle < floor else ""
             lines.append(
                 f"| {work.name} | {column} | {statistics.median(ours):,.1f}/s | {statistics.median(theirs):,.1f}/s | "
-                f"**{middle:.2f}** ({min(ratios):.2f} to {max(ratios):.2f}){mark} | {floor:g} | {aim:g} |"
+                f"**{middle:.2f}** ({min(ratios):.2f} to {max(ratios):.2f}){mark} | {f'{floor:g}' if floor else ''} |"
             )
             bars.append((f"{work.name}\n{column}", middle, floor))
     table = "\n".join(lines)
@@ -75,7 +69,7 @@ def describe_machine() -> dict:
     }
 
 
-def draw(bars: list[tuple[str, float, float]], path: Path) -> None:
+def draw(bars: list[tuple[str, float, float | None]], path: Path) -> None:
     """Ratios as bars with their floors."""
     import matplotlib
 
@@ -85,9 +79,10 @@ def draw(bars: list[tuple[str, float, float]], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(9, 0.55 * len(bars) + 1.2))
     places = range(len(bars))
     axes.barh(places, [ratio for _, ratio, _ in bars], color="#4477aa")
-    axes.scatter([floor for _, _, floor in bars], places, marker="|", s=250, color="#cc3311", label="floor", zorder=3)
+    floors = [(floor, place) for place, (_, _, floor) in enumerate(bars) if floor]
+    axes.scatter(*zip(*floors, strict=True), marker="|", s=250, color="#cc3311", label="floor", zorder=3)
     for place, (_, ratio, floor) in zip(places, bars, strict=True):
-        beside = (max(ratio, floor), place)
+        beside = (max(ratio, floor or 0), place)
         axes.annotate(f"{ratio:.2f}", beside, xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_yticks(places, [name for name, _, _ in bars], fontsize=7)
     axes.axvline(1.0, color="black", linewidth=0.8)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bertexp.tasks.spec import TaskSpec
 
 FEATURES = ("input_word_ids", "input_mask", "input_type_ids")  # of a batch of tokens, <int32>[batch, seq] each
+WORDS = "bert/embeddings/word_embeddings"  # the word table among the named weights of an encoder
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")  # of every BERT vocabulary
 
 
@@ -175,10 +176,10 @@ class Encoder(Protocol):
     def replaced(self, weights: Mapping[str, Any]) -> AbstractContextManager[None]:
         """While it lasts, these stand in for the named weights of the same names."""
 
-    def run_frozen(self, inputs: Mapping[str, Any], lanes: int = 1) -> Any:
+    def run_frozen(self, inputs: Mapping[str, Any]) -> Any:
         """The hidden states <float32>[batch, seq, hidden] that enter the first layer that learns, from tokens."""
 
     def __call__(
-        self, inputs: Mapping[str, Any], training: bool = False, dropout_seed: Any = None, lanes: int = 1
+        self, inputs: Mapping[str, Any], training: bool = False, dropout_seed: Any = None
     ) -> Mapping[str, Any]:
         """Returns sequence_output <float32>[batch, seq, hidden] and pooled_output <float32>[batch, hidden]."""

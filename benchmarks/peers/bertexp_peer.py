@@ -130,12 +130,12 @@ def optimizer_step(request: dict) -> dict:
     from bertexp.training.optimizers.adamw import AdamW
     from bertexp.training.step import sum_rows
 
-    _, parts = build(request)
+    config, parts = build(request)
     optimizer = AdamW(3e-5)
-    if not request.get("whole"):
-        parts.module.narrow_vocabulary(parts.data.train_loader().vocabulary(), optimizer)
-    variables = parts.module.trained_variables
-    optimizer.build(variables)
+    step = parts.module.compiled_training_step(
+        optimizer, config.trainer, parts.data.train_loader(), words_in_use=not request.get("whole")
+    )
+    variables = step.variables
 
     @tf.function(autograph=False)
     def update(gradients):
@@ -152,16 +152,15 @@ def arithmetic(request: dict) -> dict:
     import numpy as np
     import tensorflow as tf
 
-    _, parts = build(request)
+    config, parts = build(request)
     architecture, module = parts.loaded.architecture, parts.module
     optimizer = module.configure_optimizers(100)
-    optimizer.build(module.model.trainable_variables)
     batch, seq = 32, 128
     ids = np.random.default_rng(0).integers(1, architecture.vocab_size, (batch, seq)).astype(np.int32)
     features = {"input_word_ids": ids, "input_mask": np.ones_like(ids), "input_type_ids": np.zeros_like(ids)}
     features = {name: tf.constant(value) for name, value in features.items()}
-    labels, seed = tf.zeros([batch], tf.int32), tf.constant([1, 1])
-    step = module.compiled_training_step(optimizer, 1.0, 1, parts.data.train_loader())
+    labels, seed = tf.zeros([batch], tf.int32), (1, 1)
+    step = module.compiled_training_step(optimizer, config.trainer, parts.data.train_loader())
     seconds = median_seconds(lambda: step(features, labels, seed)[0].numpy(), 9)
     hidden, inner = architecture.hidden_size, architecture.intermediate_size
     rows, kernel = tf.random.normal([batch * seq, hidden]), tf.random.normal([hidden, inner])

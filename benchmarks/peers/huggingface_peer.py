@@ -1,4 +1,9 @@
-"""Hugging Face at its best on a CPU: Trainer with dynamic padding and batches grouped by length, pipeline, Rust tokenizer."""
+"""Hugging Face at its best on a CPU: Trainer with dynamic padding and batches grouped by length, predictions of texts sorted by
+length in inference mode, the Rust tokenizer.
+
+Random encoders have its own default activation, the exact GELU: that of BERT's first code, by tanh, is PyTorch's slow way. The
+two functions differ in the third decimal, and neither has more to compute.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +25,6 @@ from transformers import (
     Trainer,
     TrainerCallback,
     TrainingArguments,
-    pipeline,
 )
 
 
@@ -33,7 +37,7 @@ def build(request: dict):
     hidden = request["hidden"]
     config = BertConfig(
         vocab_size=len(tokenizer), hidden_size=hidden, num_hidden_layers=request["layers"],
-        num_attention_heads=hidden // 64, intermediate_size=4 * hidden, hidden_act="gelu_new", num_labels=2,
+        num_attention_heads=hidden // 64, intermediate_size=4 * hidden, num_labels=2,
     )  # fmt: skip
     return tokenizer, BertForSequenceClassification(config)
 
@@ -80,19 +84,35 @@ def train(request: dict) -> dict:
     return {"rows": len(rows) * request.get("epochs", 1), "seconds": clock.seconds()}
 
 
-_pipelines: dict[str, object] = {}
+_loaded: list = []
 
 
 def predict(request: dict) -> dict:
-    """Seconds to classify texts."""
+    """Seconds to classify texts, in batches of 32 of like length; the longest come first."""
     texts = pq.read_table(f"{request['rows']}/train.parquet")["text"].to_pylist()
-    if "pipeline" not in _pipelines:
+    if not _loaded:
         tokenizer, model = build(request)
-        _pipelines["pipeline"] = pipeline("text-classification", model=model.eval(), tokenizer=tokenizer, device="cpu")
-        _pipelines["pipeline"](texts[:32], batch_size=32, truncation=True, max_length=512)
+        _loaded.extend([tokenizer, model.eval()])
+        classify(texts[:32], *_loaded)
     begin = time.perf_counter()
-    _pipelines["pipeline"](texts, batch_size=32, truncation=True, max_length=512)
+    classify(texts, *_loaded)
     return {"rows": len(texts), "seconds": time.perf_counter() - begin}
+
+
+def classify(texts: list[str], tokenizer, model) -> list[list[float]]:
+    """The probabilities of each text, in the texts' order."""
+    encoded = tokenizer(texts, truncation=True, max_length=512)
+    order = sorted(range(len(texts)), key=lambda row: -len(encoded["input_ids"][row]))
+    found: list[list[float]] = [[]] * len(texts)
+    with torch.inference_mode():
+        for first in range(0, len(order), 32):
+            rows = order[first : first + 32]
+            batch = tokenizer.pad(
+                {name: [values[row] for row in rows] for name, values in encoded.items()}, return_tensors="pt"
+            )
+            for row, probabilities in zip(rows, model(**batch).logits.softmax(-1).tolist(), strict=True):
+                found[row] = probabilities
+    return found
 
 
 def tokenize(request: dict) -> dict:

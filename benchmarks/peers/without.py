@@ -7,13 +7,11 @@ from collections.abc import Callable
 
 def replace(module, name: str, other: Callable) -> None:
     """Puts another function in the place of a module's own, which must be there: a way that moved is to be noticed."""
-    from bertexp.models.bert import lanes
     from bertexp.models.bert import layer as layers
 
     getattr(module, name)
     setattr(module, name, other)
-    for graphs in (layers._traced, lanes._drawer):  # which hold what was traced before
-        graphs.cache_clear()
+    layers._traced.cache_clear()  # it holds what was traced before
 
 
 def all_positions(parts) -> None:
@@ -32,12 +30,15 @@ def plain_dropout(parts) -> None:
     """TensorFlow's own stateless dropout: a uniform float for each element."""
     import tensorflow as tf
 
-    from bertexp.models.bert import lanes
+    from bertexp.models.bert import dropout, forward
 
-    def draw_mask(shape, rate, seed):
-        return tf.random.stateless_uniform(shape, seed) >= rate
+    def draw_mask(rows, width, rate, seed):
+        if seed is None or not rate:
+            return None
+        return tf.random.stateless_uniform([rows, width], seed[:2] + tf.stack([seed[2], 0])) >= rate
 
-    replace(lanes, "draw_mask", draw_mask)
+    for module in (dropout, forward):
+        replace(module, "draw_mask", draw_mask)
 
 
 def plain_gradients(parts) -> None:
@@ -61,12 +62,26 @@ def keras_optimizer(parts) -> None:
     parts.module.make_optimizer = lambda steps: tf_keras.optimizers.AdamW(3e-5, weight_decay=0.01, jit_compile=False)
 
 
+def layers_traced_apart(parts) -> None:
+    """Each layer is a part of the step's graph of its own, and not a call of a graph that all share."""
+    from bertexp.models.bert import layer as layers
+
+    def traced(kind, specs):
+        return lambda rows, tokens, weights, masks: layers._transform(kind, rows, tokens, weights, list(masks))
+
+    traced.cache_clear = lambda: None
+    replace(layers, "_traced", traced)
+
+
 WAYS: dict[str, tuple[str, Callable | list[str] | dict[str, str]]] = {
     "onednn": ("oneDNN's kernels", {"TF_ENABLE_ONEDNN_OPTS": "0"}),
-    "lanes": ("a batch in two lanes", {"TF_NUM_INTRAOP_THREADS": "2"}),
+    "lanes": ("a batch in two lanes", ["trainer.lanes=1"]),
+    "words": ("training the words in use alone", ["trainer.words_in_use=false"]),
+    "graphs": ("graphs as they are written", ["trainer.rewrite_graphs=true"]),
     "grouping": ("batches of like length", ["dataset.group_by_length=false"]),
     "width": ("batches as wide as their longest row", full_width),
     "cls": ("the last layer for [CLS] alone", all_positions),
+    "layers": ("a layer traced once", layers_traced_apart),
     "dropout": ("cheap dropout masks", plain_dropout),
     "gradients": ("gradients of our own for GELU, LayerNorm, narrowing products", plain_gradients),
     "optimizer": ("the fused AdamW", keras_optimizer),

@@ -7,24 +7,20 @@ from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from bertexp.interfaces import EncoderLayers
 from bertexp.models import garden
-from bertexp.models.bert.forward import WORDS, join_attention, run_bert, run_frozen
-from bertexp.models.bert.words_in_use import VocabularyInUse
+from bertexp.models.bert.forward import join_attention, run_bert, run_frozen
 from bertexp.models.source.architecture import BertArchitecture
-
-_LARGEST_SHARE_IN_USE = 0.8  # of the vocabulary, for which a table of its own is worth its copies
 
 
 class Encoder(tf_keras.layers.Layer):
     """Tokens to vectors (bertexp/interfaces.py), with the variables and the checkpoint of a Model Garden encoder.
 
     A BERT is computed by bert/forward.py, any other kind by Model Garden's own call, whose dropout is its own:
-    `dropout_seed` and `lanes` mean nothing to it.
+    `dropout_seed` means nothing to it.
 
     Args:
       held: a Model Garden encoder (BertEncoderV2, AlbertEncoder, …); built here if it is not yet.
@@ -43,7 +39,6 @@ class Encoder(tf_keras.layers.Layer):
             why = f"{type(held).__name__} with these settings is no BERT, and runs through Model Garden's own call"
         self.fallback = why
         self._replaced = SimpleNamespace(weights={})  # Keras would take a dict's variables for the layer's
-        self._vocabulary_in_use: VocabularyInUse | None = None
         self.built = True
 
     def call(
@@ -51,7 +46,6 @@ class Encoder(tf_keras.layers.Layer):
         inputs: Mapping[str, tf.Tensor],
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
-        lanes: int = 1,
     ) -> dict[str, tf.Tensor]:
         """Encodes a batch.
 
@@ -59,8 +53,8 @@ class Encoder(tf_keras.layers.Layer):
           inputs: input_word_ids, input_mask (1 for tokens, 0 for padding), input_type_ids: <int32>[batch, seq]; or
             input_mask and hidden_states <float32>[batch, seq, hidden], which `run_frozen` made.
           training: whether dropout is applied; a BERT's frozen layers are fixed functions and have none.
-          dropout_seed: <int32>[2], (run seed, step); None draws one.
-          lanes: number of parts that the batch is encoded in.
+          dropout_seed: <int32>[2], (run seed, step); or [3], with the number of the first row in the batch that these are
+            part of. None draws one.
 
         Returns:
           sequence_output <float32>[batch, seq, hidden] (seq is 1 with output_range=1) and
@@ -68,21 +62,16 @@ class Encoder(tf_keras.layers.Layer):
         """
         if self._kind is None:
             return garden.call(self.held, inputs)
-        more = {}
         if not training:
             dropout_seed = None
-        else:
-            if dropout_seed is None:
-                dropout_seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
-            if self._vocabulary_in_use is not None and "input_word_ids" in inputs:
-                more = {WORDS: self._vocabulary_in_use.rows}
-                inputs = {**inputs, "input_word_ids": self._vocabulary_in_use.rows_of(inputs["input_word_ids"])}
-        weights, only_cls = self._read_weights(more), self.output_range == 1
-        return run_bert(self._kind, weights, inputs, dropout_seed, self.frozen_depth, only_cls, lanes)
+        elif dropout_seed is None:
+            dropout_seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+        only_cls = self.output_range == 1
+        return run_bert(self._kind, self._read_weights(), inputs, dropout_seed, self.frozen_depth, only_cls)
 
-    def run_frozen(self, inputs: Mapping[str, tf.Tensor], lanes: int = 1) -> tf.Tensor:
+    def run_frozen(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The hidden states <float32>[batch, seq, hidden] that enter the first layer that learns, from tokens."""
-        return run_frozen(self._kind, self._read_weights(), inputs, self.frozen_depth, lanes)
+        return run_frozen(self._kind, self._read_weights(), inputs, self.frozen_depth)
 
     @property
     def layers(self) -> EncoderLayers:
@@ -126,23 +115,8 @@ class Encoder(tf_keras.layers.Layer):
         with self.replaced(variables):
             yield
 
-    def _read_weights(self, more: Mapping[str, Any] | None = None) -> Mapping[str, tf.Tensor]:
-        return _ReadWeights({**self.named_weights, **self._replaced.weights, **(more or {})}, self.compute_dtype)
-
-    @property
-    def vocabulary_in_use(self) -> VocabularyInUse | None:
-        """What training reads word embeddings from in place of the table; not a part of the model."""
-        return self._vocabulary_in_use
-
-    def narrow_vocabulary(self, ids: np.ndarray) -> VocabularyInUse | None:
-        """Lets training read only the rows <int>[in use] of the word embeddings; None if that saves too little."""
-        table = self.named_weights.get(WORDS)
-        learns = table is not None and self.layers.embeddings[0].trainable
-        if not learns or len(ids) > _LARGEST_SHARE_IN_USE * table.shape[0]:
-            self._vocabulary_in_use = None
-        elif self._vocabulary_in_use is None or not self._vocabulary_in_use.serves(ids):
-            self._vocabulary_in_use = self._no_dependency(VocabularyInUse(table, ids))
-        return self._vocabulary_in_use
+    def _read_weights(self) -> Mapping[str, tf.Tensor]:
+        return _ReadWeights({**self.named_weights, **self._replaced.weights}, self.compute_dtype)
 
     def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
         """In a checkpoint an encoder is the one that it holds, so that Model Garden can read it and write it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
-from bertexp.models.bert.ops import dropout, fold
+from bertexp.models.bert.dropout import dropout, fold
 
 _DROPOUT_SITE = 1 << 16  # far beyond the encoder's sites
 
@@ -28,7 +28,7 @@ class ClassificationHead(tf_keras.layers.Layer):
         )
 
     def call(self, vector: tf.Tensor, dropout_seed: tf.Tensor | None) -> tf.Tensor:
-        """From <float32>[…, hidden] to logits <float32>[…, units], with dropout where a seed <int32>[2] is given."""
+        """From <float32>[…, hidden] to logits <float32>[…, units], with dropout if a seed (bert/dropout.py) is given."""
         if dropout_seed is not None:
             vector = dropout(vector, self.dropout, fold(dropout_seed, _DROPOUT_SITE))
         return self.dense(vector)

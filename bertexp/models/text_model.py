@@ -44,7 +44,6 @@ class TextClassifier(tf_keras.Model):
         inputs: Mapping[str, tf.Tensor],
         training: bool = False,
         dropout_seed: tf.Tensor | None = None,
-        lanes: int = 1,
     ) -> tf.Tensor:
         """Returns logits.
 
@@ -52,8 +51,8 @@ class TextClassifier(tf_keras.Model):
           inputs: input_word_ids, input_mask, input_type_ids: <int32>[batch, seq]; or what `run_frozen` made of them.
             With text_of_window <int32>[windows], ascending, these are windows of texts, whose logits are averaged.
           training: whether dropout is applied.
-          dropout_seed: <int32>[2], (run seed, step); None draws one.
-          lanes: number of parts that the batch is encoded in.
+          dropout_seed: <int32>[2], (run seed, step); or [3], with the number of the first row in the batch that these are
+            part of. None draws one.
 
         Returns:
           <float32>[batch, units], or [batch, seq, units] without pooling.
@@ -62,7 +61,7 @@ class TextClassifier(tf_keras.Model):
             dropout_seed = None
         elif dropout_seed is None:
             dropout_seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
-        logits = self.head(self._pooled(inputs, lanes, training, dropout_seed), dropout_seed)
+        logits = self.head(self._pooled(inputs, training, dropout_seed), dropout_seed)
         return tf.math.segment_mean(logits, inputs["text_of_window"]) if "text_of_window" in inputs else logits
 
     @property
@@ -73,14 +72,14 @@ class TextClassifier(tf_keras.Model):
             return "pooled"
         return "hidden_states" if self.encoder.frozen_depth else None
 
-    def run_frozen(self, inputs: Mapping[str, tf.Tensor], lanes: int = 1) -> tf.Tensor:
+    def run_frozen(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """What the frozen part makes of tokens: <float32>[batch, hidden], or [batch, seq, hidden] of the lower layers."""
-        return self._pooled(inputs, lanes) if self.frozen_output == "pooled" else self.encoder.run_frozen(inputs, lanes)
+        return self._pooled(inputs) if self.frozen_output == "pooled" else self.encoder.run_frozen(inputs)
 
     def _pooled(
-        self, inputs: Mapping[str, tf.Tensor], lanes: int, training: bool = False, dropout_seed: tf.Tensor | None = None
+        self, inputs: Mapping[str, tf.Tensor], training: bool = False, dropout_seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         if "pooled" in inputs:
             return inputs["pooled"]
-        outputs = self.encoder(inputs, training=training, dropout_seed=dropout_seed, lanes=lanes)
+        outputs = self.encoder(inputs, training=training, dropout_seed=dropout_seed)
         return self.pool(outputs, inputs["input_mask"])

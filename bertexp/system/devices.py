@@ -49,9 +49,10 @@ def configure(trainer: TrainerConfig, seed: int) -> str:
             "trainer.accelerator=gpu, but TensorFlow sees no GPU; `python -m bertexp doctor` tells why, "
             "trainer.accelerator=auto takes the CPU"
         )
-    if not gpus and not trainer.jit_compile and available_cores() == 2 and not _operation_threads():
+    if not gpus:
+        threads = 1 if _wanted_lanes(trainer) > 1 else available_cores()
         with contextlib.suppress(RuntimeError):  # a notebook's TensorFlow that runs already keeps its threads
-            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf_keras.mixed_precision.set_global_policy(trainer.precision)
     tf_keras.utils.set_random_seed(seed)
     if trainer.deterministic:
@@ -61,28 +62,27 @@ def configure(trainer: TrainerConfig, seed: int) -> str:
         kept = ", which TensorFlow had begun with: trainer.accelerator=cpu needs a new process"
         return f"GPU {', '.join(names)}" + (kept if trainer.accelerator == "cpu" else "")
     return f"CPU, {available_cores()} cores" + (
-        f", each batch in {lanes} lanes" if (lanes := count_lanes()) > 1 else ""
+        f", each batch in {lanes} lanes" if (lanes := count_lanes(trainer)) > 1 else ""
     )
 
 
-def count_lanes() -> int:
-    """Parts of a batch to work on side by side (models/bert/lanes.py): 2 where an operation has one thread of several cores.
+def count_lanes(trainer: TrainerConfig) -> int:
+    """Parts of a batch to work on side by side (training/lanes.py), after ``configure``.
 
-    That is how ``configure`` divides two cores. More of them are left to TensorFlow, for it was not measured there;
-    ``TF_NUM_INTRAOP_THREADS=1`` asks for it.
+    ``trainer.lanes=auto`` takes the ways that were measured: 2 on a CPU of exactly two cores without XLA, with one thread for
+    an operation, which ``configure`` asks for; 1 elsewhere, and if TensorFlow had begun to work with other threads before.
     """
     import tensorflow as tf
 
     on_cpu = not tf.config.get_visible_devices("GPU")
-    return 2 if on_cpu and _operation_threads() == 1 and available_cores() > 1 else 1
+    one_thread = tf.config.threading.get_intra_op_parallelism_threads() == 1
+    return _wanted_lanes(trainer) if trainer.lanes != "auto" or (on_cpu and one_thread) else 1
 
 
-def _operation_threads() -> int:
-    """What divides an operation among threads, as was asked for; 0: TensorFlow's own choice, all cores."""
-    import tensorflow as tf
-
-    asked = tf.config.threading.get_intra_op_parallelism_threads()
-    return asked or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
+def _wanted_lanes(trainer: TrainerConfig) -> int:
+    if trainer.lanes != "auto":
+        return int(trainer.lanes)
+    return 2 if available_cores() == 2 and not trainer.jit_compile else 1
 
 
 def find_nvidia() -> str:

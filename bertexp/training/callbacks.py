@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 class Callback:
     """Every hook of ``Trainer``; override what you need. ``trainer.state`` tells step, epoch and history."""
 
+    def sees_model(self, hook: str) -> bool:
+        """Whether that hook may read or change weights of the model. If not, they need not be brought up to date for it."""
+        return True
+
     def on_fit_start(self, trainer: Trainer) -> None:
         """Before the first batch; the trainer's length and state are known."""
 
@@ -66,6 +70,9 @@ class ProgressReport(Callback):
     def __init__(self, every_seconds: float = 15.0, brief: str = ""):
         self._every_seconds, self._brief = every_seconds, brief
         self._shown: dict[str, float] = {}
+
+    def sees_model(self, hook: str) -> bool:
+        return False
 
     def on_fit_start(self, trainer: Trainer) -> None:
         self._done, self._is_first = trainer.state.step, True
@@ -128,6 +135,9 @@ class KerasCallbacks(Callback):
 
     def __init__(self, callbacks: Sequence[tf_keras.callbacks.Callback]):
         self._callbacks = list(callbacks)
+
+    def sees_model(self, hook: str) -> bool:
+        return "batch" not in hook or self._reads_batches
 
     def on_fit_start(self, trainer: Trainer) -> None:
         model = trainer.module.model

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+import numpy as np
 import tensorflow as tf
 
 Features = dict[str, tf.Tensor]
@@ -21,3 +22,6 @@ class BatchSpec(Protocol):
     @property
     def label_spec(self) -> tf.TensorSpec:
         """Dtype and shape of the labels."""
+
+    def vocabulary(self) -> np.ndarray | None:
+        """Ids <int>[n] of the pieces that can occur, ascending; None if that is not known."""

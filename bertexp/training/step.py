@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 import tf_keras
 
+from bertexp.config.schema import TrainerConfig
 from bertexp.training.features import BatchSpec
+from bertexp.training.graphs import graphs_as_written
+from bertexp.training.words_in_use import WordsInUse
 
 if TYPE_CHECKING:
     from bertexp.training.module import FineTuningModule
 
-_SEED = tf.TensorSpec([2], tf.int32)
-
-
-@contextlib.contextmanager
-def _graphs_as_written() -> Iterator[None]:
-    """On a CPU, what is called inside is not rewritten by TensorFlow's Grappler.
-
-    It takes a second or two before the first step and brings training nothing; inference it makes faster by a quarter.
-    """
-    if tf.config.get_visible_devices("GPU"):  # where it was not measured
-        yield
-        return
-    before = tf.config.optimizer.get_experimental_options().get("disable_meta_optimizer", False)
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    try:
-        yield
-    finally:
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": before})
+_SEED = tf.TensorSpec([3], tf.int32)
 
 
 def sum_rows(gradient: tf.Tensor | tf.IndexedSlices) -> tf.Tensor | tf.IndexedSlices:
@@ -55,28 +39,41 @@ class TrainStep:
         self,
         module: FineTuningModule,
         optimizer: tf_keras.optimizers.Optimizer,
-        clip_norm: float | None,
-        accumulate: int,
+        config: TrainerConfig,
         batches: BatchSpec,
-        jit_compile: bool = False,
+        words: WordsInUse | None = None,
     ):
-        self._module, self._optimizer, self._clip_norm, self._accumulate = module, optimizer, clip_norm, accumulate
-        self._scaled = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
-        self._variables = module.trained_variables
-        self._sum_up = tf.convert_to_tensor if jit_compile else sum_rows  # shapes that data decide do not suit XLA
-        self._batches_waiting, self._rows_wait = 0, False  # for their update
+        self._optimizer, self.words = optimizer, words
+        self._clip_norm, self._accumulate = config.gradient_clip_norm, config.accumulate_grad_batches
+        self._rewrite, self._scaled = (
+            config.rewrite_graphs,
+            isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer),
+        )
+        trainable = module.model.trainable_variables
+        self.variables = words.trained(trainable) if words else trainable
+        self._forward = words.in_place(module.training_step) if words else module.training_step
+        optimizer.build(self.variables)
+        self._sum_up = (
+            tf.convert_to_tensor if config.jit_compile else sum_rows
+        )  # shapes that data decide do not suit XLA
+        self._batches_waiting, self._rows_waiting = (
+            0,
+            0,
+        )  # for their update: whole batches, rows of one that is not whole
         self._sums: list[tf.Variable] = []
         # input signatures bound the number of traced graphs to one per function, whatever the batch shapes
         signature = [dict(batches.spec), batches.label_spec, _SEED]
-        how = {"autograph": False, "jit_compile": jit_compile or None}
+        how: dict[str, Any] = {"autograph": False, "jit_compile": config.jit_compile or None}
         self._direct = tf.function(self._update_at_once, input_signature=signature, **how)
         self._collect = tf.function(self._add_gradients, input_signature=signature, **how)
         self._apply = tf.function(self._apply_sums, input_signature=[], **how)
 
     def reset(self) -> None:
-        """Forgets gradients that wait for their update."""
-        self._batches_waiting, self._rows_wait = 0, False
+        """Begins a fit: forgets gradients that wait for their update."""
+        self._batches_waiting, self._rows_waiting = 0, 0
         self._clear_sums()
+        if self.words:
+            self.words.begin()
 
     def _clear_sums(self) -> None:
         for total in self._sums:
@@ -86,27 +83,30 @@ class TrainStep:
         self,
         features: dict[str, tf.Tensor],
         labels: tf.Tensor,
-        dropout_seed: tf.Tensor,
+        seed: tuple[int, int],
         complete: bool = True,
         last: bool = False,
     ) -> tuple[tf.Tensor, bool]:
         """Takes rows, with which a batch is ``complete`` or not, and the ``last`` one of an epoch.
 
-        Returns statistics and whether the weights were updated. The statistics are <float32>[6]: summed loss, score and
-        weight of these rows, and their number; gradient norm before clipping and number of updates (both 0 without one).
+        ``seed`` is (run seed, number of the batch) and decides dropout. Returns statistics and whether the weights were
+        updated. The statistics are <float32>[6]: summed loss, score and weight of these rows, and their number; gradient
+        norm before clipping and number of updates (both 0 without one).
         """
-        with _graphs_as_written():
-            if self._accumulate == 1 and complete and not self._rows_wait:
+        first_row = self._rows_waiting
+        dropout_seed = tf.constant([*seed, first_row], tf.int32)
+        self._rows_waiting = 0 if complete else first_row + next(iter(features.values())).shape[0]
+        with graphs_as_written(self._rewrite):
+            if self._accumulate == 1 and complete and not first_row:
                 return self._direct(features, labels, dropout_seed), True
             if not self._sums:
-                self._sums = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self._variables]
+                self._sums = [tf.Variable(tf.zeros_like(v), trainable=False) for v in self.variables]
                 self._sums.append(tf.Variable(0.0, trainable=False))  # of the weights
             statistics = self._collect(features, labels, dropout_seed)
-            self._rows_wait = True
             self._batches_waiting += int(complete)
             if not complete or (self._batches_waiting < self._accumulate and not last):
                 return statistics, False
-            self._batches_waiting, self._rows_wait = 0, False
+            self._batches_waiting = 0
             return statistics + self._apply(), True
 
     def _gradients(
@@ -114,12 +114,12 @@ class TrainStep:
     ) -> tuple[list[tf.Tensor | tf.IndexedSlices | None], tf.Tensor]:
         """Gradients of the mean loss, and the statistics."""
         with tf.GradientTape() as tape:
-            losses, scores, weights = self._module.training_step(features, labels, seed)
+            losses, scores, weights = self._forward(features, labels, seed)
             weight = tf.reduce_sum(weights)
             loss = tf.math.divide_no_nan(tf.reduce_sum(losses), weight)
             if self._scaled:
                 loss = self._optimizer.get_scaled_loss(loss)
-        gradients = tape.gradient(loss, self._variables)
+        gradients = tape.gradient(loss, self.variables)
         if self._scaled:
             gradients = self._optimizer.get_unscaled_gradients(gradients)
         gradients = [None if gradient is None else self._sum_up(gradient) for gradient in gradients]
@@ -128,12 +128,13 @@ class TrainStep:
 
     def _update(self, gradients: list[tf.Tensor | tf.IndexedSlices | None]) -> tf.Tensor:
         """Clips and applies the gradients; returns the last two statistics in a <float32>[6]."""
-        pairs = [(g, v) for g, v in zip(gradients, self._variables, strict=True) if g is not None]
+        pairs = [(g, v) for g, v in zip(gradients, self.variables, strict=True) if g is not None]
         found, variables = zip(*pairs, strict=True)
         norm = tf.linalg.global_norm(found)
         if self._clip_norm is not None:
             found, _ = tf.clip_by_global_norm(found, self._clip_norm, use_norm=norm)
-        self._module.count_update(self._optimizer)
+        if self.words:
+            self.words.count_decay(self._optimizer)
         # one replica: nothing to sum over, and the summing would keep this graph alive for good (a registered gradient)
         self._optimizer.apply_gradients(zip(found, variables, strict=True), skip_gradients_aggregation=True)
         if self._scaled:  # an overflow is the loss scale's to find; that step is skipped

@@ -41,6 +41,9 @@ from bertexp.training.evaluation import Batch, EvalBatches, Loaders, evaluate, m
 from bertexp.training.module import FineTuningModule
 from bertexp.training.optimizers.former import convert_former
 from bertexp.training.step_statistics import StepStatistics
+from bertexp.training.words_in_use import WordsInUse
+
+_KEPT = "kept_of_other_words"  # in a checkpoint
 
 
 class TestResult(NamedTuple):
@@ -82,6 +85,7 @@ class Trainer:
             self._callbacks.append(KerasCallbacks(keras))
         self.should_stop = False
         self.state = LoopState()
+        self._words: WordsInUse | None = None  # while a fit trains these alone
         self._saved: tuple[int, ...] | None = None  # where the loop stood at the last checkpoint
         self.module: FineTuningModule
 
@@ -109,6 +113,9 @@ class Trainer:
         except BaseException as error:
             self._call("on_exception", error)
             raise
+        finally:
+            self._settle()
+            self._words = None
         return self.state
 
     def _start(self, module: FineTuningModule, data: Loaders, resume_from: Path | None) -> None:
@@ -119,26 +126,35 @@ class Trainer:
         self.length = make_run_length(config, len(self._train))
         self.monitor, self.monitor_mode = self._resolve_monitor(module)
         optimizer = module.configure_optimizers(self.length.total_steps)
-        narrowed = module.narrow_vocabulary(self._train.vocabulary(), optimizer)
-        optimizer.build(module.trained_variables)
+        if resume_from is not None:
+            self.state = read_state(resume_from)
+        self._step = module.compiled_training_step(
+            optimizer, config, self._train, self._trains_words_in_use(resume_from)
+        )
         # Keras callbacks look for it there; untracked, so that saving the model does not save the optimizer with it
         module.model.optimizer = module.model._no_dependency(optimizer)
-        self.optimizer = optimizer
-        self._step = module.compiled_training_step(
-            optimizer, config.gradient_clip_norm, config.accumulate_grad_batches, self._train, config.jit_compile
-        )
-        kept = {"kept_of_other_words": narrowed.kept} if narrowed else {}
+        self.optimizer, words = optimizer, self._step.words
+        kept = {_KEPT: words.kept} if words else {}
         self._everything = tf.train.Checkpoint(model=module.model, optimizer=optimizer, **kept)
         self._weights = tf.train.Checkpoint(model=module.model)
         if resume_from is not None:
-            self.state = read_state(resume_from)
             restore(self._everything, resume_from)
-            if narrowed:
-                narrowed.take()
-            convert_former(optimizer, module.trained_variables, resume_from)
+            if words:
+                words.take()
+            convert_former(optimizer, self._step.variables, resume_from)
+        self._words = words
         self._settled = self.state.batches_seen
         self._statistics = StepStatistics(self.state, module.task.batch_metric)
         self._log_every_steps = min(config.log_every_steps, max(1, self.length.total_steps // 10))
+
+    def _trains_words_in_use(self, resume_from: Path | None) -> bool:
+        """As the settings say, on a CPU without XLA: elsewhere it was not measured; as before if the run goes on."""
+        if resume_from is not None:
+            return tf.train.load_checkpoint(str(resume_from / "checkpoint")).has_tensor(
+                f"{_KEPT}/.ATTRIBUTES/VARIABLE_VALUE"
+            )
+        config = self.config
+        return config.words_in_use and not config.jit_compile and not tf.config.get_visible_devices("GPU")
 
     def _done(self) -> bool:
         state, length = self.state, self.length
@@ -152,9 +168,9 @@ class Trainer:
         for features, labels, complete in self._train.epoch(state.epoch, state.batch, self.length.batches_per_epoch):
             if not is_begun:
                 self._call("on_train_batch_start")
-            dropout_seed = tf.constant([self._seed, state.batches_seen], tf.int32)
             last = state.batch + 1 == self.length.batches_per_epoch
-            statistics, updated = self._step(features, labels, dropout_seed, complete, last)
+            seed = (self._seed, state.batches_seen)
+            statistics, updated = self._step(features, labels, seed, bool(complete), last)
             self._statistics.add(statistics)
             is_begun = not complete
             if is_begun:
@@ -343,8 +359,8 @@ class Trainer:
 
     def _settle(self) -> None:
         """Brings the model's weights up to date, once for any number of readers between two batches."""
-        if self._settled != self.state.batches_seen:
-            self.module.settle()
+        if self._words and self._settled != self.state.batches_seen:
+            self._words.settle()
             self._settled = self.state.batches_seen
 
     def _save(self) -> None:
@@ -361,8 +377,17 @@ class Trainer:
         self._store.save(self._everything, self.state)
 
     def _call(self, hook: str, *arguments: object) -> None:
+        """Calls the hook of all callbacks that have it; those that may look at the model find it whole, and may change it."""
         for callback in self._callbacks:
-            getattr(callback, hook)(self, *arguments)
+            method = getattr(callback, hook)
+            if getattr(method, "__func__", None) is getattr(Callback, hook):
+                continue  # nothing to call
+            sees = self._words is not None and callback.sees_model(hook)
+            if sees:
+                self._settle()
+            method(self, *arguments)
+            if sees and self._words:
+                self._words.take()
 
 
 def _loader(data: Loaders, split: str, labelled: bool = True) -> EvalBatches:

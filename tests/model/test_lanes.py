@@ -8,16 +8,20 @@ import tensorflow as tf
 from toy import predict_all
 
 from bertexp.config.resolve import compose_config
+from bertexp.config.schema import TrainerConfig
+from bertexp.errors import ConfigError
+from bertexp.models.bert.dropout import draw_mask, threshold
 from bertexp.models.encoder import make_encoder
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.text_model import TextClassifier
 from bertexp.runs.plan import make_plan
 from bertexp.runs.stages.parts import build_parts
 from bertexp.system import devices
+from bertexp.training.lanes import call_in_lanes
 from bertexp.training.trainer import Trainer
 
 ARCHITECTURE = BertArchitecture(60, 32, 3, 4, 64, max_positions=24)
-SEED = tf.constant([5, 6], tf.int32)
+SEED = tf.constant([5, 6, 0], tf.int32)
 
 
 def make_features(rows: int) -> dict[str, tf.Tensor]:
@@ -34,7 +38,9 @@ def run(model: TextClassifier, rows: int, training: bool, lanes: int) -> list[np
     @tf.function(autograph=False)
     def step(features):
         with tf.GradientTape() as tape:
-            logits = model(features, training=training, dropout_seed=SEED, lanes=lanes)
+            logits = call_in_lanes(
+                lambda part, seed: model(part, training=training, dropout_seed=seed), features, lanes, SEED
+            )
             loss = tf.reduce_sum(tf.sin(3.0 * logits))
         gradients = tape.gradient(loss, model.trainable_variables, unconnected_gradients="zero")
         return [logits, *(tf.convert_to_tensor(gradient) for gradient in gradients)]
@@ -59,18 +65,19 @@ def test_lanes_of_frozen_layers_give_the_whole_batchs_states():
     for layer in [*encoder.layers.embeddings, *encoder.layers.transformer[:2]]:
         layer.trainable = False
     features = make_features(5)
-    whole, divided = (encoder.run_frozen(features, lanes=lanes).numpy() for lanes in (1, 2))
+    whole, divided = (
+        call_in_lanes(lambda part, _: encoder.run_frozen(part), features, lanes).numpy() for lanes in (1, 2)
+    )
     assert whole.shape == (5, 9, 32)
     np.testing.assert_allclose(divided, whole, rtol=1e-5, atol=1e-6)
 
 
-def test_a_fit_in_lanes_makes_the_weights_of_one_without(tmp_path, monkeypatch):
+def test_a_fit_in_lanes_makes_the_weights_of_one_without(tmp_path):
     small = ["dataset.limit_train=33", "dataset.limit_val=9", "dataset.limit_test=8", "trainer.batch_size=8", "model.num_layers=2",
              "model.hidden_size=64", "trainer.max_epochs=2", f"run.outputs_dir={tmp_path}"]  # fmt: skip
     fits = []
     for lanes in (1, 2):
-        monkeypatch.setattr(devices, "count_lanes", lambda lanes=lanes: lanes)
-        config, _ = compose_config(small)
+        config, _ = compose_config([*small, f"trainer.lanes={lanes}"])
         plan = make_plan(config)
         parts = build_parts(config, plan, plan.dataset.load())
         assert parts.module.lanes == lanes
@@ -83,14 +90,67 @@ def test_a_fit_in_lanes_makes_the_weights_of_one_without(tmp_path, monkeypatch):
     np.testing.assert_allclose(logits, whole_logits, atol=1e-5)
 
 
+@pytest.mark.parametrize("lanes", [2, 3])
+def test_windows_of_a_text_may_lie_in_several_lanes(lanes):
+    model = TextClassifier(make_encoder(ARCHITECTURE, seed=1), 3, "cls", 0.1, seed=2)
+    features = make_features(7) | {"text_of_window": tf.constant([0, 0, 0, 0, 1, 2, 2])}
+
+    def call(part, seed):
+        return model(part, training=True, dropout_seed=seed)
+
+    whole = model(features, training=True, dropout_seed=SEED[:2])
+    assert whole.shape == (3, 3)
+    np.testing.assert_allclose(call_in_lanes(call, features, lanes, SEED), whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("width", [8, 7, 64 * 5 + 3])
+def test_rows_of_a_batch_have_the_masks_that_they_have_in_the_whole(width):
+    whole = draw_mask(11, width, 0.3, tf.constant([3, 4])).numpy()
+    for begin, end in ((0, 11), (0, 5), (5, 11), (4, 4), (10, 11)):
+        part = draw_mask(end - begin, width, 0.3, tf.constant([3, 4, begin])).numpy()
+        np.testing.assert_array_equal(part, whole[begin:end])
+    assert 0.6 < whole.mean() < 0.8
+    bits = tf.bitcast(tf.random.stateless_uniform([(whole.size + 3) // 4], [3, 4], None, None, tf.int64), tf.int16)
+    expected = tf.reshape(bits, [-1])[: whole.size] >= threshold(0.3) - 32768  # as runs of all versions have drawn them
+    np.testing.assert_array_equal(whole.reshape(-1), expected)
+
+
 @pytest.mark.parametrize(
-    ("cores", "threads", "lanes"), [(2, "1", 2), (8, "1", 2), (8, "4", 1), (8, None, 1), (1, "1", 1), (1, None, 1)]
+    ("asked", "cores", "jit_compile", "threads", "lanes"),
+    [
+        ("auto", 2, False, 1, 2),
+        ("auto", 2, True, 2, 1),
+        ("auto", 8, False, 8, 1),
+        ("auto", 1, False, 1, 1),
+        ("1", 2, False, 2, 1),
+        ("4", 8, False, 1, 4),
+        ("2", 2, True, 1, 2),
+    ],
 )
-def test_lanes_are_taken_where_an_operation_has_one_thread_of_several_cores(monkeypatch, cores, threads, lanes):
+def test_lanes_are_taken_as_asked_or_where_they_were_measured(monkeypatch, asked, cores, jit_compile, threads, lanes):
+    """And nothing that TensorFlow reads from the environment decides it."""
+    set_to = []
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
     monkeypatch.setattr(devices, "available_cores", lambda: cores)
+    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", set_to.append)
+    monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: set_to[-1])
+    trainer = TrainerConfig(lanes=asked, jit_compile=jit_compile)
+    assert ("lanes" in devices.configure(trainer, 1)) == (lanes > 1)
+    assert (set_to, devices.count_lanes(trainer)) == ([threads], lanes)
+
+
+def test_a_tensorflow_that_has_begun_with_other_threads_has_no_lanes_of_itself(monkeypatch):
+    def refuse(threads):
+        raise RuntimeError("Intra op parallelism cannot be modified after initialization.")
+
+    monkeypatch.setattr(devices, "available_cores", lambda: 2)
+    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", refuse)
     monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 0)
-    if threads is None:
-        monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
-    else:
-        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", threads)
-    assert devices.count_lanes() == lanes
+    assert devices.configure(TrainerConfig(), 1) == "CPU, 2 cores"
+    assert devices.count_lanes(TrainerConfig()) == 1
+
+
+def test_what_is_no_number_of_lanes_is_named():
+    for wrong in ("0", "-1", "many", "1.5"):
+        with pytest.raises(ConfigError, match=r"trainer\.lanes=.* must be auto or a whole number"):
+            TrainerConfig(lanes=wrong)

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras
 from official.nlp import optimization
 
-from bertexp.config.schema import OptimizerConfig
+from bertexp.config.schema import OptimizerConfig, TrainerConfig
 from bertexp.training.optimizers.adamw import AdamW
 from bertexp.training.optimizers.build import build_optimizer
 from bertexp.training.schedule import Schedule
@@ -55,7 +55,6 @@ def test_clipped_steps_equal_the_reference_whatever_norms_come_one_after_another
     ours, theirs = make_variables(), make_variables()
     optimizer, reference = build_optimizer(OptimizerConfig(), 1e-2, 100), optimization.create_optimizer(1e-2, 100, 10)
     reference.gradient_clip_norm = 0.0
-    optimizer.build(ours)
     batches = SimpleNamespace(spec={"norm": tf.TensorSpec([], tf.float32)}, label_spec=tf.TensorSpec([None], tf.int32))
 
     def training_step(features, labels, seed):
@@ -65,13 +64,13 @@ def test_clipped_steps_equal_the_reference_whatever_norms_come_one_after_another
         loss = tf.add_n([tf.reduce_sum(unit * d * v) for d, v in zip(directions, ours, strict=True)])
         return loss[None], tf.zeros([1]), tf.ones([1])
 
-    module = SimpleNamespace(trained_variables=ours, training_step=training_step, count_update=lambda optimizer: None)
-    step = TrainStep(module, optimizer, 1.0, accumulate, batches)
+    module = SimpleNamespace(model=SimpleNamespace(trainable_variables=ours), training_step=training_step)
+    step = TrainStep(module, optimizer, TrainerConfig(accumulate_grad_batches=accumulate), batches)
     directions = [np.random.default_rng(5).normal(size=v.shape).astype("float32") for v in theirs]
     length = np.sqrt(sum((d.astype(float) ** 2).sum() for d in directions))
     for norm in norms:
         for _ in range(accumulate):
-            statistics, _ = step({"norm": tf.constant(norm)}, tf.zeros([1], tf.int32), tf.constant([0, 0]))
+            statistics, _ = step({"norm": tf.constant(norm)}, tf.zeros([1], tf.int32), (0, 0))
         np.testing.assert_allclose(statistics[4], norm, rtol=1e-5)
         scale = min(norm, 1.0) / length
         reference.apply_gradients(

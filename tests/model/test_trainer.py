@@ -390,3 +390,13 @@ def test_a_checkpoint_of_a_later_format_is_refused_and_one_without_a_number_is_r
         FormatUnknown, match=rf"state\.json has format {FORMAT + 1}, and this bertexp reads up to {FORMAT}"
     ):
         read_state(tmp_path)
+
+
+def test_a_step_whose_graphs_are_rewritten_makes_the_same_updates():
+    weights = []
+    for rewrite in (False, True):
+        module = make_module(learning_rate=0.5)
+        Trainer(TrainerConfig(max_epochs=2, rewrite_graphs=rewrite)).fit(module, ToyData())
+        weights.append(weights_of(module))
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)

@@ -8,7 +8,7 @@ import tf_keras
 
 from bertexp.data.examples import TOKEN_SPEC, ChosenExamples
 from bertexp.data.examples.loaders import EvalLoader, TrainLoader
-from bertexp.models.bert.ops import dropout
+from bertexp.models.bert.dropout import dropout
 from bertexp.tasks.classification.task import Classification
 from bertexp.training.module import FineTuningModule
 from bertexp.training.optimizers.adamw import AdamW

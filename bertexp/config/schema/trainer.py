@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bertexp.config.checks import Settings, setting
+from bertexp.config.checks import Settings, require, setting
 
 
 @dataclass
@@ -26,6 +26,19 @@ class TrainerConfig(Settings, group="trainer"):
         "of disk for the outputs of frozen layers, which then run once; 0: they run every epoch",
         unit="GB",
         minimum=0,
+    )
+    lanes: str = setting(
+        "auto",
+        "parts of a batch to work on side by side, a number: with several an operation has one thread; auto: 2 on a CPU of two "
+        "cores without XLA, else 1",
+    )
+    words_in_use: bool = setting(
+        True,
+        "train only the word embeddings that the training texts use (on a CPU without XLA): the same weights, sooner",
+    )
+    rewrite_graphs: bool = setting(
+        False,
+        "let TensorFlow rewrite the training step first, as it always does on a GPU: training begins later, as fast",
     )
     jit_compile: bool = setting(
         False, "the step through XLA: for GPUs; compiles for each batch width, so the first epoch is slower"
@@ -54,3 +67,10 @@ class TrainerConfig(Settings, group="trainer"):
     limit_val_batches: int | None = setting(None, "at most so many in a validation", unit="batches", above=0)
     limit_test_batches: int | None = setting(None, "at most so many in the test", unit="batches", above=0)
     overfit_batches: int | None = setting(None, "train and validate on the same few", unit="batches", above=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.lanes == "auto" or (self.lanes.isdecimal() and int(self.lanes) > 0),
+            f"trainer.lanes={self.lanes} must be auto or a whole number above 0",
+        )

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from bertexp.models.bert.lanes import Lane, split_batch
+from bertexp.interfaces import WORDS
+from bertexp.models.bert.dropout import apply_mask, draw_mask, fold
 from bertexp.models.bert.layer import LayerKind, Norm, join_heads, joined_name, normalize, pick_layer, run_layer
-from bertexp.models.bert.ops import apply_mask, dense
+from bertexp.models.bert.ops import dense
 
-WORDS = "bert/embeddings/word_embeddings"
 Weights = Mapping[str, tf.Tensor]
 
 
@@ -39,7 +39,6 @@ def run_bert(
     seed: tf.Tensor | None = None,
     frozen_depth: int = 0,
     only_cls: bool = False,
-    lanes: int = 1,
 ) -> dict[str, tf.Tensor]:
     """BERT (Devlin et al. 2019), equal to Model Garden's BertEncoderV2 on the same weights.
 
@@ -53,37 +52,34 @@ def run_bert(
         the type that products are computed in, tables and LayerNorms <float32>.
       inputs: input_word_ids, input_mask (1 for tokens, 0 for padding), input_type_ids: <int32>[batch, seq]; or
         input_mask and hidden_states <float32>[batch, seq, hidden], which `run_frozen` made.
-      seed: of dropout, <int32>[2], (run seed, step); None drops nothing.
+      seed: of dropout, as dropout.py takes it; None drops nothing.
       frozen_depth: how much from below is a fixed function: 0 nothing, 1 the embeddings, 1 + n also n layers.
       only_cls: whether the last layer computes nothing but [CLS].
-      lanes: number of parts that the batch is encoded in.
 
     Returns:
       sequence_output <float32>[batch, seq, hidden] (seq is 1 with `only_cls`) and pooled_output <float32>[batch, hidden].
     """
-    split, hidden = split_batch(inputs, lanes, seed), weights[WORDS].shape[1]
+    hidden, first = weights[WORDS].shape[1], 0
     if "hidden_states" in inputs:
-        rows, first = [tf.reshape(lane.inputs["hidden_states"], [-1, hidden]) for lane in split], frozen_depth - 1
+        x, first = tf.reshape(inputs["hidden_states"], [-1, hidden]), frozen_depth - 1
     else:
-        rows, first = [_embed(kind, weights, _fixed_below(lane, frozen_depth)) for lane in split], 0
+        x = _embed(kind, weights, inputs, None if frozen_depth else seed)
     for number in range(first, kind.num_layers):
-        through = [_fixed_below(lane, frozen_depth - 1 - number) for lane in split]
-        rows = _run_layer(kind, weights, number, rows, through, only_cls and number == kind.num_layers - 1)
-    sequence = tf.reshape(tf.concat(rows, 0), tf.stack([tf.shape(inputs["input_mask"])[0], -1, hidden]))
+        is_fixed, is_last = number < frozen_depth - 1, number == kind.num_layers - 1
+        x = _run_layer(kind, weights, number, x, inputs["input_mask"], None if is_fixed else seed, only_cls and is_last)
+    batch, seq = tf.unstack(tf.shape(inputs["input_mask"]))
+    sequence = tf.reshape(x, tf.stack([batch, 1 if only_cls else seq, hidden]))
     kernel, bias = (weights[f"bert/pooler/dense/{name}"] for name in ("kernel", "bias"))
     pooled = tf.tanh(dense(tf.cast(sequence[:, 0], kernel.dtype), kernel, bias))
     return {"sequence_output": sequence, "pooled_output": tf.cast(pooled, tf.float32)}
 
 
-def run_frozen(
-    kind: BertKind, weights: Weights, inputs: Mapping[str, tf.Tensor], frozen_depth: int, lanes: int = 1
-) -> tf.Tensor:
+def run_frozen(kind: BertKind, weights: Weights, inputs: Mapping[str, tf.Tensor], frozen_depth: int) -> tf.Tensor:
     """The hidden states <float32>[batch, seq, hidden] that enter the first layer that learns, from tokens."""
-    split = split_batch(inputs, lanes)
-    rows = [_embed(kind, weights, lane) for lane in split]
+    x = _embed(kind, weights, inputs, None)
     for number in range(frozen_depth - 1):
-        rows = _run_layer(kind, weights, number, rows, split, only_cls=False)
-    return tf.reshape(tf.concat(rows, 0), tf.concat([tf.shape(inputs["input_mask"]), [rows[0].shape[1]]], 0))
+        x = _run_layer(kind, weights, number, x, inputs["input_mask"], None, only_cls=False)
+    return tf.reshape(x, tf.concat([tf.shape(inputs["input_mask"]), [x.shape[1]]], 0))
 
 
 def join_attention(kind: BertKind, weights: Weights, only_cls: bool) -> dict[str, tf.Tensor]:
@@ -98,48 +94,44 @@ def join_attention(kind: BertKind, weights: Weights, only_cls: bool) -> dict[str
     return joined
 
 
-def _fixed_below(lane: Lane, depth: int) -> Lane:
-    """The lane without dropout masks if what it goes through is a fixed function, which a positive depth says."""
-    return lane._replace(masks=None) if depth > 0 else lane
-
-
-def _embed(kind: BertKind, weights: Weights, lane: Lane) -> tf.Tensor:
-    """<float32>[rows * seq, hidden]: the sum of the three embeddings, normalized."""
-    dtype = weights["bert/pooler/dense/kernel"].dtype
-    embedded = tf.cast(tf.gather(weights[WORDS], lane.inputs["input_word_ids"]), dtype)
+def _embed(kind: BertKind, weights: Weights, inputs: Mapping[str, tf.Tensor], seed: tf.Tensor | None) -> tf.Tensor:
+    """<float32>[batch * seq, hidden]: the sum of the three embeddings, normalized."""
+    dtype, (batch, seq) = weights["bert/pooler/dense/kernel"].dtype, tf.unstack(tf.shape(inputs["input_word_ids"]))
+    embedded = tf.cast(tf.gather(weights[WORDS], inputs["input_word_ids"]), dtype)
     types = weights.get("bert/embeddings/token_type_embeddings")
     if types is not None:  # a product with one-hot rows, for its gradient is dense and cheap
-        chosen = tf.one_hot(lane.inputs["input_type_ids"], types.shape[0], dtype=dtype)
+        chosen = tf.one_hot(inputs["input_type_ids"], types.shape[0], dtype=dtype)
         embedded += tf.matmul(chosen, tf.cast(types, dtype))
-    embedded += tf.cast(weights["bert/embeddings/position_embeddings"][: lane.shape[1]], dtype)
+    embedded += tf.cast(weights["bert/embeddings/position_embeddings"][:seq], dtype)
     norm = Norm(*(weights[f"bert/embeddings/LayerNorm/{name}"] for name in Norm._fields))
-    x = tf.reshape(embedded, [-1, weights[WORDS].shape[1]])
-    x = normalize(x, norm, kind.epsilon, training=lane.masks is not None)
-    return apply_mask(x, lane.draw(0, lane.shape[1] * x.shape[1], kind.dropout), kind.dropout)
+    hidden = weights[WORDS].shape[1]
+    x = normalize(tf.reshape(embedded, [-1, hidden]), norm, kind.epsilon, training=seed is not None)
+    return (
+        x if seed is None else apply_mask(x, draw_mask(batch, seq * hidden, kind.dropout, fold(seed, 0)), kind.dropout)
+    )
 
 
 def _run_layer(
-    kind: BertKind, weights: Weights, number: int, rows: list[tf.Tensor], lanes: list[Lane], only_cls: bool
-) -> list[tf.Tensor]:
-    """A layer's outputs of each lane: <float32>[rows * seq, hidden] -> the same, or [rows, hidden] with `only_cls`."""
-    graph = kind.of_layer(training=lanes[0].masks is not None)
+    kind: BertKind,
+    weights: Weights,
+    number: int,
+    x: tf.Tensor,
+    tokens: tf.Tensor,
+    seed: tf.Tensor | None,
+    only_cls: bool,
+) -> tf.Tensor:
+    """A layer's outputs for <float32>[batch * seq, hidden]: the same, or [batch, hidden] with `only_cls`."""
     own = pick_layer(weights, number, kind.num_heads, only_cls)
-    return [
-        run_layer(graph, x, lane.inputs["input_mask"], own, _draw_masks(kind, lane, number, only_cls, x.shape[1]))
-        for x, lane in zip(rows, lanes, strict=True)
-    ]
+    masks = () if seed is None else _draw_masks(kind, number, tf.shape(tokens), x.shape[1], seed, only_cls)
+    return run_layer(kind.of_layer(training=seed is not None), x, tokens, own, masks)
 
 
-def _draw_masks(kind: BertKind, lane: Lane, number: int, only_cls: bool, hidden: int) -> tuple[tf.Tensor, ...]:
+def _draw_masks(
+    kind: BertKind, number: int, shape: tf.Tensor, hidden: int, seed: tf.Tensor, only_cls: bool
+) -> tuple[tf.Tensor, ...]:
     """The dropout masks of a layer: of its attention, of that one's output and of its own."""
-    if lane.masks is None:
-        return ()
-    seq, site = lane.shape[1], 3 * number + 1
+    batch, seq = tf.unstack(shape)
     positions = 1 if only_cls else seq
-    scores, width = kind.num_heads * positions * seq, positions * hidden
-    rates = (kind.attention_dropout, kind.dropout, kind.dropout)
-    drawn = [
-        lane.draw(site + n, size, rate)
-        for n, (size, rate) in enumerate(zip((scores, width, width), rates, strict=True))
-    ]
+    scores, width = (kind.num_heads * positions * seq, kind.attention_dropout), (positions * hidden, kind.dropout)
+    drawn = (draw_mask(batch, *one, fold(seed, 3 * number + 1 + n)) for n, one in enumerate((scores, width, width)))
     return tuple(mask for mask in drawn if mask is not None)

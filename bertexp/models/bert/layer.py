@@ -1,6 +1,6 @@
 """A transformer layer as a function of its weights.
 
-All layers of an encoder, and all lanes of a batch, are calls of one graph, which is traced once: a deep encoder's first step
+All layers of an encoder, and all parts of a batch, are calls of one graph, which is traced once: a deep encoder's first step
 hardly comes later than a shallow one's.
 """
 
@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeVar
 
 import tensorflow as tf
 
-from bertexp.models.bert.ops import apply_mask, dense, gelu, layer_norm, threshold
+from bertexp.models.bert.dropout import apply_mask, threshold
+from bertexp.models.bert.ops import dense, gelu, layer_norm
 
 ACTIVATIONS = {
     "gelu_tanh": functools.partial(tf.nn.gelu, approximate=True),

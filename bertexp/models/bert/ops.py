@@ -8,64 +8,6 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-# Sites are kept apart by adding a multiple of this odd constant to the run seed's half of the seed pair.
-_SITE_STRIDE = 0x3C6EF372
-
-
-def fold(seed: tf.Tensor, site: int) -> tf.Tensor:
-    """Returns the seed of one dropout site.
-
-    Args:
-      seed: <int32>[2], (run seed, step).
-      site: number of the site; each site of a model has its own.
-
-    Returns:
-      <int32>[2]; different for each (step, site) of a run.
-    """
-    offset = (site * _SITE_STRIDE) & 0x7FFFFFFF
-    return seed + tf.constant([offset, 0], tf.int32)
-
-
-def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
-    """Dropout (Srivastava et al. 2014) whose mask is a pure function of the seed and the shape.
-
-    Args:
-      x: <float>[...].
-      rate: share of elements set to zero.
-      seed: <int32>[2], or None to return x as it is.
-    """
-    if seed is None or not threshold(rate):
-        return x
-    return apply_mask(x, draw_mask(tf.shape(x), rate, seed), rate)
-
-
-def draw_mask(shape: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
-    """<bool>[*shape]: what dropout keeps, all but a share of ``rate``.
-
-    An element is kept where 16 random bits, read as a signed number, reach a threshold: a quarter of the random words
-    that a uniform float per element would cost. The rate is thereby rounded to 1/65536.
-    """
-    size = tf.reduce_prod(shape)
-    words = tf.random.stateless_uniform([(size + 3) // 4], seed, minval=None, maxval=None, dtype=tf.int64)
-    bits = tf.reshape(tf.reshape(tf.bitcast(words, tf.int16), [-1])[:size], shape)
-    return bits >= tf.constant(threshold(rate) - 32768, tf.int16)
-
-
-def apply_mask(x: tf.Tensor, kept: tf.Tensor | None, rate: float) -> tf.Tensor:
-    """x <float>[...] where ``kept`` <bool>, of as many elements, else 0; scaled by what the rounded rate asks for.
-
-    None keeps x as it is.
-    """
-    if kept is None:
-        return x
-    scale = tf.constant(65536 / (65536 - threshold(rate)), x.dtype)
-    return x * (tf.cast(tf.reshape(kept, tf.shape(x)), x.dtype) * scale)
-
-
-def threshold(rate: float) -> int:
-    """How many of 65536 equally likely numbers stand for "dropped"."""
-    return round(rate * 65536)
-
 
 def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, training: bool = False) -> tf.Tensor:
     """x @ kernel + bias.

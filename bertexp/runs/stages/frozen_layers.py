@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import shutil
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from bertexp.data.examples.activations import ActivationFolder, Activations
 from bertexp.data.examples.module import DataModule
 from bertexp.runs.stages.parts import Parts
 from bertexp.system.console import Progress, labelled, say
+from bertexp.training.lanes import call_in_lanes
 
 _GB = 1e9
 
@@ -98,7 +98,11 @@ def _keep(
 def _run(parts: Parts, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Row numbers and what the frozen layers make of them, batch by batch."""
     loader = parts.data.eval_loader(split)
-    run_frozen = functools.partial(parts.module.model.run_frozen, lanes=parts.module.lanes)
+    model, lanes = parts.module.model, parts.module.lanes
+
+    def run_frozen(features):
+        return call_in_lanes(lambda part, _: model.run_frozen(part), features, lanes)
+
     run = tf.function(run_frozen, input_signature=[dict(loader.spec)], autograph=False)
     rows, done = loader.indices(), 0
     with Progress("frozen", len(rows), f"rows of {split}") as bar:

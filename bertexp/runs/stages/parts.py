@@ -57,7 +57,7 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     counts = set_trainable(model, config.trainable)
     say(labelled("parameters", f"{counts['trained']:,} trained, {counts['frozen']:,} frozen"))
     learning_rate = config.optimizer.learning_rate
-    lanes = devices.count_lanes()
+    lanes = devices.count_lanes(config.trainer)
     module = FineTuningModule(model, task, lambda steps: build_optimizer(config.optimizer, learning_rate, steps), lanes)
     data = make_data(config, dataset, loaded)
     summary = summarize(

@@ -74,6 +74,7 @@ def _graph_key(config: Config) -> str:
     rules = (
         trainer.precision,
         trainer.jit_compile,
+        trainer.lanes,
         trainer.batch_size,
         trainer.eval_batch_size,
         trainer.accelerator,
