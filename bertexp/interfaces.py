@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FEATURES = ("input_word_ids", "input_mask", "input_type_ids")  # of a batch of tokens, <int32>[batch, seq] each
 WORDS = "bert/embeddings/word_embeddings"  # the word table among the named weights of an encoder
+LONG_TEXTS = ("truncate_head", "truncate_tail", "head_tail", "windows")  # what is kept of one: dataset.long_text
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")  # of every BERT vocabulary
 
 

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from bertexp.config.schema.task import TaskConfig
+from bertexp.interfaces import LONG_TEXTS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from bertexp.interfaces import AnswerColumn, Task
     from bertexp.serving.saved_model.packing import GraphTokenizer
     from bertexp.serving.spec import ServingSpec, Signatures
-
-LONG_TEXTS = ("truncate_head", "truncate_tail", "head_tail", "windows")  # the values of dataset.long_text
 
 
 class TaskSpec:

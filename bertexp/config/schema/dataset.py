@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bertexp.config.checks import Settings, require, setting
+from bertexp.interfaces import LONG_TEXTS
 
 
 @dataclass
@@ -49,7 +50,7 @@ class DatasetConfig(Settings, group="dataset"):
     long_text: str = setting(
         "truncate_head",
         "what is kept of a longer text: its head, its tail, both (a quarter, the rest), or all of it in windows",
-        choices=("truncate_head", "truncate_tail", "head_tail", "windows"),
+        choices=LONG_TEXTS,
     )
     window_overlap: int | None = setting(
         None,
