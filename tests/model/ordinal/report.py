@@ -1,0 +1,34 @@
+"""The report on classes that have an order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from bertexp.reports.pictures.figures import draw_bars
+from bertexp.reports.statistics import quote, wilson_interval
+from bertexp.tasks.report import PredictionsReport, verdict
+
+
+class OrdinalReport(PredictionsReport):
+    """How often the right class was reached, and by how much it was missed."""
+
+    def __init__(self, task):
+        self._task, self._names = task, np.array(task.label_names, object)
+
+    def read(self, truth, logits):
+        return {"predicted": pa.array(self._names[self._task.decide(logits)], pa.string())}
+
+    def spell_labels(self, rows):
+        labels = rows["label"].to_numpy()
+        return pa.array(self._names[labels], pa.string(), mask=labels < 0)
+
+    def intervals(self, metrics):
+        return {"accuracy": wilson_interval(metrics.hits, metrics.rows)}
+
+    def show(self, row, missed):
+        return [f"{verdict(row, missed)}  {row['predicted']} of {row['label']}  {quote(row['text'], 60)}"]
+
+    def draw(self, metrics, path, figures):
+        shares = np.array([metrics.hits / metrics.rows])
+        draw_bars([f"all ({metrics.rows})"], shares, "Rows of the right class", figures / "right.png")
