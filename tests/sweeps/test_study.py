@@ -375,9 +375,10 @@ def postgres(tmp_path):
     start = [*as_user, "pg_ctl", "-D", str(data), "-l", str(log), "-o", options, "-w", "start"]
     subprocess.run(start, check=True, capture_output=True)
     yield f"postgresql://bertexp@/postgres?host={tmp_path}"
-    subprocess.run([*as_user, "pg_ctl", "-D", str(data), "-m", "immediate", "stop"], check=True, capture_output=True)
+    subprocess.run([*as_user, "pg_ctl", "-D", str(data), "-m", "immediate", "-t", "300", "stop"], capture_output=True)
 
 
+@pytest.mark.long
 def test_postgresql_keeps_the_study_as_well(tmp_path, postgres):
     folder = tmp_path / "sweep"
     folder.mkdir()
