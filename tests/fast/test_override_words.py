@@ -166,6 +166,15 @@ def test_words_are_checked_and_runs_resumed_whatever_flags_are_given(finished, m
         door.main()
 
 
+@pytest.mark.usefixtures("finished")
+def test_hydras_pages_show_the_resumed_run_too(monkeypatch):
+    shown = []
+    monkeypatch.setattr(door, "work_on_sweep", lambda: shown.append(sys.argv[1:]))
+    monkeypatch.setattr(sys, "argv", ["bertexp", "trainer.resume=last", "--cfg", "job", "run.outputs_dir=~/x"])
+    door.main()
+    assert shown[0][:3] == ["--cfg", "job", "model.hidden_size=64"]
+
+
 def test_a_run_that_ended_before_its_words_were_written_cannot_be_resumed(finished):
     (finished / "run.json").write_text('{"mlflow_run_id": "a"}')
     with pytest.raises(RunNotFound, match="ended before it had begun"):

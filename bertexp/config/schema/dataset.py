@@ -16,7 +16,7 @@ class DatasetConfig(Settings, group="dataset"):
     path: str | None = setting(None, "a folder, an archive or a file on disk; null: embedded or downloaded")
     url: str | None = setting(None, "the address to download from, such as a mirror; null: the official one")
     train_file: str | None = setting(
-        None, "of files, squad and tfrecord: a name inside dataset.path, or a path of its own"
+        None, "of files, squad, tfrecord: a name inside dataset.path, or a path of its own"
     )
     val_file: str | None = setting(None, "the same for the rows that validate")
     test_file: str | None = setting(None, "the same for the rows that test")
@@ -31,18 +31,12 @@ class DatasetConfig(Settings, group="dataset"):
         None,
         "of tagged words: the column of the tags (null: tags or ner_tags); in CoNLL files a number (null: the last)",
     )
-    label_names: list[str] | None = setting(
-        None, "the order of the classes; null: sorted, as found in the training split"
-    )
-    val_fraction: float = setting(
-        0.2, "held out of the training rows if there is no validation split", minimum=0, below=1
-    )
+    label_names: list[str] | None = setting(None, "order of the classes; null: sorted, as found in the training split")
+    val_fraction: float = setting(0.2, "held out of the training rows if no split validates", minimum=0, below=1)
     test_fraction: float = setting(0.2, "of files and squad: held out if there is no test file", minimum=0, below=1)
     split_seed: int = setting(42, "of the rows that are held out, and of those that a limit draws")
     stratify: bool = setting(True, "hold out and draw rows so that the classes keep their shares")
-    limit_train: int | None = setting(
-        None, "at most so many training rows, drawn with split_seed", unit="rows", above=0
-    )
+    limit_train: int | None = setting(None, "at most so many to train on, drawn with split_seed", unit="rows", above=0)
     limit_val: int | None = setting(None, "the same for validation", unit="rows", above=0)
     limit_test: int | None = setting(None, "the same for the test", unit="rows", above=0)
     label_separator: str = setting(",", "of sets of classes: one character between them in a cell of a csv or tsv file")

@@ -13,6 +13,6 @@ class ExportConfig(Settings, group="export"):
 
     enabled: bool = setting(True, "whether the run exports its model")
     tolerance: float = setting(
-        1e-5, "largest difference allowed between the reloaded and the trained model's probabilities", above=0
+        1e-5, "largest difference of the reloaded model's probabilities from the trained one's", above=0
     )
     examples: list[list[str]] = setting(list, "rows of one text or two that the reloaded model answers at the end")

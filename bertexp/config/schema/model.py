@@ -14,9 +14,7 @@ class ModelConfig(Settings, group="model"):
 
     name: str = setting("tiny", "shown in names of runs; model=<name> chooses it with what it needs")
     source: str = setting("random", "where the weights come from", choices=("tfhub", "google", "huggingface", "random"))
-    path: str | None = setting(
-        None, "a handle, an address, a folder, an archive or a file; null: as tfhub_handle and its like say"
-    )
+    path: str | None = setting(None, "handle, address, folder, archive or file; null: as tfhub_handle and its like say")
     num_layers: int | None = setting(None, "of the encoder; null: as the source says", above=0)
     hidden_size: int | None = setting(None, "width of the encoder; null: as the source says", above=0)
     num_heads: int | None = setting(None, "of attention; null: hidden_size / 64, or as the source says", above=0)
@@ -24,13 +22,11 @@ class ModelConfig(Settings, group="model"):
         None, "type embeddings: a pair has two types, DistilBERT none; null: as the source says, or 2", choices=(0, 2)
     )
     tfhub_handle: str | None = setting(None, "template over {num_layers}, {hidden_size} and {num_heads}")
-    tfhub_preprocess: str | None = setting(
-        None, "handle, folder or archive of the preprocessing SavedModel, in whose place vocab_file may be given"
-    )
+    tfhub_preprocess: str | None = setting(None, "handle, folder or archive of its SavedModel; or give vocab_file")
     google_checkpoint: str | None = setting(None, "template of the address of a Google checkpoint's archive")
     huggingface_repo: str | None = setting(None, "owner/name on the Hugging Face hub")
     vocab_file: str | None = setting(
-        None, "the vocabulary, a word piece a line; null: the source's, or the embedded one for random weights"
+        None, "a word piece a line; null: the source's; of random weights, the embedded one"
     )
     lowercase: bool | None = setting(None, "whether texts are put into lower case; null: as the source says")
     pooling: str | None = setting(
@@ -40,7 +36,7 @@ class ModelConfig(Settings, group="model"):
     )
     dropout: float = setting(0.1, "before the head", minimum=0, below=1)
     encoder_dropout: float | None = setting(
-        None, "of hidden vectors and attention; null: as the source says (0.1)", minimum=0, below=1
+        None, "within the encoder; null: as the source says (0.1)", minimum=0, below=1
     )
 
     def __post_init__(self) -> None:

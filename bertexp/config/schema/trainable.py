@@ -11,7 +11,5 @@ from bertexp.config.checks import Settings, setting
 class TrainableConfig(Settings, group="trainable"):
     """Which part of the encoder learns; the head always does."""
 
-    encoder: str = setting(
-        "full", "what learns of it: all, nothing, or its upper layers", choices=("full", "frozen", "top_layers")
-    )
+    encoder: str = setting("full", "what learns of the encoder", choices=("full", "frozen", "top_layers"))
     top_layers: int | None = setting(None, "of top_layers: how many; null: half of them", unit="layers", above=0)

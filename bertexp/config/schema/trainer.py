@@ -12,9 +12,7 @@ class TrainerConfig(Settings, group="trainer"):
     """The loop: how long, how large, how exact, and what is kept."""
 
     max_epochs: int | None = setting(None, "null: 5 for pretrained weights, 20 for random ones", above=0)
-    max_steps: int | None = setting(
-        None, "ends the run if it comes first; the schedule spans what is really run", unit="steps", above=0
-    )
+    max_steps: int | None = setting(None, "ends the run if it comes first", unit="steps", above=0)
     batch_size: int = setting(32, "of a step of training", unit="rows", above=0)
     eval_batch_size: int = setting(64, "of validation and test", unit="rows", above=0)
     accumulate_grad_batches: int = setting(1, "batches whose gradients make one step", above=0)
@@ -40,16 +38,12 @@ class TrainerConfig(Settings, group="trainer"):
         False,
         "let TensorFlow rewrite the training step first, as it always does on a GPU: training begins later, as fast",
     )
-    jit_compile: bool = setting(
-        False, "the step through XLA: for GPUs; compiles for each batch width, so the first epoch is slower"
-    )
+    jit_compile: bool = setting(False, "the step through XLA, for GPUs; it is compiled for each width of a batch")
     deterministic: bool = setting(False, "bitwise equal repeats, somewhat slower")
     validate_every_epochs: int = setting(1, "how often the validation split is judged", unit="epochs", above=0)
     validate_every_steps: int | None = setting(None, "in place of epochs", unit="steps", above=0)
     log_every_steps: int = setting(10, "how often training metrics are recorded", unit="steps", above=0)
-    monitor: str | None = setting(
-        None, "the val/ metric that chooses the checkpoint; null: the task's main one, printed at the start"
-    )
+    monitor: str | None = setting(None, "the val/ metric that chooses the checkpoint; null: the task's main one")
     monitor_mode: str | None = setting(
         None,
         "which values of it are the better ones; null: as the task says of its own metrics",
