@@ -117,7 +117,7 @@ class RunRecord:
         A setting that the file does not know counts as what the run's own words mean now; one that there is no more, not.
         """
         former = self.folder.info
-        if not former:
+        if "state" not in former:
             raise RunNotFound(f"{self.folder.path} holds no run to resume; start it without trainer.resume")
         if former["state"] == RunState.COMPLETED and former.get("stage") != TRAINED:
             raise ConfigError(f"the run in {self.folder.path} is complete; start a new one without trainer.resume")

@@ -8,7 +8,7 @@ import pytest
 
 from bertexp.commands import compare, predict
 from bertexp.config.resolve import compose_config, flat_parameters
-from bertexp.errors import ConfigError, FormatUnknown
+from bertexp.errors import ConfigError, FormatUnknown, RunNotFound
 from bertexp.runs.folder import FORMAT, RunFolder, with_former_overrides
 from bertexp.runs.record import RunRecord
 from bertexp.serving.spec import read_about
@@ -72,6 +72,13 @@ def test_a_setting_that_the_run_does_not_know_counts_as_what_its_words_mean_now(
     assert resume(run).resumed
     with pytest.raises(ConfigError, match=r"settings: dataset\.split_seed was 42 and is 43;"):
         resume(run, "dataset.split_seed=43")
+
+
+def test_a_run_that_was_killed_before_it_had_begun_is_none_to_resume(tmp_path):
+    run = RunFolder(tmp_path)
+    run.update_info(mlflow_run_id="0123456789abcdef")
+    with pytest.raises(RunNotFound, match="holds no run to resume"):
+        resume(run)
 
 
 def test_a_resumed_run_keeps_its_first_words(tmp_path):

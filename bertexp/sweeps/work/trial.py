@@ -160,7 +160,7 @@ class TrialRunner:
         derived = self._validate_often(config, prepared.dataset)
         overrides += derived
         self._study.note(claim, "derived", derived)
-        if former:
+        if "state" in former:  # a worker that died earlier has left at most the id of its tracked run
             config.trainer.resume = str(folder.path)
         tags = tags | {"seed": str(config.run.seed)}
         name = f"trial {claim.number}" + (f" seed {config.run.seed}" if spec.seeds > 1 else "")
