@@ -119,6 +119,18 @@ def test_sets_of_many_classes_are_spelled_whole_and_listed_by_chance(tmp_path):
     assert table["likeliest"].to_pylist() == [[names[index] for index in np.argsort(-row)[:10]] for row in logits]
 
 
+def test_sets_of_classes_are_made_dense_a_batch_at_a_time():
+    sets = [[0, 29_999], [], None, [7]] * 12_500
+    labels = label_array(
+        pa.chunked_array([pa.array(sets[:9], pa.list_(pa.int32())), pa.array(sets[9:], pa.list_(pa.int32()))]), 30_000
+    )
+    assert (labels.shape, len(labels)) == ((50_000, 30_000), 50_000)  # 6 GB if they were dense
+    rows = np.array([49_999, 0, 1, 2, 8])
+    dense = labels[rows]
+    assert (dense.dtype, dense.shape) == (np.float32, (5, 30_000))
+    assert [np.flatnonzero(row).tolist() for row in dense] == [sets[row] or [] for row in rows]
+
+
 def test_an_unlabelled_test_and_the_judged_split_have_a_file_each(tmp_path, capsys):
     rows = [f"a text of {number} words,{'good' if number % 2 else 'bad'}\n" for number in range(60)]
     (tmp_path / "train.csv").write_text("text,label\n" + "".join(rows))

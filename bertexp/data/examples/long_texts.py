@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from bertexp.data.examples import TOKEN_SPEC, Features
-from bertexp.data.examples.texts import TextExamples
+from bertexp.data.examples.texts import ClassSets, TextExamples
 from bertexp.data.tokens.packing import Runs, Shape, TokenColumn, pack_runs
 from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.data.tokens.windows import Cuts, cut_texts
@@ -20,7 +20,7 @@ class LongTextExamples(TextExamples):
 
     Args:
         column: token ids of the texts.
-        labels: <int32 or float32>[rows] or [rows, classes].
+        labels: <int32 or float32>[rows], or sets of classes.
         tokenizer: whose special tokens go in between.
         max_length: of a window, special tokens included.
         overlap: pieces that neighbouring windows share.
@@ -28,7 +28,9 @@ class LongTextExamples(TextExamples):
 
     spec = TOKEN_SPEC | {"text_of_window": tf.TensorSpec([None], tf.int32)}
 
-    def __init__(self, column: TokenColumn, labels: np.ndarray, tokenizer: Tokenizer, max_length: int, overlap: int):
+    def __init__(
+        self, column: TokenColumn, labels: np.ndarray | ClassSets, tokenizer: Tokenizer, max_length: int, overlap: int
+    ):
         super().__init__([column], labels, tokenizer, Shape(max_length, "windows"))
         self._overlap = overlap
 

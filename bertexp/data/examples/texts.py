@@ -18,14 +18,16 @@ class TextExamples:
 
     Args:
         columns: token ids of the text, and of the second one where rows are pairs.
-        labels: <int32 or float32>[rows] or [rows, classes].
+        labels: <int32 or float32>[rows], or sets of classes.
         tokenizer: whose special tokens go in between.
         shape: how long a row may be, and what stays of a longer one.
     """
 
     spec = TOKEN_SPEC
 
-    def __init__(self, columns: Sequence[TokenColumn], labels: np.ndarray, tokenizer: Tokenizer, shape: Shape):
+    def __init__(
+        self, columns: Sequence[TokenColumn], labels: np.ndarray | ClassSets, tokenizer: Tokenizer, shape: Shape
+    ):
         self.columns, self._labels, self._tokenizer, self._shape = columns, labels, tokenizer, shape
         self.label_spec = tf.TensorSpec([None, *labels.shape[1:]], labels.dtype)
 
@@ -53,12 +55,29 @@ class TextExamples:
         return self._labels[indices]
 
 
-def label_array(labels: pa.ChunkedArray, classes: int) -> np.ndarray:
-    """Canonical labels for NumPy: <int32>[rows], <float32>[rows], or of sets <float32>[rows, classes], 1 for members."""
+class ClassSets:
+    """Sets of classes, one a row, as an array <float32>[rows, classes] of which only the rows asked for are made."""
+
+    dtype = np.float32
+
+    def __init__(self, sets: pa.ListArray, classes: int):
+        counts = sets.value_lengths().fill_null(0).to_numpy()
+        self._offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        self._members, self.shape = sets.flatten().to_numpy(), (len(sets), classes)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """<float32>[n, classes] of the rows <int>[n]: 1 for members."""
+        members = np.zeros([len(rows), self.shape[1]], np.float32)
+        for row, (begin, end) in enumerate(zip(self._offsets[rows], self._offsets[rows + 1], strict=True)):
+            members[row, self._members[begin:end]] = 1.0
+        return members
+
+
+def label_array(labels: pa.ChunkedArray, classes: int) -> np.ndarray | ClassSets:
+    """Canonical labels for NumPy: <int32>[rows], <float32>[rows], or sets of classes, indexed like an array."""
     if not pa.types.is_list(labels.type):
         return labels.to_numpy().astype(np.int32 if pa.types.is_integer(labels.type) else np.float32)
-    lists = labels.combine_chunks()
-    members = np.zeros([len(lists), classes], np.float32)
-    counts = lists.value_lengths().fill_null(0).to_numpy()
-    members[np.repeat(np.arange(len(lists)), counts), lists.flatten().to_numpy()] = 1.0
-    return members
+    return ClassSets(labels.combine_chunks(), classes)
