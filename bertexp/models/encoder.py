@@ -12,7 +12,7 @@ import tf_keras
 
 from bertexp.interfaces import EncoderLayers
 from bertexp.models import garden
-from bertexp.models.bert.forward import join_attention, run_bert, run_frozen
+from bertexp.models.bert.forward import lay_out_weights, run_bert, run_frozen
 from bertexp.models.source.architecture import BertArchitecture
 
 
@@ -110,7 +110,7 @@ class Encoder(tf_keras.layers.Layer):
         """
         joined = {}
         if self._kind is not None:
-            joined = join_attention(self._kind, self._read_weights(), only_cls=self.output_range == 1)
+            joined = lay_out_weights(self._kind, self._read_weights(), only_cls=self.output_range == 1)
         variables = {name: tf.Variable(weight, trainable=False, name=name) for name, weight in joined.items()}
         with self.replaced(variables):
             yield

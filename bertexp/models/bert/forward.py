@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from bertexp.interfaces import WORDS
 from bertexp.models.bert.dropout import apply_mask, draw_mask, fold
-from bertexp.models.bert.layer import LayerKind, Norm, join_heads, joined_name, normalize, pick_layer, run_layer
+from bertexp.models.bert.layer import LayerKind, Norm, lay_out_attention, normalize, pick_layer, run_layer
 from bertexp.models.bert.ops import dense
 
 Weights = Mapping[str, tf.Tensor]
@@ -82,16 +82,12 @@ def run_frozen(kind: BertKind, weights: Weights, inputs: Mapping[str, tf.Tensor]
     return tf.reshape(x, tf.concat([tf.shape(inputs["input_mask"]), [x.shape[1]]], 0))
 
 
-def join_attention(kind: BertKind, weights: Weights, only_cls: bool) -> dict[str, tf.Tensor]:
-    """Query, key and value of each layer joined, by their names (`joined_name`).
-
-    The last layer keeps them apart if [CLS] alone attends in it.
-    """
-    joined = {}
-    for number in range(kind.num_layers - only_cls):
-        dense_layer = join_heads(weights, number, kind.num_heads)
-        joined |= {f"{joined_name(number)}/{name}": weight for name, weight in dense_layer._asdict().items()}
-    return joined
+def lay_out_weights(kind: BertKind, weights: Weights, only_cls: bool) -> dict[str, tf.Tensor]:
+    """What each call would make anew of query, key and value (`lay_out_attention`), for graphs that find it made."""
+    laid_out = {}
+    for number in range(kind.num_layers):
+        laid_out |= lay_out_attention(weights, number, kind.num_heads, only_cls and number == kind.num_layers - 1)
+    return laid_out
 
 
 def _embed(kind: BertKind, weights: Weights, inputs: Mapping[str, tf.Tensor], seed: tf.Tensor | None) -> tf.Tensor:

@@ -37,8 +37,8 @@ class Norm(NamedTuple):
     beta: tf.Tensor
 
 
-class Heads(NamedTuple):
-    """Query, key and value; where [CLS] alone attends by head: kernels <float>[hidden, heads, size], biases <float>[heads, size]."""
+class ByHead(NamedTuple):
+    """Of a layer in which [CLS] alone attends: key and value by head, kernels <float>[heads, hidden, size]."""
 
     query: Dense
     key: Dense
@@ -46,9 +46,9 @@ class Heads(NamedTuple):
 
 
 class LayerWeights(NamedTuple):
-    """``attention``: query (scaled), key and value side by side <float>[hidden, 3 * hidden]; by head if [CLS] alone attends."""
+    """``attention``: query (scaled), key and value side by side, <float>[hidden, 3 * hidden]; or by head."""
 
-    attention: Dense | Heads
+    attention: Dense | ByHead
     output: Dense
     output_norm: Norm
     inner: Dense
@@ -70,18 +70,19 @@ class LayerKind(NamedTuple):
 def pick_layer(weights: Mapping[str, tf.Tensor], number: int, heads: int, only_cls: bool) -> LayerWeights:
     """The weights of layer ``number`` out of an encoder's, which go by Google's names.
 
-    Query, key and value are joined here, unless they come joined (``joined_name``).
+    What ``lay_out_attention`` makes is made here, unless it is among the weights.
     """
-    joined = joined_name(number)
-    if only_cls:
-        apart = _pick_heads(weights, number)
-        size = [heads, apart.query.bias.shape[0] // heads]
-        attention = Heads(*(Dense(tf.reshape(part.kernel, [-1, *size]), tf.reshape(part.bias, size)) for part in apart))
-    elif f"{joined}/kernel" in weights:
-        attention = _pick(weights, joined, Dense)
-    else:
-        attention = join_heads(weights, number, heads)
     layer = f"bert/encoder/layer_{number}"
+    own = f"{layer}/attention/self"
+    is_laid_out = (f"{own}/key_by_head" if only_cls else f"{own}/query_key_value/kernel") in weights
+    laid_out = weights if is_laid_out else lay_out_attention(weights, number, heads, only_cls)
+    if only_cls:
+        key, value = (
+            Dense(laid_out[f"{own}/{name}_by_head"], weights[f"{own}/{name}/bias"]) for name in ("key", "value")
+        )
+        attention = ByHead(_pick(weights, f"{own}/query", Dense), key, value)
+    else:
+        attention = _pick(laid_out, f"{own}/query_key_value", Dense)
     return LayerWeights(
         attention,
         _pick(weights, f"{layer}/attention/output/dense", Dense),
@@ -92,24 +93,24 @@ def pick_layer(weights: Mapping[str, tf.Tensor], number: int, heads: int, only_c
     )
 
 
-def join_heads(weights: Mapping[str, tf.Tensor], number: int, heads: int) -> Dense:
-    """One product for three: query (scaled), key and value of a layer side by side."""
-    parts = _pick_heads(weights, number)
-    size = parts.query.bias.shape[0] // heads
-    query = Dense(*(tensor * size**-0.5 for tensor in parts.query))
-    kernels, biases = zip(query, parts.key, parts.value, strict=True)
-    return Dense(tf.concat(kernels, axis=1), tf.concat(biases, axis=0))
+def lay_out_attention(
+    weights: Mapping[str, tf.Tensor], number: int, heads: int, only_cls: bool
+) -> dict[str, tf.Tensor]:
+    """Query, key and value of layer ``number`` as it multiplies by them, by names of their own.
 
-
-def joined_name(number: int) -> str:
-    """What query, key and value go by if they come joined."""
-    return f"bert/encoder/layer_{number}/attention/self/query_key_value"
-
-
-def _pick_heads(weights: Mapping[str, tf.Tensor], number: int) -> Heads:
-    return Heads(
-        *(_pick(weights, f"bert/encoder/layer_{number}/attention/self/{name}", Dense) for name in Heads._fields)
-    )
+    If every position attends, they are one product: query (scaled), key and value side by side.
+    """
+    own = f"bert/encoder/layer_{number}/attention/self"
+    query, key, value = (_pick(weights, f"{own}/{name}", Dense) for name in ByHead._fields)
+    hidden = query.kernel.shape[0]
+    if only_cls:
+        by_head = (tf.reshape(part.kernel, [hidden, heads, hidden // heads]) for part in (key, value))
+        names = (f"{own}/{name}_by_head" for name in ("key", "value"))
+        return {name: tf.transpose(kernel, [1, 0, 2]) for name, kernel in zip(names, by_head, strict=True)}
+    scaled = Dense(*(tensor * (hidden // heads) ** -0.5 for tensor in query))
+    kernels, biases = zip(scaled, key, value, strict=True)
+    joined = {"kernel": tf.concat(kernels, axis=1), "bias": tf.concat(biases, axis=0)}
+    return {f"{own}/query_key_value/{name}": weight for name, weight in joined.items()}
 
 
 def _pick(weights: Mapping[str, tf.Tensor], name: str, kind: type[_Owner]) -> _Owner:
@@ -166,7 +167,7 @@ def _transform(kind: LayerKind, rows, tokens, weights: LayerWeights, masks: list
 
     hidden = rows.shape[1]
     bias = (1.0 - tf.cast(tokens, tf.float32)) * -1e9
-    if isinstance(weights.attention, Heads):
+    if isinstance(weights.attention, ByHead):
         rows, context = _attend_cls(rows, cast, bias, weights.attention, attend)
     else:
         context = _attend(cast(rows), bias, weights.attention, kind.heads, attend)
@@ -185,24 +186,27 @@ def _attend(rows, bias, projection: Dense, heads: int, attend) -> tf.Tensor:
     return tf.transpose(tf.matmul(attend(scores), value), [0, 2, 1, 3])
 
 
-def _attend_cls(rows, cast, bias, heads: Heads, attend) -> tuple[tf.Tensor, tf.Tensor]:
+def _attend_cls(rows, cast, bias, heads: ByHead, attend) -> tuple[tf.Tensor, tf.Tensor]:
     """Only [CLS] attends: its rows <float32>[batch, hidden] and its context <float>[batch, heads, size].
 
     With one query per head no keys and values are projected: its score q . (x Wk + bk) is (Wk q) . x + q . bk, and its
     context sum_s p_s (x_s Wv + bv) is (sum_s p_s x_s) Wv + (sum_s p_s) bv.
     """
-    hidden, count, size = heads.query.kernel.shape
+    count, hidden, size = heads.key.kernel.shape
+
+    def per_head(x: tf.Tensor, kernel: tf.Tensor, transpose: bool = False) -> tf.Tensor:
+        """[batch, heads, inputs] times a kernel for each head."""
+        return tf.transpose(tf.matmul(tf.transpose(x, [1, 0, 2]), kernel, transpose_b=transpose), [1, 0, 2])
+
     rows = tf.reshape(rows, tf.concat([tf.shape(bias), [hidden]], 0))
     states = cast(rows)
-    query = dense(
-        states[:, 0], tf.reshape(heads.query.kernel, [hidden, hidden]), tf.reshape(heads.query.bias, [hidden])
-    )
-    query = tf.reshape(query * size**-0.5, [-1, count, size])
-    lifted = tf.einsum("bnd,hnd->bnh", query, heads.key.kernel)
-    scores = tf.matmul(lifted, states, transpose_b=True) + tf.reduce_sum(query * heads.key.bias, -1, keepdims=True)
+    query = tf.reshape(dense(states[:, 0], *heads.query) * size**-0.5, [-1, count, size])
+    lifted = per_head(query, heads.key.kernel, transpose=True)
+    scores = tf.matmul(lifted, states, transpose_b=True)
+    scores += tf.reduce_sum(query * tf.reshape(heads.key.bias, [count, size]), -1, keepdims=True)
     weights = attend(tf.cast(scores, tf.float32) + bias[:, None, :])  # [batch, heads, seq]
-    mixed = tf.einsum("bnh,hnd->bnd", tf.matmul(weights, states), heads.value.kernel)
-    return rows[:, 0], mixed + tf.reduce_sum(weights, axis=-1, keepdims=True) * heads.value.bias
+    mixed = per_head(tf.matmul(weights, states), heads.value.kernel)
+    return rows[:, 0], mixed + tf.reduce_sum(weights, -1, keepdims=True) * tf.reshape(heads.value.bias, [count, size])
 
 
 def normalize(rows: tf.Tensor, norm: Norm, epsilon: float, training: bool) -> tf.Tensor:
