@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from bertexp.config.resolve import compose_config
+from bertexp.data.find.locate import locate_dataset
 from bertexp.data.sets.spec import SETS
-from bertexp.errors import ConfigError
+from bertexp.errors import ConfigError, DataError
 from bertexp.tasks import registry
 from bertexp.tasks.registry import all_tasks, find_task, register_task
 
@@ -44,6 +45,23 @@ def test_the_direction_of_every_metric_is_that_of_its_errors(task):
     for metric in task.metrics:
         smaller = metric in ("loss", "rmse", "mae")
         assert task.better(f"val/{metric}") == ("min" if smaller else "max"), metric
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (["dataset=imdb", "task=tagging"], "dataset=wnut17 or conll or files; .*own: dataset=conll dataset.path=…"),
+        (
+            ["dataset=mrpc", "task=regression", "task.main_metric=mae"],
+            "dataset=stsb or files or tfrecord; .*own: dataset=files",
+        ),
+        (["dataset=files", "task=question_answering"], "dataset=squad or squad_v2 or xquad; .*own: dataset=squad"),
+    ],
+)
+def test_a_data_set_and_a_task_that_do_not_fit_are_told_what_would(words, cure):
+    config, _ = compose_config(words)
+    with pytest.raises(DataError, match=cure):
+        locate_dataset(config.dataset, "nowhere", config.task.name)
 
 
 def test_a_name_is_given_once(monkeypatch):

@@ -43,19 +43,23 @@ def locate_dataset(
     spec = find_task(task or fitting[0])
     _refuse_foreign_settings(config, spec)
     if spec.name not in fitting:
-        others = [name for name, other in SETS.items() if spec.label_form in other.labels and "path" in other.uses]
+        others = [name for name, other in SETS.items() if spec.label_form in other.labels]
+        own = next(
+            (f"; for files of your own: dataset={name} dataset.path=…" for name in others if _reads_files(name)), ""
+        )
+        learns = f"dataset={' or '.join(others)}{own}" if others else "none of the data sets"
         raise DataError(
-            f"dataset={config.name} has labels for task={' or '.join(fitting)}, not for task={task}"
-            + (
-                f"; {' and '.join(others)} have, also in files of your own: dataset={others[0]} dataset.path=…"
-                if others
-                else ""
-            )
+            f"dataset={config.name} has labels for task={' or '.join(fitting)}, not for task={task}, which learns from {learns}"
         )
     if rehearsal and not known.is_own:
         return _locate_samples(config, spec.name)
     module = importlib.import_module(f"bertexp.data.sets.{known.module}")
     return module.locate(config, spec.name, Path(cache_dir) / "datasets" / config.name)
+
+
+def _reads_files(name: str) -> bool:
+    """Whether the data set reads files that a user names."""
+    return "train_file" in SETS[name].uses
 
 
 def _locate_samples(config: DatasetConfig, task: str) -> DatasetSource:
