@@ -90,12 +90,12 @@ class Report(Protocol):
     def read(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, pa.Array]:
         """What is kept of a batch until all of its rows have been seen: columns with a value for each example."""
 
-    def finish(self, rows: pa.Table, found: pa.Table) -> dict[str, pa.Array]:
+    def finish(self, rows: pa.Table, predicted: pa.Table) -> dict[str, pa.Array]:
         """The file's columns beside the rows' texts: ``label`` (null if unknown), ``predicted``, and what else is known.
 
         Args:
             rows: rows of the split, all different, ascending.
-            found: the columns of ``read`` and ``row`` <int64>, for all examples of these rows, by ascending row.
+            predicted: the columns of ``read`` and ``row`` <int64>, for all examples of these rows, by ascending row.
         """
 
     def intervals(self, metrics: Any) -> dict[str, tuple[float, float]]:

@@ -116,8 +116,8 @@ class ClassSetLabels(ClassLabels):
                 part for part in label.replace(self.separator, LIST_SEPARATOR).split(LIST_SEPARATOR) if part.strip()
             ]
         if not isinstance(label, list):
-            found = "missing" if label is None else f"not a list of classes but {label!r}"
-            return Bad("no label", f"the label is {found}"[:200])
+            given = "missing" if label is None else f"not a list of classes but {label!r}"
+            return Bad("no label", f"the label is {given}"[:200])
         spelled = [super(ClassSetLabels, self).spell(one) for one in label]
         bad = next((one for one in spelled if isinstance(one, Bad)), None)
         return bad or LIST_SEPARATOR.join(map(str, spelled))
@@ -178,11 +178,11 @@ class NumberLabels:
 
 def discover_labels(column: pa.ChunkedArray) -> tuple[str, ...]:
     """Returns the distinct labels of ``<string>[rows]``, sorted; as numbers where all are whole numbers."""
-    found = pc.unique(column).to_pylist()
+    distinct = pc.unique(column).to_pylist()
     try:
-        return tuple(sorted(found, key=int))
+        return tuple(sorted(distinct, key=int))
     except ValueError:
-        return tuple(sorted(found))
+        return tuple(sorted(distinct))
 
 
 def spellings(label_names: Sequence[str]) -> dict[str, int]:

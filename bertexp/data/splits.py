@@ -173,8 +173,8 @@ def make_dataset(
     spec = find_task(task)
     if spec.has_classes and len(label_names) < 2:
         kind, column = spec.nouns[0], "tags" if spec.reads_words else "label"
-        found = f"only the {kind} {label_names[0]!r}" if label_names else f"no {kind}"
-        raise DataError(f"{source}: {found} was found, and task={task} needs two; check dataset.{column}_column")
+        there = f"only the {kind} {label_names[0]!r}" if label_names else f"no {kind}"
+        raise DataError(f"{source}: {there} was found, and task={task} needs two; check dataset.{column}_column")
     has_pair = "text_pair" in splits["train"].column_names
     if has_pair and config.long_text == "windows" and not spec.reads_windows:
         raise DataError(

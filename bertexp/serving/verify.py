@@ -105,18 +105,18 @@ class Verifier:
         answer = self._ask(folder, texts, examples)
         first = next(iter(texts.values()))
         expected = np.asarray(expected, np.float64).reshape(len(first), -1)
-        found = np.array(answer["answers"], np.float64).reshape(len(first), -1)
-        if found.shape != expected.shape:
+        answers = np.array(answer["answers"], np.float64).reshape(len(first), -1)
+        if answers.shape != expected.shape:
             raise ExportError(
-                f"the export in {folder} gives {found.shape[1]} numbers per text, not {expected.shape[1]}"
+                f"the export in {folder} gives {answers.shape[1]} numbers per text, not {expected.shape[1]}"
             )
-        difference = np.nan_to_num(np.abs(found - expected), nan=np.inf).max(axis=1, initial=0.0)
+        difference = np.nan_to_num(np.abs(answers - expected), nan=np.inf).max(axis=1, initial=0.0)
         worst = int(difference.argmax()) if len(first) else 0
         largest = float(difference.max(initial=0.0))
         if largest > tolerance:
             raise ExportError(
                 f"the export in {folder} differs from the trained model by {largest:.2e} (export.tolerance={tolerance:g}), "
-                f"most on row {worst}, {first[worst][:60]!r}: {found[worst].round(6).tolist()} instead of "
+                f"most on row {worst}, {first[worst][:60]!r}: {answers[worst].round(6).tolist()} instead of "
                 f"{expected[worst].round(6).tolist()}"
             )
         return VerifyReport(largest, len(first), answer.get("examples", []), time.monotonic() - start)

@@ -23,10 +23,10 @@ class PredictionsReport:
     answered = "row was given"
     judged_by: tuple[str, ...] = ("label", "predicted")  # columns that tell right from wrong
 
-    def finish(self, rows: pa.Table, found: pa.Table) -> dict[str, pa.Array]:
+    def finish(self, rows: pa.Table, predicted: pa.Table) -> dict[str, pa.Array]:
         """``label``, ``predicted`` and the other columns of ``read``."""
         columns = {"label": self.spell_labels(rows)}
-        return columns | {name: found[name] for name in found.column_names if name != ROW}
+        return columns | {name: predicted[name] for name in predicted.column_names if name != ROW}
 
     def spell_labels(self, rows: pa.Table) -> pa.Array:
         """The labels in words, null where unknown."""

@@ -109,10 +109,10 @@ def _pick(table: pa.Table, columns: Columns, path: Path) -> pa.Table:
     for index, name in enumerate(wanted):
         if name == "label":
             continue
-        found = picked.schema.field(name).type
-        if not any(is_text(found) for is_text in _TEXT_TYPES):
+        holds = picked.schema.field(name).type
+        if not any(is_text(holds) for is_text in _TEXT_TYPES):
             raise DataError(
-                f"column {wanted[name]!r} of {path} holds {found} and no texts; name another one with "
+                f"column {wanted[name]!r} of {path} holds {holds} and no texts; name another one with "
                 f"dataset.{name}_column (columns: {', '.join(column_names(path, format_of(path)))})"
             )
         picked = picked.set_column(index, name, picked[name].cast(pa.string()))

@@ -74,14 +74,14 @@ class TextModel:
                 raise ValueError(f"{rows} {inputs[0]}s do not go with {len(column)} {name}s")
         size = len if in_words else lambda text: len(text.encode()) / 4  # in pieces, about
         sizes = np.array([sum(map(size, row)) for row in zip(*columns.values(), strict=True)], float)
-        found: dict[str, list[np.ndarray]] = {name: [] for name in serve.structured_outputs}
+        outputs: dict[str, list[np.ndarray]] = {name: [] for name in serve.structured_outputs}
         order = np.argsort(sizes, kind="stable")
         for batch in np.split(order, self._bounds(sizes[order], batch_size)):
             chosen = {name: _strings([column[row] for row in batch], in_words) for name, column in columns.items()}
             for name, value in serve(**chosen).items():
-                found[name].append(_to_text(value.numpy()) if value.dtype == tf.string else value.numpy())
+                outputs[name].append(_to_text(value.numpy()) if value.dtype == tf.string else value.numpy())
         back = np.argsort(order, kind="stable")
-        return {name: _join(parts)[back] for name, parts in found.items()}
+        return {name: _join(parts)[back] for name, parts in outputs.items()}
 
     def _bounds(self, pieces: np.ndarray, batch_size: int) -> list[int]:
         """Where the batches after the first begin, in texts of about so many pieces <float>[N], ascending.
@@ -131,10 +131,10 @@ class TextModel:
             probabilities: <float32>[W, tags].
         """
         there = words != ""
-        found, best = words[there].tolist(), probabilities[there].max(axis=1, initial=0.0)
+        spelled, best = words[there].tolist(), probabilities[there].max(axis=1, initial=0.0)
         return [
             {
-                "text": " ".join(found[begin:end]),
+                "text": " ".join(spelled[begin:end]),
                 "type": kind,
                 "begin": begin,
                 "end": end,

@@ -47,7 +47,7 @@ class ClassificationMetrics:
     def result(self) -> dict[str, float]:
         """The metrics by name; at least one row must have been counted."""
         counts = self.confusions.marginals()
-        found = {
+        values = {
             "loss": self._loss / counts.true.sum(),
             "accuracy": accuracy_of(counts),
             "precision": precision_of(counts),
@@ -59,8 +59,8 @@ class ClassificationMetrics:
             from sklearn.metrics import roc_auc_score  # here, since a run needs it first after an epoch
 
             truth, ranked = np.concatenate(self._truth), np.concatenate(self._ranked)
-            found["roc_auc"] = roc_auc_score(truth, ranked, multi_class="ovr", average="macro")
-        return {name: float(value) for name, value in found.items()}
+            values["roc_auc"] = roc_auc_score(truth, ranked, multi_class="ovr", average="macro")
+        return {name: float(value) for name, value in values.items()}
 
 
 def cross_entropy(truth: np.ndarray, logits: np.ndarray) -> np.ndarray:

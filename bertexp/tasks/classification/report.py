@@ -40,9 +40,9 @@ class ClassificationReport(PredictionsReport):
 
     def intervals(self, metrics: ClassificationMetrics) -> dict[str, tuple[float, float]]:
         counts = metrics.confusions.marginals()
-        found = {"accuracy": wilson_interval(int(counts.hits.sum()), int(counts.true.sum()))}
+        intervals = {"accuracy": wilson_interval(int(counts.hits.sum()), int(counts.true.sum()))}
         main = self._task.main_metric
-        return ({main: metrics.confusions.interval(_RESAMPLED[main])} if main in _RESAMPLED else {}) | found
+        return ({main: metrics.confusions.interval(_RESAMPLED[main])} if main in _RESAMPLED else {}) | intervals
 
     def show(self, row: Mapping[str, Any], missed: bool) -> list[str]:
         start = f"{verdict(row, missed)}  {row['predicted']:{self._column}} {row['probability']:4.0%}  "

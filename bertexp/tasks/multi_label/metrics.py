@@ -61,7 +61,7 @@ class MultiLabelMetrics:
         """The metrics by name; at least one row must have been counted."""
         right = self.right
         hits, given, wanted = self.by_class.sum(axis=0)
-        found = {
+        values = {
             "loss": self._loss / len(right),
             "f1": f1_of_sums(self.by_class.sum(axis=0)),
             "f1_macro": f1_of_sums(self.by_class).mean(),
@@ -74,5 +74,5 @@ class MultiLabelMetrics:
             from sklearn.metrics import roc_auc_score  # here, since a run needs it first after an epoch
 
             members, ranked = np.concatenate(self._wanted)[:, both], np.concatenate(self._ranked)[:, both]
-            found["roc_auc"] = roc_auc_score(members, ranked, average="macro")
-        return {name: float(value) for name, value in found.items()}
+            values["roc_auc"] = roc_auc_score(members, ranked, average="macro")
+        return {name: float(value) for name, value in values.items()}

@@ -27,18 +27,18 @@ def exact_match(answer: str, gold: Sequence[str]) -> float:
 
 def f1_score(answer: str, gold: Sequence[str]) -> float:
     """F1 of the words that the answer shares with a gold one, at its best over them; 0/1 where either has no words."""
-    found = normalize_answer(answer).split()
-    return max(_overlap(found, other.split()) for other in _normalized(gold))
+    words = normalize_answer(answer).split()
+    return max(_overlap(words, other.split()) for other in _normalized(gold))
 
 
 def _normalized(gold: Sequence[str]) -> list[str]:
     return [text for text in map(normalize_answer, gold) if text] or [""]
 
 
-def _overlap(found: list[str], gold: list[str]) -> float:
-    if not found or not gold:
-        return float(found == gold)
-    return 2 * sum((Counter(found) & Counter(gold)).values()) / (len(found) + len(gold))
+def _overlap(words: list[str], gold: list[str]) -> float:
+    if not words or not gold:
+        return float(words == gold)
+    return 2 * sum((Counter(words) & Counter(gold)).values()) / (len(words) + len(gold))
 
 
 class Spans(NamedTuple):
@@ -97,16 +97,16 @@ class Choice(NamedTuple):
     chances: np.ndarray  # <float32>[m], probability of the answer in its window
 
 
-def choose_answers(found: Candidates, null_answers: bool) -> Choice:
+def choose_answers(candidates: Candidates, null_answers: bool) -> Choice:
     """The best of each question's windows, which may come in any order.
 
     Args:
         null_answers: whether there may be no answer: there is none if every window has [CLS] above the likeliest span.
     """
-    order = np.lexsort((found.firsts, -found.scores, found.rows))
-    begins = np.unique(found.rows[order], return_index=True)[1]
+    order = np.lexsort((candidates.firsts, -candidates.scores, candidates.rows))
+    begins = np.unique(candidates.rows[order], return_index=True)[1]
     windows = order[begins]
-    scores, nulls = found.scores[windows], np.minimum.reduceat(found.null_scores[order], begins)
+    scores, nulls = candidates.scores[windows], np.minimum.reduceat(candidates.null_scores[order], begins)
     given = np.isfinite(scores) & ~(null_answers & (nulls > scores))
     return Choice(windows, given, np.exp(np.where(given | (not null_answers), scores, nulls)))
 

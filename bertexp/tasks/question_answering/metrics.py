@@ -33,7 +33,7 @@ class QuestionAnsweringMetrics:
     def __init__(self, task: QuestionAnswering):
         self._task = task
         self._loss = 0.0
-        self._found: list[Candidates] = []
+        self._candidates: list[Candidates] = []
         self._judged: list[np.ndarray] = []  # <float64>[batch, 4]: F1 and exact match of the span, and of no answer
 
     def update(self, truth: np.ndarray, logits: np.ndarray) -> None:
@@ -41,18 +41,18 @@ class QuestionAnsweringMetrics:
         likely = log_likelihoods(logits, np.array([window.first + len(window.begins) + 1 for window in truth]))
         labels = np.array([(window.start, window.end) for window in truth])
         self._loss -= float(np.take_along_axis(likely, labels[:, None, :], axis=1).mean(axis=2, dtype=np.float64).sum())
-        found = self._task.find(truth, logits)
-        spans = zip(found.starts.tolist(), found.ends.tolist(), truth, strict=True)
+        candidates = self._task.find(truth, logits)
+        spans = zip(candidates.starts.tolist(), candidates.ends.tolist(), truth, strict=True)
         answers = [(cut_bytes(window.context, start, end), window.answers) for start, end, window in spans]
-        self._found.append(found)
+        self._candidates.append(candidates)
         self._judged.append(
             np.array([[judge(answer, gold) for answer in (text, "") for judge in JUDGES] for text, gold in answers])
         )
 
     def by_question(self) -> np.ndarray:
         """F1 and exact match <float64>[questions, 2] of the answers, by ascending row."""
-        found = Candidates(*map(np.concatenate, zip(*self._found, strict=True)))
-        choice = choose_answers(found, self._task.null_answers)
+        candidates = Candidates(*map(np.concatenate, zip(*self._candidates, strict=True)))
+        choice = choose_answers(candidates, self._task.null_answers)
         judged = np.concatenate(self._judged)[choice.windows]
         return np.where(choice.given[:, None], judged[:, :2], judged[:, 2:])
 

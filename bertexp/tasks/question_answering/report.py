@@ -34,12 +34,12 @@ class QuestionAnsweringReport(PredictionsReport):
         self._task = task
 
     def read(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, pa.Array]:
-        found = self._task.find(truth, logits)._asdict()
-        return {name: pa.array(values) for name, values in found.items() if name != "rows"}
+        candidates = self._task.find(truth, logits)._asdict()
+        return {name: pa.array(values) for name, values in candidates.items() if name != "rows"}
 
-    def finish(self, rows: pa.Table, found: pa.Table) -> dict[str, pa.Array]:
+    def finish(self, rows: pa.Table, predicted: pa.Table) -> dict[str, pa.Array]:
         """``start`` and ``end`` are in bytes of the context; "" stands for no answer."""
-        candidates = Candidates(*(found[name].to_numpy() for name in (ROW, *Candidates._fields[1:])))
+        candidates = Candidates(*(predicted[name].to_numpy() for name in (ROW, *Candidates._fields[1:])))
         choice = choose_answers(candidates, self._task.null_answers)
         starts, ends = (place[choice.windows] * choice.given for place in (candidates.starts, candidates.ends))
         texts = list(map(cut_bytes, rows["text_pair"].to_pylist(), starts.tolist(), ends.tolist()))
@@ -60,12 +60,12 @@ class QuestionAnsweringReport(PredictionsReport):
     def intervals(self, metrics: QuestionAnsweringMetrics) -> dict[str, tuple[float, float]]:
         f1, exact = metrics.by_question().T
         n = len(f1)
-        found = {
+        intervals = {
             "f1": bootstrap_sums(lambda sums: sums[:, 0] / n, f1[:, None]),
             "exact_match": wilson_interval(int(exact.sum()), n),
         }
         main = self._task.main_metric
-        return {main: found[main]} | found if main in found else found
+        return {main: intervals[main]} | intervals if main in intervals else intervals
 
     def missed(self, rows: pa.RecordBatch) -> np.ndarray:
         """Those whose answer is none of the gold ones."""

@@ -69,8 +69,8 @@ class QuestionAnswering:
 
     def score(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """<float32>[batch], 1 where the likeliest start and the likeliest end are both right."""
-        found = tf.argmax(_by_position(labels, logits), axis=2, output_type=tf.int32)
-        return tf.cast(tf.reduce_all(found == labels[:, :2], axis=1), tf.float32)
+        predicted = tf.argmax(_by_position(labels, logits), axis=2, output_type=tf.int32)
+        return tf.cast(tf.reduce_all(predicted == labels[:, :2], axis=1), tf.float32)
 
     def make_metrics(self) -> QuestionAnsweringMetrics:
         """Of one pass over a split."""
@@ -109,12 +109,12 @@ class QuestionAnswering:
 
     def choose(self, truth: np.ndarray, logits: np.ndarray) -> Answers:
         """The answer to every question, of which all windows must be there; arguments as of ``find``."""
-        found = self.find(truth, logits)
-        windows, given, chances = choose_answers(found, self.null_answers)
-        starts, ends = found.starts[windows] * given, found.ends[windows] * given
+        candidates = self.find(truth, logits)
+        windows, given, chances = choose_answers(candidates, self.null_answers)
+        starts, ends = candidates.starts[windows] * given, candidates.ends[windows] * given
         contexts = [truth[window].context for window in windows]
         texts = list(map(cut_bytes, contexts, starts.tolist(), ends.tolist()))
-        return Answers(found.rows[windows], texts, starts, ends, chances)
+        return Answers(candidates.rows[windows], texts, starts, ends, chances)
 
 
 def _by_position(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -37,10 +37,10 @@ class RegressionReport(PredictionsReport):
     def intervals(self, metrics: RegressionMetrics) -> dict[str, tuple[float, float]]:
         values, errors = metrics.result(), np.abs(metrics.predicted - metrics.wanted)[:, None]
         rows = len(errors)
-        found = {name: correlation_interval(values[name], rows, name) for name in ("spearman", "pearson")}
-        found["mae"] = bootstrap_sums(lambda sums: sums[:, 0] / rows, errors)
-        found["rmse"] = bootstrap_sums(lambda sums: np.sqrt(sums[:, 0] / rows), errors**2)
-        return {self._main: found[self._main]} | found if self._main in found else found
+        intervals = {name: correlation_interval(values[name], rows, name) for name in ("spearman", "pearson")}
+        intervals["mae"] = bootstrap_sums(lambda sums: sums[:, 0] / rows, errors)
+        intervals["rmse"] = bootstrap_sums(lambda sums: np.sqrt(sums[:, 0] / rows), errors**2)
+        return {self._main: intervals[self._main]} | intervals if self._main in intervals else intervals
 
     def find_missed(self, path: Path) -> np.ndarray:
         """Those whose error is among the largest tenth."""

@@ -52,11 +52,11 @@ class TaggingMetrics:
         """The metrics by name; at least one word must have been read."""
         precision, recall, f1 = precision_recall_f1(self.by_type.sum(axis=0))
         right, words = self.by_sentence[:, 3:].sum(axis=0)
-        found = {
+        values = {
             "loss": self._loss / max(self._read, 1),
             "f1": f1,
             "precision": precision,
             "recall": recall,
             "accuracy": right / max(words, 1),
         }
-        return {name: float(value) for name, value in found.items()}
+        return {name: float(value) for name, value in values.items()}

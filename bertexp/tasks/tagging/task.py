@@ -58,10 +58,10 @@ class Tagging:
         rows, positions = np.nonzero(truth != -1)
         counts = np.bincount(rows, minlength=len(truth))
         words = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        found = np.zeros((len(truth), counts.max(initial=0), self.units), np.float32)
+        probabilities = np.zeros((len(truth), counts.max(initial=0), self.units), np.float32)
         read = positions < logits.shape[1]
-        found[rows[read], words[read]] = softmax(logits[rows[read], positions[read]], axis=-1)
-        return found
+        probabilities[rows[read], words[read]] = softmax(logits[rows[read], positions[read]], axis=-1)
+        return probabilities
 
     def decode(self, truth: np.ndarray, logits: np.ndarray) -> tuple[Tags, Tags]:
         """The true and the predicted tags of each sentence's words; "" for an unknown one, O for words that were cut.

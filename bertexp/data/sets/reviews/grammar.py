@@ -62,14 +62,14 @@ def make_templates(symbol: str, split: str) -> list[tuple[int, list[str]]]:
     with several templates occurs in all splits, and no template in two.
     """
     rules = read_sections("grammar.txt")
-    found = []
+    weighted = []
     for entry in rules[symbol]:
         weight, rule = _weighted(entry)
         templates = sorted(set(_expansions(rule, rules)), key=lambda t: (zlib.crc32(t.encode()), t))
         owned = [t for i, t in enumerate(templates) if _OWNERS[i % len(_OWNERS)] == split]
         if owned:
-            found.append((weight, owned))
-    return found
+            weighted.append((weight, owned))
+    return weighted
 
 
 def _weighted(entry: str) -> tuple[int, str]:
