@@ -137,8 +137,6 @@ def test_tf_hubs_weights_learn_in_the_native_encoder(hub, policy, tmp_path):
     located = locate_model(config, str(tmp_path / "cache"))
     located.fetch()
     loaded = load_encoder(located, config)
-    if policy != "float32":
-        pytest.skip("native layers are still compared with the SavedModel in the run's own precision")
     assert loaded.encoder.fallback is None  # it is computed natively
     trainer = Trainer(TrainerConfig(max_epochs=6, accumulate_grad_batches=2), tmp_path)
     assert trainer.fit(make_module(loaded.encoder, 4e-3), ToyData()).best_score > 0.9
