@@ -23,7 +23,11 @@ from bertexp.models.bert.forward import BertKind
 from bertexp.models.bert.layer import ACTIVATIONS
 from bertexp.models.source.architecture import BertArchitecture
 
-_GELU = {"gelu_tanh": tf_utils.get_activation("gelu"), "gelu_erf": "gelu"}  # as Keras and Model Garden call them
+_ACTIVATIONS = {  # as Keras and Model Garden call them
+    "gelu_tanh": tf_utils.get_activation("gelu"),
+    "gelu_erf": "gelu",
+    "relu": "relu",
+}
 _EMBEDDINGS = {  # attributes of an encoder: Google's names
     "_embedding_layer": "bert/embeddings/word_embeddings",
     "_position_embedding_layer": "bert/embeddings/position_embeddings",
@@ -54,7 +58,7 @@ def make_bert(architecture: BertArchitecture) -> BertEncoderV2:
         inner_dim=architecture.intermediate_size,
         max_sequence_length=architecture.max_positions,
         type_vocab_size=architecture.type_vocab_size,
-        inner_activation=_GELU.get(architecture.activation, architecture.activation),
+        inner_activation=_ACTIVATIONS[architecture.activation],
         output_dropout=architecture.hidden_dropout,
         attention_dropout=architecture.attention_dropout,
         initializer="zeros",
@@ -123,6 +127,9 @@ def read_kind(encoder: tf_keras.layers.Layer) -> BertKind | None:
 
 def _name_activation(function: object) -> str | None:
     """Which of forward's activations a function is: there are many spellings of one, so its values decide."""
+    known = next((name for name, theirs in _ACTIVATIONS.items() if function == theirs), None)
+    if known is not None:
+        return known
     x = tf.linspace(-4.0, 4.0, 33)
     values = tf_keras.activations.get(function)(x)
     return next((name for name, ours in ACTIVATIONS.items() if np.allclose(values, ours(x), atol=1e-6)), None)
