@@ -35,8 +35,6 @@ class Parts:
     task: Task
     module: FineTuningModule
     data: DataModule
-    trained_parameters: int
-    frozen_parameters: int
     summary: DatasetSummary
 
 
@@ -68,7 +66,7 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
         counts["trained"],
         pretrained=config.model.source != "random",
     )
-    return Parts(dataset, loaded, task, module, data, counts["trained"], counts["frozen"], summary)
+    return Parts(dataset, loaded, task, module, data, summary)
 
 
 def make_data(config: Config, dataset: TextDataset, loaded: LoadedEncoder) -> DataModule:

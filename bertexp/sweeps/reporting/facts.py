@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bertexp.interfaces import RunState
@@ -89,8 +88,3 @@ def show_setting(value: object) -> str:
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
     digits, _, power = f"{value:.2e}".partition("e")
     return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
-
-
-def show_point(point: Mapping[str, object]) -> str:
-    """A point in one line."""
-    return ", ".join(f"{name}={show_setting(value)}" for name, value in point.items())
