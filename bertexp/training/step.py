@@ -45,21 +45,16 @@ class TrainStep:
     ):
         self._optimizer, self.words = optimizer, words
         self._clip_norm, self._accumulate = config.gradient_clip_norm, config.accumulate_grad_batches
-        self._rewrite, self._scaled = (
-            config.rewrite_graphs,
-            isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer),
-        )
+        self._rewrite = config.rewrite_graphs
+        self._scaled = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
         trainable = module.model.trainable_variables
         self.variables = words.trained(trainable) if words else trainable
         self._forward = words.in_place(module.training_step) if words else module.training_step
         optimizer.build(self.variables)
-        self._sum_up = (
-            tf.convert_to_tensor if config.jit_compile else sum_rows
-        )  # shapes that data decide do not suit XLA
-        self._batches_waiting, self._rows_waiting = (
-            0,
-            0,
-        )  # for their update: whole batches, rows of one that is not whole
+        # shapes that data decide do not suit XLA
+        self._sum_up = tf.convert_to_tensor if config.jit_compile else sum_rows
+        # for their update: whole batches, and rows of one that is not whole
+        self._batches_waiting, self._rows_waiting = 0, 0
         self._sums: list[tf.Variable] = []
         # input signatures bound the number of traced graphs to one per function, whatever the batch shapes
         signature = [dict(batches.spec), batches.label_spec, _SEED]

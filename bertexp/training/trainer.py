@@ -183,7 +183,7 @@ class Trainer:
                 self._after_step()
             if self._done():
                 break
-        self._read_meter()
+        self._read_statistics()
         if state.batch == self.length.batches_per_epoch:
             self._end_epoch()  # otherwise max_steps or a stop has ended the run; _finish validates
 
@@ -236,10 +236,10 @@ class Trainer:
 
     def epoch_means(self) -> dict[str, float]:
         """Mean training loss and score of the epoch so far; waits for the device."""
-        self._read_meter()
+        self._read_statistics()
         return self._statistics.epoch_means()
 
-    def _read_meter(self) -> None:
+    def _read_statistics(self) -> None:
         """Waits for the device; raises TrainingDiverged when a loss or gradient was no number."""
         if self._statistics.read():
             return
@@ -250,7 +250,7 @@ class Trainer:
         )
 
     def _log_interval(self) -> None:
-        self._read_meter()
+        self._read_statistics()
         self._log(self._statistics.end_interval() | {"train/learning_rate": self._learning_rate()})
 
     def _learning_rate(self) -> float:
@@ -272,7 +272,7 @@ class Trainer:
         if state.validated_step == state.step or not len(self._val):
             return
         self._call("on_validation_start")
-        self._read_meter()
+        self._read_statistics()
         self._settle()
         started = time.monotonic()
         limit = self._limit(self.config.limit_val_batches)
@@ -369,7 +369,7 @@ class Trainer:
         if self._store is None or standing == self._saved:
             return
         self._saved = standing
-        self._read_meter()  # raises rather than keep weights that came after a loss that was no number
+        self._read_statistics()  # raises rather than keep weights that came after a loss that was no number
         self._settle()
         self._call("on_save_checkpoint")
         if self._logger is not None:

@@ -48,3 +48,10 @@ def test_the_readme_is_one_product_page_whose_links_lead_somewhere():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         if not target.startswith("http"):
             assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "extending.md"], ids=lambda page: page.name)
+def test_files_that_a_page_names_are_there(page):
+    named = re.findall(r"`([a-z_]+(?:/[a-z_]+)+\.(?:py|md|yaml))`", page.read_text(encoding="utf-8"))
+    missing = [name for name in named if not any((root / name).exists() for root in (ROOT, ROOT / "bertexp"))]
+    assert not missing
