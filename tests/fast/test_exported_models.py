@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bertexp.errors import RunNotFound
+from bertexp.errors import FormatUnknown
 from bertexp.serving.spec import ServingSpec, read_about
 from bertexp.tasks.registry import all_tasks, find_task
 
@@ -71,5 +71,5 @@ def test_both_formats_say_the_same(tmp_path, name):
 
 
 def test_a_model_of_a_later_version_is_refused_in_one_sentence(tmp_path):
-    with pytest.raises(RunNotFound, match=r"exported by a later bertexp .*format 3.*upgrade bertexp"):
+    with pytest.raises(FormatUnknown, match=r"bertexp.json has format 3, .*upgrade bertexp"):
         written(tmp_path, format=3)
