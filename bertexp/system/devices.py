@@ -43,7 +43,7 @@ def configure(trainer: TrainerConfig, seed: int) -> str:
             tf.config.set_visible_devices([], "GPU")
         for gpu in tf.config.get_visible_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
-    gpus = tf.config.get_visible_devices("GPU")
+    gpus, kept_threads = tf.config.get_visible_devices("GPU"), ""
     if trainer.accelerator == "gpu" and not gpus:
         raise EnvironmentProblem(
             "trainer.accelerator=gpu, but TensorFlow sees no GPU; `python -m bertexp doctor` tells why, "
@@ -51,8 +51,12 @@ def configure(trainer: TrainerConfig, seed: int) -> str:
         )
     if not gpus:
         threads = 1 if _wanted_lanes(trainer) > 1 else available_cores()
-        with contextlib.suppress(RuntimeError):  # a notebook's TensorFlow that runs already keeps its threads
+        try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
+        except RuntimeError:  # a notebook's TensorFlow that runs already keeps its threads
+            kept_threads = (
+                "; TensorFlow had begun with other threads for an operation, which only a new process changes"
+            )
     tf_keras.mixed_precision.set_global_policy(trainer.precision)
     tf_keras.utils.set_random_seed(seed)
     if trainer.deterministic:
@@ -61,9 +65,8 @@ def configure(trainer: TrainerConfig, seed: int) -> str:
         names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
         kept = ", which TensorFlow had begun with: trainer.accelerator=cpu needs a new process"
         return f"GPU {', '.join(names)}" + (kept if trainer.accelerator == "cpu" else "")
-    return f"CPU, {available_cores()} cores" + (
-        f", each batch in {lanes} lanes" if (lanes := count_lanes(trainer)) > 1 else ""
-    )
+    lanes = count_lanes(trainer)
+    return f"CPU, {available_cores()} cores{f', each batch in {lanes} lanes' if lanes > 1 else ''}{kept_threads}"
 
 
 def count_lanes(trainer: TrainerConfig) -> int:
