@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import tf_keras
 
     from bertexp.data.examples import Examples
-    from bertexp.data.examples.build import ExampleBuilder
+    from bertexp.data.examples.module import DataModule
     from bertexp.data.table import TextDataset
     from bertexp.interfaces import AnswerColumn, Task
     from bertexp.serving.saved_model.packing import GraphTokenizer
@@ -81,7 +81,7 @@ class TaskSpec:
         """The task with what the data have to say, such as the classes."""
         return self._beside("task").build(settings, dataset)
 
-    def build_examples(self, source: ExampleBuilder, split: str) -> Examples:
+    def build_examples(self, source: DataModule, split: str) -> Examples:
         """What is learned from in a split."""
         return source.build_texts(split)
 

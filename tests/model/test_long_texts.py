@@ -12,8 +12,8 @@ from tiny_export import VOCAB
 
 from bertexp.config.schema import DatasetConfig, TrainerConfig
 from bertexp.data.examples.loaders import TrainLoader
-from bertexp.data.examples.long_texts import LongTextExamples
 from bertexp.data.examples.module import DataModule
+from bertexp.data.examples.texts import LongTextExamples
 from bertexp.data.splits import make_dataset
 from bertexp.data.tokens.packing import Shape, TokenColumn, pack_batch
 from bertexp.data.tokens.tokenizer import Tokenizer

@@ -12,12 +12,13 @@ import pyarrow as pa
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.examples import ChosenExamples, Examples, FrozenExamples
 from bertexp.data.examples.activations import Activations
-from bertexp.data.examples.build import ExampleBuilder
 from bertexp.data.examples.loaders import EvalLoader, TrainLoader
+from bertexp.data.examples.texts import LongTextExamples, TextExamples, label_array
 from bertexp.data.splits import draw, strata
 from bertexp.data.summary import Sample
 from bertexp.data.table import TextDataset, is_labelled
-from bertexp.data.tokens.tokenizer import Tokenizer
+from bertexp.data.tokens.packing import AlignedTokens, Shape, TokenColumn
+from bertexp.data.tokens.tokenizer import Tokenizer, as_tokens, encode_aligned_cached, encode_cached
 
 
 class DataModule:
@@ -47,8 +48,10 @@ class DataModule:
     ):
         self.dataset, self.tokenizer, self.config = dataset, tokenizer, config
         self._batch_size, self._eval_batch_size, self._seed = batch_size, eval_batch_size, seed
-        builder = ExampleBuilder(dataset, tokenizer, config, cache_dir, progress)
-        self._examples: dict[str, Examples] = {split: builder.build(split) for split in dataset.splits}
+        self._cache_dir, self._progress = cache_dir, progress
+        self._examples: dict[str, Examples] = {
+            split: dataset.spec.build_examples(self, split) for split in dataset.splits
+        }
 
     def examples(self, split: str) -> Examples:
         """What the batches of ``split`` are packed from."""
@@ -62,7 +65,7 @@ class DataModule:
         """The first ``count`` rows as people read them, and what the tokenizer makes of exactly these texts."""
         table = self.dataset.take(split, np.arange(min(count, self.dataset.splits[split].num_rows)))
         alone = replace(self.dataset, splits={split: table})
-        return table, ExampleBuilder(alone, self.tokenizer, self.config).build(split)
+        return table, DataModule(alone, self.tokenizer, self.config).examples(split)
 
     def with_activations(self, activations: Mapping[str, Activations]) -> DataModule:
         """The same batches in the same order, but of the named splits with what frozen layers made of the tokens."""
@@ -109,6 +112,36 @@ class DataModule:
             )
             for i in range(len(rows))
         ]
+
+    def build_texts(self, split: str) -> Examples:
+        """The examples of ``split`` for a task with one answer a text or pair."""
+        dataset, tokenizer, config = self.dataset, self.tokenizer, self.config
+        columns = [self.encode(split, field) for field in ("text", "text_pair")[: 1 + dataset.has_pair]]
+        labels = label_array(dataset.splits[split]["label"], len(dataset.label_names))
+        if config.long_text == "windows":
+            return LongTextExamples(columns[0], labels, tokenizer, config.max_length, config.overlap)
+        return TextExamples(columns, labels, tokenizer, Shape(config.max_length, config.long_text))
+
+    def encode(self, split: str, field: str) -> TokenColumn:
+        """The word pieces of a column of texts, or of lists of words."""
+        texts = self.dataset.splits[split][field]
+        if pa.types.is_large_list(texts.type):  # of word pieces' ids
+            return as_tokens(texts)
+        if pa.types.is_list(texts.type):  # of words
+            texts = pa.chunked_array([texts.combine_chunks().flatten()])
+        if self._cache_dir is None:
+            return self.tokenizer.encode(texts, self._progress)
+        part = f"{split}/{field}"
+        return encode_cached(texts, self.tokenizer, self._cache_dir, self.dataset.fingerprint, part, self._progress)
+
+    def encode_aligned(self, split: str, texts: pa.StringArray) -> AlignedTokens:
+        """The word pieces of the contexts of ``split``, with where in them each stands."""
+        if self._cache_dir is None:
+            return self.tokenizer.encode_aligned(texts, self._progress)
+        part = f"{split}/contexts"
+        return encode_aligned_cached(
+            texts, self.tokenizer, self._cache_dir, self.dataset.fingerprint, part, self._progress
+        )
 
     def _vocabulary(self) -> np.ndarray | None:
         """Ids <int64>[n] of the training texts' pieces and the special ones, ascending; None of activations."""

@@ -17,7 +17,7 @@ import tensorflow as tf
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.encoded.encoding import Shard
 from bertexp.data.encoded.protobuf import write_examples
-from bertexp.data.examples.build import ExampleBuilder
+from bertexp.data.examples.module import DataModule
 from bertexp.data.table import TextDataset, is_labelled
 from bertexp.data.tokens.tokenizer import ROWS_PER_CHUNK, Progress, Tokenizer
 from bertexp.system.files import atomic_file
@@ -66,7 +66,7 @@ def write_shards(
 def _encode(dataset: TextDataset, tokenizer: Tokenizer, config: DatasetConfig) -> Features:
     """All rows of the one split of ``dataset``, padded to the maximum length."""
     (split,) = dataset.splits
-    examples = ExampleBuilder(dataset, tokenizer, config).build(split)
+    examples = DataModule(dataset, tokenizer, config).examples(split)
     packed, labels = examples.pack(np.arange(dataset.splits[split].num_rows))
     margin = config.max_length - packed["input_mask"].shape[1]
     width = [(0, 0), (0, margin)]

@@ -86,7 +86,7 @@ def cut_texts(lengths: tf.Tensor, room: tf.Tensor, overlap: int) -> Cuts:
 
 
 def pack_parts(text: tf.RaggedTensor, max_length: int, overlap: int, tokenizer: GraphTokenizer) -> dict[str, tf.Tensor]:
-    """All windows of each text, as ``data/examples/long_texts.py`` packs them, with ``text_of_window`` <int64>[windows]."""
+    """All windows of each text, as ``data/examples/texts.py`` packs them, with ``text_of_window`` <int64>[windows]."""
     lengths = text.row_lengths()
     cuts = cut_texts(lengths, tf.fill(tf.shape(lengths), tf.constant(max_length - 2, tf.int64)), overlap)
     begins = tf.gather(text.row_starts(), cuts.rows) + cuts.starts

@@ -10,13 +10,13 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from bertexp.data.examples import TOKEN_SPEC, Features
-from bertexp.data.examples.build import ExampleBuilder
+from bertexp.data.examples.module import DataModule
 from bertexp.data.tokens.packing import AlignedTokens, TokenColumn
 from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.data.tokens.windows import byte_offsets, cut_windows, find_pieces, label_windows, pack_windows
 
 
-def build_examples(source: ExampleBuilder, split: str) -> QuestionExamples:
+def build_examples(source: DataModule, split: str) -> QuestionExamples:
     """The windows of ``split``; every context is encoded once, however many questions ask about it."""
     table, config = source.dataset.splits[split], source.config
     contexts = table["text_pair"].combine_chunks().dictionary_encode()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from bertexp.data.examples import Examples
-    from bertexp.data.examples.build import ExampleBuilder
+    from bertexp.data.examples.module import DataModule
 
 
 @dataclass
@@ -47,7 +47,7 @@ class QuestionAnsweringSpec(TaskSpec):
     def count_units(self, settings: TaskConfig, classes: int) -> int:
         return 2
 
-    def build_examples(self, source: ExampleBuilder, split: str) -> Examples:
+    def build_examples(self, source: DataModule, split: str) -> Examples:
         return self._beside("examples").build_examples(source, split)
 
     def spell(self, label: Any, label_names: Sequence[str]) -> str:

@@ -7,13 +7,13 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from bertexp.data.examples import TOKEN_SPEC, Features
-from bertexp.data.examples.build import ExampleBuilder
+from bertexp.data.examples.module import DataModule
 from bertexp.data.tokens.packing import Shape, pack_batch, packed_lengths, untruncated_lengths
 from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.tasks.tagging.words import WordPieces, join_words, place_tags, tag_array
 
 
-def build_examples(source: ExampleBuilder, split: str) -> TaggedExamples:
+def build_examples(source: DataModule, split: str) -> TaggedExamples:
     """The sentences of ``split``."""
     table = source.dataset.splits[split]
     lengths = pc.list_value_length(table["words"]).to_numpy()

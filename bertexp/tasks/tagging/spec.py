@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from bertexp.data.examples import Examples
-    from bertexp.data.examples.build import ExampleBuilder
+    from bertexp.data.examples.module import DataModule
 
 
 @dataclass
@@ -41,7 +41,7 @@ class TaggingSpec(TaskSpec):
     long_texts = ("truncate_head",)
     long_text_rule = ("reads sentences from their head", ", and raise dataset.max_length where sentences are long")
 
-    def build_examples(self, source: ExampleBuilder, split: str) -> Examples:
+    def build_examples(self, source: DataModule, split: str) -> Examples:
         return self._beside("examples").build_examples(source, split)
 
     def spell(self, label: Any, label_names: Sequence[str]) -> str:
