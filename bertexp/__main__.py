@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from bertexp.commands import COMMANDS, refuse
-from bertexp.config.overrides import check_overrides, explain
+from bertexp.config.catalog import check_overrides, explain
 from bertexp.config.resolve import compose_config, resolve
 from bertexp.config.store import register, register_folder, run_line, shipped_folder
 from bertexp.config.sweep_syntax import split_overrides

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import tensorflow as tf
 
-    from bertexp.config.schema.task import TaskConfig
+    from bertexp.config.schema import TaskConfig
     from bertexp.tasks.spec import TaskSpec
 
 FEATURES = ("input_word_ids", "input_mask", "input_type_ids")  # of a batch of tokens, <int32>[batch, seq] each

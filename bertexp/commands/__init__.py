@@ -1,11 +1,21 @@
-"""The commands beside a run, each a module here: it reads its words, calls rooms and prints."""
+"""The commands beside a run, each a module here: it reads its words, calls rooms and prints.
+
+RUN and texts stand by position, a command's own options as ``--name value``, settings as ``key=value``.
+"""
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
+from bertexp.config.schema import RunConfig
+from bertexp.config.store import group_options
+from bertexp.config.words import value_of
 from bertexp.errors import ConfigError, did_you_mean
 
 
@@ -39,3 +49,77 @@ def refuse(word: str) -> ConfigError:
     return ConfigError(
         f"{word!r} is neither a command ({', '.join(COMMANDS)}) nor a setting like model=tiny{did_you_mean(word, COMMANDS)}"
     )
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An argparse parser in our style, whose errors are one sentence at the one door.
+
+    Args:
+        name: the command's, as in the registry.
+        positional: what the words by position are, "settings" of a run or something else, such as "runs". Of settings,
+            ``name=value`` is read as ``--name value`` if the command has such an option. A command that reads something
+            else takes one setting, ``run.outputs_dir=DIR``, and leaves every other word as it is.
+        examples: lines shown below the help.
+    """
+
+    def __init__(self, name: str, positional: str = "settings", examples: str = ""):
+        super().__init__(
+            prog=f"python -m bertexp {name}",
+            description=f"{COMMANDS[name].sentence}.",
+            epilog=examples and f"examples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self._name, self._positional = name, positional
+        if positional == "settings":
+            self.add_argument(
+                "settings", nargs="*", metavar="setting=value", help="as of a run: run.outputs_dir=DIR, …"
+            )
+        else:
+            where = "where runs lie; also run.outputs_dir=DIR (default: outputs)"
+            self.add_argument("--outputs-dir", default=RunConfig.outputs_dir, metavar="DIR", help=where)
+
+    def read(self, words: Sequence[str]) -> argparse.Namespace:
+        """The command's options, with ``settings`` or ``outputs_dir``; what follows ``--`` is by position.
+
+        Raises:
+            ConfigError: an option is unknown or lacks its value, or a word is neither an option nor a setting.
+        """
+        end = words.index("--") if "--" in words else len(words)
+        head, rest = list(words[:end]), list(words[end + 1 :])
+        takes_settings = self._positional == "settings"
+        outputs = [] if takes_settings else [word for word in head if word.startswith("run.outputs_dir=")]
+        head = [self._as_option(word) if takes_settings else word for word in head if word not in outputs]
+        options = self.parse_intermixed_args(head)
+        getattr(options, self._positional).extend(rest)
+        if takes_settings:
+            for word in options.settings:
+                self._check_setting(word)
+        else:
+            options.outputs_dir = os.path.expanduser(value_of(outputs, "run.outputs_dir", options.outputs_dir))
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Raises what argparse would print with its usage."""
+        unknown = re.match(r"unrecognized arguments: (-\S+)", message)
+        hint = did_you_mean(unknown[1], self._option_string_actions) if unknown else ""
+        raise ConfigError(f"{self._name}: {message}{hint}; `{self.prog} --help` shows how it is used")
+
+    def _as_option(self, word: str) -> str:
+        own = re.match(r"(\w[\w-]*)=", word)
+        return f"--{word}" if own and f"--{own[1]}" in self._option_string_actions else word
+
+    def _check_setting(self, word: str) -> None:
+        """Says what a word could mean that has no dot and is no group, for it may be an option of the command's."""
+        key = re.match(r"[~+]*([^=]*)", word)
+        name = key[1] if key else word
+        own = [option.removeprefix("--") for option in self._option_string_actions if option.startswith("--")]
+        if "." not in name and "/" not in name and name not in group_options():
+            hint = did_you_mean(name, [*own, *group_options()])
+            raise ConfigError(f"{name} is no setting of {self._name}{hint}; `{self.prog} --help` shows them")
+
+
+def positive(word: str) -> int:
+    """A whole number above 0, for ``add_argument(type=positive)``."""
+    if not word.isdecimal() or int(word) == 0:
+        raise argparse.ArgumentTypeError(f"{word} is not a whole number above 0")
+    return int(word)

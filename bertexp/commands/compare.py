@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bertexp.commands.arguments import CommandParser
+from bertexp.commands import CommandParser
 from bertexp.errors import ConfigError
 from bertexp.interfaces import RunState
 from bertexp.reports.paired import ALL_PAIRS_UP_TO, Pair, compare_pairs, group_by_rows

@@ -18,7 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertexp.commands.arguments import CommandParser
+from bertexp.commands import CommandParser
 from bertexp.config.resolve import compose_config
 from bertexp.system import devices
 from bertexp.system.console import labelled

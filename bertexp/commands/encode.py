@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bertexp
-from bertexp.commands.arguments import CommandParser, positive
+from bertexp.commands import CommandParser, positive
 from bertexp.config.resolve import compose_config, words_of_model
 from bertexp.config.schema import Config
 from bertexp.config.store import run_line

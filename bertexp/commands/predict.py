@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bertexp.commands.arguments import CommandParser, positive
+from bertexp.commands import CommandParser, positive
 from bertexp.errors import DataError, RunNotFound
 from bertexp.runs.folder import find_run, list_runs
 from bertexp.serving.answers import Prediction, as_conll, as_csv, as_json_lines, as_table, put_beside

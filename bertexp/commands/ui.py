@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from bertexp.commands.arguments import CommandParser, positive
+from bertexp.commands import CommandParser, positive
 from bertexp.config.resolve import compose_config
 from bertexp.errors import EnvironmentProblem, TrackingError
 from bertexp.system.credentials import hide

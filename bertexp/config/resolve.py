@@ -12,8 +12,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from bertexp.config.catalog import check_overrides, explain
 from bertexp.config.doors import check_hydra_node
-from bertexp.config.overrides import check_overrides, explain
 from bertexp.config.schema import Config
 from bertexp.config.store import group_options, register, shipped_folder
 from bertexp.config.words import read, write

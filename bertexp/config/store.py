@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from bertexp.config.schema import Config
-from bertexp.config.words import command_line
+from bertexp.config.words import command_line, read
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.tasks.registry import all_tasks
 
@@ -113,6 +113,36 @@ def group_options() -> dict[str, dict[str, str]]:
     for option in [*_recipes(), *_from_templates(), *_added(groups)]:
         groups[option.group][option.name] = option.sentence
     return groups
+
+
+def as_recipe(words: Sequence[str]) -> str:
+    """Overrides of the command line as the YAML of a recipe that composes to the same config.
+
+    ``model=tiny`` becomes an entry of its defaults, ``optimizer.learning_rate=1e-4`` a nested value. A recipe or debug
+    mode among ``words`` becomes a parent whose values those of this one replace, as they do on the command line; of a
+    setting given twice, the later value counts.
+    """
+    groups = group_options()
+    parents: dict[str, str] = {}
+    chosen: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    for word in map(read, words):
+        key, value = word.key, word.value
+        if key in ("experiment", "debug"):
+            if value is not None:
+                parents[key] = f"/{key}/{value}"
+        elif key in groups:
+            chosen[f"override /{key}"] = value
+        else:
+            *path, last = key.split(".")
+            place = values
+            for part in path:
+                place = place.setdefault(part, {})
+            place[last] = value
+    # Hydra reads the recipe before the debug mode, and wants overrides of groups last
+    above: list[Any] = [parents[key] for key in ("experiment", "debug") if key in parents]
+    defaults = [*above, *(["_self_"] if above else []), *({group: option} for group, option in chosen.items())]
+    return OmegaConf.to_yaml(OmegaConf.create(({"defaults": defaults} if defaults else {}) | values))
 
 
 def run_line(*words: str) -> str:

@@ -12,8 +12,7 @@ from typing import Any
 from bertexp.config.words import read, replace, value_of, without, write
 from bertexp.errors import RunNotFound
 from bertexp.system.credentials import hide
-from bertexp.system.files import write_text
-from bertexp.system.formats import read_numbered
+from bertexp.system.files import read_numbered, write_text
 from bertexp.tasks.registry import foreign_settings
 
 FORMAT = 1  # of run.json

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bertexp.config.resolve import compose_config
-from bertexp.config.run_length import count_warmup_steps, make_run_length
 from bertexp.config.schema import Config
 from bertexp.config.store import run_line
 from bertexp.config.words import only, replace, without
@@ -96,8 +95,8 @@ def describe_plan(plan: Plan, config: Config, folder: str) -> str:
 
 def _describe_length(config: Config, rows: int) -> str:
     trainer, optimizer = config.trainer, config.optimizer
-    length = make_run_length(trainer, -(-rows // trainer.batch_size))
-    warmup = count_warmup_steps(length.total_steps, optimizer.warmup_fraction, optimizer.warmup_steps)
+    length = trainer.run_length(-(-rows // trainer.batch_size))
+    warmup = optimizer.count_warmup(length.total_steps)
     return (
         f"{length.total_steps:,} ({length.max_epochs} epochs of {length.steps_per_epoch:,}), "
         f"{warmup:,} of them warm-up to {optimizer.learning_rate:g}"

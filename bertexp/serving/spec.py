@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bertexp.config.schema.task import TaskConfig
+from bertexp.config.schema import TaskConfig
 from bertexp.errors import RunNotFound
 from bertexp.interfaces import Task
-from bertexp.system.formats import read_numbered
+from bertexp.system.files import read_numbered
 from bertexp.tasks.registry import find_task
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertexp.config.schema.sweep import SweepConfig
+from bertexp.config.schema import SweepConfig
 from bertexp.config.words import command_line
 from bertexp.interfaces import RunState
 from bertexp.sweeps.samplers import given_point

@@ -6,7 +6,7 @@ import importlib.util
 import itertools
 from typing import TYPE_CHECKING
 
-from bertexp.config.schema.sweep import SweepConfig
+from bertexp.config.schema import SweepConfig
 from bertexp.errors import EnvironmentProblem
 from bertexp.sweeps.space import Point
 from bertexp.sweeps.spec import SweepSpec, choose_sampler, count_trials

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertexp.config.resolve import compose_config, flat_parameters
-from bertexp.config.schema import Config
-from bertexp.config.schema.sweep import SweepConfig
+from bertexp.config.schema import Config, SweepConfig
 from bertexp.config.store import group_options
 from bertexp.config.sweep_syntax import split_overrides
 from bertexp.config.words import belongs, only, read, value_of, without

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bertexp.config.resolve import compose_config
-from bertexp.config.schema import Config
-from bertexp.config.schema.sweep import SweepConfig
+from bertexp.config.schema import Config, SweepConfig
 from bertexp.config.sweep_syntax import split_overrides
 from bertexp.config.words import replace, without, write
 from bertexp.errors import ConfigError

@@ -1,11 +1,17 @@
-"""How many processor cores this process may use. Light."""
+"""How many processor cores this process may use, and calls shared out to threads. Light."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def available_cores(root: Path = Path("/")) -> int:
@@ -19,6 +25,16 @@ def available_cores(root: Path = Path("/")) -> int:
     """
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min([bound, *_quotas(root)])))
+
+
+def results_in_order(pool: Executor, calls: Iterable[Callable[[], T]], ahead: int) -> Iterator[T]:
+    """What the calls return, in their order; no more than ``ahead`` of them are begun before the first is taken."""
+    rest = iter(calls)
+    waiting = deque(pool.submit(call) for call in islice(rest, ahead))
+    while waiting:
+        result = waiting.popleft().result()
+        waiting.extend(pool.submit(call) for call in islice(rest, 1))
+        yield result
 
 
 def _quotas(root: Path) -> Iterator[float]:

@@ -12,6 +12,7 @@ import ctypes
 import errno
 import fcntl
 import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -22,13 +23,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from bertexp.errors import BertexpError, EnvironmentProblem
+from bertexp.errors import BertexpError, EnvironmentProblem, FormatUnknown
 from bertexp.system.identity import boot_id
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _PREFIX, _SUFFIX = ".bertexp-", ".tmp"
 _DEAD_SECONDS = 24 * 3600.0  # age of another machine's temporary: its lock may not be seen here
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of renameat2(2), Linux
+
+FIRST_FORMAT = 1  # that of a file without a number: commit 8e6fea5 and earlier ones wrote none
 
 AnyPath = str | os.PathLike[str]
 
@@ -60,6 +63,22 @@ def write_text(path: AnyPath, text: str) -> None:
     """Writes a whole text file; a reader sees the old one or the new one, also after a crash."""
     with atomic_file(path) as file:
         file.write(text)
+
+
+def read_numbered(path: Path, newest: int) -> dict[str, Any]:
+    """The content of a JSON file whose ``format`` is at most ``newest``; it has that key whether or not it was written.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FormatUnknown: a later bertexp wrote it.
+    """
+    content: dict[str, Any] = {"format": FIRST_FORMAT} | json.loads(path.read_text(encoding="utf-8"))
+    if content["format"] > newest:
+        raise FormatUnknown(
+            f"{path} has format {content['format']}, and this bertexp reads up to {newest}: a later one wrote it; upgrade "
+            "bertexp to go on with it"
+        )
+    return content
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from bertexp.config.schema.task import TaskConfig
+from bertexp.config.schema import TaskConfig
 from bertexp.interfaces import LONG_TEXTS
 
 if TYPE_CHECKING:

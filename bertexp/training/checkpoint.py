@@ -12,8 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from bertexp.errors import RunNotFound
-from bertexp.system.files import atomic_folder
-from bertexp.system.formats import read_numbered
+from bertexp.system.files import atomic_folder, read_numbered
 
 FORMAT = 1  # of a checkpoint: the names of its variables and its state.json
 

@@ -30,7 +30,6 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from bertexp.config.run_length import make_run_length
 from bertexp.config.schema import TrainerConfig
 from bertexp.errors import ConfigError, DataError, TrainingDiverged, did_you_mean
 from bertexp.interfaces import Logger, Metrics
@@ -123,7 +122,7 @@ class Trainer:
         overfit = config.overfit_batches and config.overfit_batches * config.batch_size
         self._train = data.train_loader(limit_rows=overfit)
         self._val = data.eval_loader("train" if overfit else "val", limit_rows=overfit)
-        self.length = make_run_length(config, len(self._train))
+        self.length = config.run_length(len(self._train))
         self.monitor, self.monitor_mode = self._resolve_monitor(module)
         optimizer = module.configure_optimizers(self.length.total_steps)
         if resume_from is not None:

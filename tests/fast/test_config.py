@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bertexp.commands import refuse
-from bertexp.config.catalog import all_settings
-from bertexp.config.overrides import check_overrides
+from bertexp.config.catalog import all_settings, check_overrides
 from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.store import group_options
 from bertexp.errors import BertexpError, ConfigError

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from bertexp.system import identity
-from bertexp.system.identity import Identity, own_identity
-from bertexp.system.leases import is_free, new_lease
+from bertexp.system.identity import Identity, is_free, new_lease, own_identity
 
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system has no /proc to ask")
 LAST, NEXT = time.time() - 1, time.time() + 3600
@@ -90,7 +89,7 @@ def test_leases_of_an_older_version_end_with_their_time():
 HOLDER = """
 import json, sys, time
 from bertexp.system.files import scratch_folder
-from bertexp.system.leases import new_lease
+from bertexp.system.identity import new_lease
 with scratch_folder(sys.argv[1]) as folder:
     (folder / "half").write_text("x")
     print(json.dumps({"lease": new_lease(3600), "folder": str(folder)}), flush=True)
@@ -100,7 +99,7 @@ ASKER = """
 import json, os, sys
 from pathlib import Path
 from bertexp.system.files import write_text
-from bertexp.system.leases import is_free
+from bertexp.system.identity import is_free
 told = json.loads(sys.argv[2])
 write_text(Path(sys.argv[1]) / "swept", "x")
 print(json.dumps([os.getpid(), is_free(told["lease"]), Path(told["folder"], "half").exists()]))

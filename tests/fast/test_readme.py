@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bertexp.commands import COMMANDS
-from bertexp.config.overrides import check_overrides
+from bertexp.config.catalog import check_overrides
 from bertexp.config.resolve import compose_config
 from bertexp.errors import ConfigError
 from bertexp.sweeps.start import name_sweep

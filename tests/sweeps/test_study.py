@@ -25,7 +25,7 @@ from bertexp.sweeps.work import job
 from bertexp.sweeps.work.study import MOST_DEATHS, Outcome, SweepStudy
 from bertexp.sweeps.work.summary import summarize
 from bertexp.sweeps.work.worker import pull_trials
-from bertexp.system.leases import is_free, new_lease
+from bertexp.system.identity import is_free, new_lease
 
 LR, WARMUP = "optimizer.learning_rate", "optimizer.warmup_fraction"
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")

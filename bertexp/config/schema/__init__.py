@@ -1,4 +1,4 @@
-"""Every setting of a run, a file a group: its name, type, default, meaning, choices, range and unit, in one place.
+"""Every setting of a run: its name, type, default, meaning, choices, range and unit, in one place.
 
 The dataclasses are OmegaConf structured configs, so an unknown key or a wrong type fails during composition. Choices and
 ranges are checked when ``resolve.py`` turns the composed config into these objects. This package imports nothing heavy.
@@ -8,30 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bertexp.config.schema.dataset import DatasetConfig
-from bertexp.config.schema.export import ExportConfig
-from bertexp.config.schema.model import ModelConfig
-from bertexp.config.schema.optimizer import OptimizerConfig
-from bertexp.config.schema.run import RunConfig
-from bertexp.config.schema.sweep import SweepConfig
-from bertexp.config.schema.task import TaskConfig
-from bertexp.config.schema.tracking import TrackingConfig
-from bertexp.config.schema.trainable import TrainableConfig
-from bertexp.config.schema.trainer import TrainerConfig
-
-__all__ = [
-    "Config",
-    "DatasetConfig",
-    "ExportConfig",
-    "ModelConfig",
-    "OptimizerConfig",
-    "RunConfig",
-    "SweepConfig",
-    "TaskConfig",
-    "TrackingConfig",
-    "TrainableConfig",
-    "TrainerConfig",
-]
+from bertexp.config.schema.data import DatasetConfig, TaskConfig
+from bertexp.config.schema.run import ExportConfig, RunConfig, SweepConfig, TrackingConfig
+from bertexp.config.schema.training import ModelConfig, OptimizerConfig, TrainableConfig, TrainerConfig
 
 
 @dataclass

@@ -26,9 +26,8 @@ from bertexp.data.encoded.protobuf import NotAnExample, read_examples
 from bertexp.data.encoded.tfrecord import map_records
 from bertexp.data.tokens.packing import TokenColumn, expand_runs
 from bertexp.errors import DataError
-from bertexp.system.cores import available_cores
+from bertexp.system.cores import available_cores, results_in_order
 from bertexp.system.files import enough_space
-from bertexp.system.threads import results_in_order
 
 FEATURES = ("input_ids", "input_mask", "segment_ids")
 LABEL = "label_ids"

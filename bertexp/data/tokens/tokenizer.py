@@ -21,8 +21,7 @@ from bertexp.data.tokens.cache import Chunk, Progress, TokenCache, row_offsets
 from bertexp.data.tokens.packing import AlignedTokens, TokenColumn
 from bertexp.errors import WeightsError
 from bertexp.interfaces import SPECIAL_TOKENS
-from bertexp.system.cores import available_cores
-from bertexp.system.threads import results_in_order
+from bertexp.system.cores import available_cores, results_in_order
 
 ROWS_PER_CHUNK = 2048  # a few MB of reviews: bounds memory and keeps every core busy
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from bertexp.config.run_length import make_run_length
 from bertexp.config.schema import Config
 from bertexp.data.examples import TOKEN_SPEC
 from bertexp.data.examples.activations import ActivationFolder, Activations
@@ -35,7 +34,7 @@ def keep_activations(config: Config, parts: Parts) -> DataModule:
     if config.dataset.long_text == "windows":
         return parts.data  # what is kept is kept by row, and a row has any number of windows
     batches = len(parts.data.train_loader())
-    if make_run_length(trainer, batches).max_epochs < 2 or (trainer.limit_train_batches or batches) < batches:
+    if trainer.run_length(batches).max_epochs < 2 or (trainer.limit_train_batches or batches) < batches:
         return parts.data  # little or nothing would be read twice
     splits = [
         split for split in ("train", "val") if split in parts.dataset.splits and parts.dataset.splits[split].num_rows

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bertexp.config.recipe import as_recipe
-from bertexp.config.store import run_line
+from bertexp.config.store import as_recipe, run_line
 from bertexp.interfaces import RunState
 from bertexp.sweeps.reporting.facts import show_value
 from bertexp.sweeps.work.summary import SweepSummary

@@ -14,14 +14,14 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from bertexp.config.schema.sweep import SweepConfig
+from bertexp.config.schema import SweepConfig
 from bertexp.interfaces import RunState
 from bertexp.sweeps.samplers import KEPT, build_pruner
 from bertexp.sweeps.space import Point
 from bertexp.sweeps.spec import SweepSpec
 from bertexp.sweeps.storage import Lock, open_storage
 from bertexp.system.credentials import hide
-from bertexp.system.leases import is_free, new_lease, renewed, worker_name
+from bertexp.system.identity import is_free, new_lease, renewed, worker_name
 
 ENDS = {RunState.COMPLETED: TrialState.COMPLETE, RunState.PRUNED: TrialState.PRUNED, RunState.FAILED: TrialState.FAIL}
 MOST_DEATHS = 5

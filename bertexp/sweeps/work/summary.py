@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bertexp.config.schema.sweep import SweepConfig
+from bertexp.config.schema import SweepConfig
 from bertexp.config.store import run_line
 from bertexp.interfaces import RunState
 from bertexp.sweeps.space import Point

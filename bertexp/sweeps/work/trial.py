@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from bertexp.config.resolve import compose_config, flat_parameters
-from bertexp.config.run_length import make_run_length
 from bertexp.config.schema import Config
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError, RunInterrupted, RunPruned
@@ -196,7 +195,7 @@ class TrialRunner:
         if not spec.pruned or trainer.validate_every_steps is not None:
             return []
         rows = dataset.splits["train"].num_rows
-        length = make_run_length(trainer, -(-rows // trainer.batch_size))
+        length = trainer.run_length(-(-rows // trainer.batch_size))
         trainer.validate_every_steps = max(1, -(-length.total_steps // spec.reports))
         return [f"trainer.validate_every_steps={trainer.validate_every_steps}"]
 

@@ -8,7 +8,6 @@ import functools
 import numpy as np
 import tf_keras
 
-from bertexp.config.run_length import count_warmup_steps
 from bertexp.config.schema import Config
 from bertexp.data.find.source import DatasetSource
 from bertexp.data.table import TextDataset
@@ -62,8 +61,7 @@ class WarmParts:
         if not hasattr(self._optimizer, "restart") or config.trainer.precision == "mixed_float16":
             self._optimizer = build_optimizer(optimizer, rate, total_steps)
         else:
-            warmup = count_warmup_steps(total_steps, optimizer.warmup_fraction, optimizer.warmup_steps)
-            self._optimizer.restart(rate, total_steps, warmup)
+            self._optimizer.restart(rate, total_steps, optimizer.count_warmup(total_steps))
         return self._optimizer
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from optuna.trial import TrialState
 
-from bertexp.config.schema.sweep import SweepConfig
+from bertexp.config.schema import SweepConfig
 from bertexp.errors import SweepFailed
 from bertexp.sweeps.progress import TrialTable
 from bertexp.sweeps.samplers import build_sampler

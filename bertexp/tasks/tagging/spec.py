@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bertexp.config.checks import setting
-from bertexp.config.schema.task import TaskConfig
+from bertexp.config.schema import TaskConfig
 from bertexp.data.formats.tags import scheme_of
 from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec

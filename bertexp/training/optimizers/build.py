@@ -6,13 +6,12 @@ import importlib
 
 import tf_keras
 
-from bertexp.config.run_length import count_warmup_steps
 from bertexp.config.schema import OptimizerConfig
 from bertexp.training.schedule import Schedule
 
 
 def build_optimizer(config: OptimizerConfig, learning_rate: float, total_steps: int) -> tf_keras.optimizers.Optimizer:
     """Makes the configured optimizer for a run of ``total_steps`` optimizer steps."""
-    warmup = count_warmup_steps(total_steps, config.warmup_fraction, config.warmup_steps)
+    warmup = config.count_warmup(total_steps)
     schedule = Schedule(config.schedule, total_steps, warmup, config.warmup_form)
     return importlib.import_module(f"bertexp.training.optimizers.{config.name}").build(config, learning_rate, schedule)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bertexp.config.checks import setting
-from bertexp.config.schema.task import TaskConfig
+from bertexp.config.schema import TaskConfig
 from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
 
