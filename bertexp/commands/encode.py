@@ -63,8 +63,8 @@ def main(words: Sequence[str]) -> int:
     plan = make_plan(config)
     say(labelled("reads", plan.dataset.description))
     dataset = plan.dataset.load()
-    plan.model.fetch()
-    vocab, lowercase = read_vocabulary(plan.model, config.model) or _load_vocabulary(plan, config)
+    plan = plan.fetch(config)
+    vocab, lowercase = read_vocabulary(plan.model) or _load_vocabulary(plan, config)
     rows = {split: table.num_rows for split, table in dataset.splits.items()}
     encoding = Encoding(
         format=options.format,

@@ -15,15 +15,11 @@ def float32_inference(model: tf_keras.Model) -> Iterator[None]:
     Only what is traced or run eagerly inside the context is affected.
     """
     layers = [layer for layer in (model, *model.submodules) if isinstance(layer, tf_keras.layers.Layer)]
-    policies = [layer.dtype_policy for layer in layers]
-    mixed = [policy.compute_dtype != policy.variable_dtype for policy in policies]
-    full = tf_keras.mixed_precision.Policy("float32")
+    mixed = [(layer, layer.dtype_policy) for layer in layers if layer.compute_dtype != layer.variable_dtype]
     try:
-        for layer, is_mixed in zip(layers, mixed, strict=True):
-            if is_mixed:
-                layer._set_dtype_policy(full)
+        for layer, _ in mixed:
+            layer._set_dtype_policy("float32")
         yield
     finally:
-        for layer, policy, is_mixed in zip(layers, policies, mixed, strict=True):
-            if is_mixed:
-                layer._set_dtype_policy(policy)
+        for layer, policy in mixed:
+            layer._set_dtype_policy(policy)

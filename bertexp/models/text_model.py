@@ -1,15 +1,21 @@
-"""Encoder and head as one Keras model."""
+"""Encoder and head as one Keras model, and what of it learns."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import tensorflow as tf
 import tf_keras
 
+from bertexp.config.schema import TrainableConfig
+from bertexp.errors import ConfigError
 from bertexp.interfaces import FEATURES, Encoder
-from bertexp.models.heads import ClassificationHead
-from bertexp.models.poolings.build import build_pooling
+from bertexp.models.bert.dropout import dropout, fold
+from bertexp.models.poolings.spec import POOLINGS, build_pooling
+from bertexp.models.source.locate import count_top_layers
+
+_DROPOUT_SITE = 1 << 16  # of the head: far beyond the encoder's sites
 
 
 class TextClassifier(tf_keras.Model):
@@ -83,3 +89,63 @@ class TextClassifier(tf_keras.Model):
             return inputs["pooled"]
         outputs = self.encoder(inputs, training=training, dropout_seed=dropout_seed)
         return self.pool(outputs, inputs["input_mask"])
+
+
+class ClassificationHead(tf_keras.layers.Layer):
+    """Dropout and one dense layer, in float32.
+
+    The first weights are Glorot and Bengio's (2010), as of Keras and Model Garden, three to four times as large as BERT's
+    own normal (0.02). In some hundred small steps a head hardly moves: the encoder learns to suit it, and the larger it is
+    the sooner (docs/parity.md). ``first_bias`` is what the logits begin around.
+    """
+
+    def __init__(self, units: int, dropout: float, seed: int, first_bias: float = 0.0, name: str = "head"):
+        super().__init__(name=name, dtype="float32")
+        self.dropout = dropout
+        initializer = tf_keras.initializers.GlorotUniform(seed=seed)
+        bias = tf_keras.initializers.Constant(first_bias)
+        self.dense = tf_keras.layers.Dense(
+            units, kernel_initializer=initializer, bias_initializer=bias, dtype="float32", name="logits"
+        )
+
+    def call(self, vector: tf.Tensor, dropout_seed: tf.Tensor | None) -> tf.Tensor:
+        """From <float32>[…, hidden] to logits <float32>[…, units], with dropout if a seed (bert/dropout.py) is given."""
+        if dropout_seed is not None:
+            vector = dropout(vector, self.dropout, fold(dropout_seed, _DROPOUT_SITE))
+        return self.dense(vector)
+
+
+def set_trainable(model: TextClassifier, config: TrainableConfig) -> dict[str, int]:
+    """Sets which variables train: ``model.trainable_variables`` holds exactly those afterwards.
+
+    The head always does. With top_layers the embeddings and the lower layers do not, the pooler does. A pooler that the
+    pooling does not read never trains, for it has no gradient.
+
+    Returns:
+      numbers of weights: "trained" and "frozen".
+
+    Raises:
+      ConfigError: the encoder's layers cannot be told apart, or it has fewer than asked for.
+    """
+    model.trainable = True
+    encoder = model.encoder
+    embeddings, layers, pooler = encoder.layers
+    if config.encoder == "top_layers":
+        if not layers:
+            raise ConfigError(
+                "trainable=top_layers needs an encoder whose layers can be told apart, and here they cannot "
+                f"({encoder.fallback}); choose trainable=full or trainable=frozen"
+            )
+        for layer in [*embeddings, *layers[: len(layers) - count_top_layers(len(layers), config)]]:
+            layer.trainable = False
+    if config.encoder == "full" and not encoder.trainable_variables:
+        raise ConfigError("this SavedModel has no trainable variables; choose trainable=frozen")
+    if pooler is not None and POOLINGS[model.pooling].reads != "pooler":
+        pooler.trainable = False
+    if config.encoder == "frozen":
+        encoder.trainable = False
+    trained, total = (
+        sum(math.prod(variable.shape) for variable in variables)
+        for variables in (model.trainable_variables, model.variables)
+    )
+    return {"trained": trained, "frozen": total - trained}

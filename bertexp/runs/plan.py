@@ -13,7 +13,7 @@ from bertexp.config.store import run_line
 from bertexp.config.words import only, replace, without
 from bertexp.data.find.locate import DatasetSource, locate_dataset
 from bertexp.errors import BertexpError, EnvironmentProblem, NetworkError
-from bertexp.models.source.locate import ModelSource, count_trained, locate_model
+from bertexp.models.source.locate import ModelSource, count_trained, locate_model, read_source
 from bertexp.runs.checks import check_length
 from bertexp.system import devices, downloads
 from bertexp.system.console import labelled
@@ -31,9 +31,7 @@ class Plan:
     def fetch(self, config: Config) -> Plan:
         """Brings the weights to this machine; the plan that is returned knows what lies in them."""
         self.model.fetch()
-        if self.model.architecture is not None:
-            return self
-        return dataclasses.replace(self, model=locate_model(config.model, config.run.cache_dir))
+        return dataclasses.replace(self, model=read_source(self.model, config.model))
 
 
 def make_plan(config: Config, words: Sequence[str] | None = None) -> Plan:

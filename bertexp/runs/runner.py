@@ -109,7 +109,7 @@ def prepare(config: Config, plan: Plan) -> Prepared:
     unlabelled = plan.dataset.load_unlabelled() if plan.dataset.load_unlabelled else None
     plan = plan.fetch(config)
     check_length(config, plan.model.architecture)
-    if vocabulary := read_vocabulary(plan.model, config.model):
+    if vocabulary := read_vocabulary(plan.model):
         dataset = dataset.spelled_by(*vocabulary)
     return Prepared(plan, dataset, judged, unlabelled)
 

@@ -1,52 +1,16 @@
-"""Running a module over a split, and what the trainer expects of the batches it is given."""
+"""Running a module over a split."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from bertexp.interfaces import Metrics
-from bertexp.training.features import BatchSpec, FeatureSpec
+from bertexp.training.batches import EvalBatches
 from bertexp.training.module import FineTuningModule
-
-
-class TrainBatches(BatchSpec, Protocol):
-    """Training batches; the order of an epoch must be a function of its number.
-
-    ``epoch`` gives features, labels and whether a batch is complete with them <bool>[]: a large one may come in parts.
-    """
-
-    def __len__(self) -> int: ...
-    def vocabulary(self) -> np.ndarray | None:
-        """<int64>[at most the vocabulary]: the ids that occur; None if that is not known."""
-
-    def epoch(self, epoch: int, start: int = 0, stop: int | None = None) -> tf.data.Dataset: ...
-
-
-class EvalBatches(Protocol):
-    """Every example of a split once, in any order; ``indices`` tells which."""
-
-    @property
-    def spec(self) -> FeatureSpec: ...
-    @property
-    def labelled(self) -> bool:
-        """Whether the examples have labels."""
-
-    def __len__(self) -> int: ...
-    def batches(self, limit: int | None = None) -> tf.data.Dataset: ...
-    def indices(self, limit: int | None = None) -> np.ndarray: ...
-    def truth(self, indices: np.ndarray) -> np.ndarray: ...
-    def source_rows(self, indices: np.ndarray) -> np.ndarray: ...
-
-
-class Loaders(Protocol):
-    """What the trainer draws batches from; ``bertexp.data.DataModule`` is one."""
-
-    def train_loader(self, limit_rows: int | None = None) -> TrainBatches: ...
-    def eval_loader(self, split: str, limit_rows: int | None = None) -> EvalBatches: ...
 
 
 class Batch(NamedTuple):

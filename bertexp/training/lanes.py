@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from bertexp.training.features import Features
+from bertexp.training.batches import Features
 
 
 def call_in_lanes(

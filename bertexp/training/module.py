@@ -9,7 +9,7 @@ import tf_keras
 
 from bertexp.config.schema import TrainerConfig
 from bertexp.interfaces import Task
-from bertexp.training.features import BatchSpec, Features, FeatureSpec
+from bertexp.training.batches import Features, FeatureSpec, TrainBatches
 from bertexp.training.lanes import call_in_lanes
 from bertexp.training.step import TrainStep
 from bertexp.training.words_in_use import find_words_in_use
@@ -69,7 +69,7 @@ class FineTuningModule:
         self,
         optimizer: tf_keras.optimizers.Optimizer,
         config: TrainerConfig,
-        batches: BatchSpec,
+        batches: TrainBatches,
         words_in_use: bool = False,
     ) -> TrainStep:
         """``training_step`` with its update as one graph; fits that share an optimizer share the graph.

@@ -1,14 +1,17 @@
-"""One optimizer step: forward, backward, clipping, update."""
+"""One optimizer step: forward, backward, clipping, update; and the sums of what steps tell."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from bertexp.config.schema import TrainerConfig
-from bertexp.training.features import BatchSpec
+from bertexp.training.batches import Features, TrainBatches
+from bertexp.training.checkpoint import LoopState
 from bertexp.training.graphs import graphs_as_written
 from bertexp.training.words_in_use import WordsInUse
 
@@ -40,7 +43,7 @@ class TrainStep:
         module: FineTuningModule,
         optimizer: tf_keras.optimizers.Optimizer,
         config: TrainerConfig,
-        batches: BatchSpec,
+        batches: TrainBatches,
         words: WordsInUse | None = None,
     ):
         self._optimizer, self.words = optimizer, words
@@ -76,7 +79,7 @@ class TrainStep:
 
     def __call__(
         self,
-        features: dict[str, tf.Tensor],
+        features: Features,
         labels: tf.Tensor,
         seed: tuple[int, int],
         complete: bool = True,
@@ -105,7 +108,7 @@ class TrainStep:
             return statistics + self._apply(), True
 
     def _gradients(
-        self, features: dict[str, tf.Tensor], labels: tf.Tensor, seed: tf.Tensor
+        self, features: Features, labels: tf.Tensor, seed: tf.Tensor
     ) -> tuple[list[tf.Tensor | tf.IndexedSlices | None], tf.Tensor]:
         """Gradients of the mean loss, and the statistics."""
         with tf.GradientTape() as tape:
@@ -136,11 +139,11 @@ class TrainStep:
             norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
         return tf.stack([0.0, 0.0, 0.0, 0.0, norm, 1.0])
 
-    def _update_at_once(self, features: dict[str, tf.Tensor], labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def _update_at_once(self, features: Features, labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         gradients, statistics = self._gradients(features, labels, seed)
         return statistics + self._update(gradients)
 
-    def _add_gradients(self, features: dict[str, tf.Tensor], labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    def _add_gradients(self, features: Features, labels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         gradients, statistics = self._gradients(features, labels, seed)
         self._used = [gradient is not None for gradient in gradients]  # a pooler that is not read has no gradient
         *sums, weight = self._sums
@@ -158,3 +161,50 @@ class TrainStep:
         )
         self._clear_sums()
         return statistics
+
+
+class StepStatistics:
+    """Keeps the sums of the epoch and of the interval since the last logged step in ``state``, so that both resume."""
+
+    def __init__(self, state: LoopState, score: str):
+        self._state, self._score = state, score
+        self._waiting: list[tf.Tensor] = []
+        self._clock_started, self._clock_rows = time.monotonic(), 0.0
+
+    def add(self, statistics: tf.Tensor) -> None:
+        """Takes the <float32>[6] of one ``TrainStep`` call; does not wait for it."""
+        self._waiting.append(statistics)
+
+    def read(self) -> bool:
+        """Brings the sums up to date; returns whether every loss and gradient was a finite number."""
+        if not self._waiting:
+            return True
+        total = np.sum([np.asarray(statistics, np.float64) for statistics in self._waiting], axis=0)
+        self._waiting.clear()
+        self._state.epoch_sums = (total + self._state.epoch_sums).tolist()
+        self._state.interval_sums = (total + self._state.interval_sums).tolist()
+        self._clock_rows += float(total[3])
+        return bool(np.isfinite(total).all())
+
+    def epoch_means(self) -> dict[str, float]:
+        """Mean loss and score of the epoch so far."""
+        loss, score, weight = self._state.epoch_sums[:3]
+        return {"loss": loss / max(weight, 1.0), self._score: score / max(weight, 1.0)}
+
+    def end_interval(self) -> dict[str, float]:
+        """Means since the last call, and rows per second of pure training; begins a new interval."""
+        loss, score, weight, _, norm, updates = self._state.interval_sums
+        seconds = time.monotonic() - self._clock_started
+        metrics = {
+            "train/loss": loss / max(weight, 1.0),
+            f"train/{self._score}": score / max(weight, 1.0),
+            "train/gradient_norm": norm / max(updates, 1.0),
+            "train/examples_per_second": self._clock_rows / max(seconds, 1e-9),
+        }
+        self._state.interval_sums = [0.0] * 6
+        self._clock_started, self._clock_rows = time.monotonic(), 0.0
+        return metrics
+
+    def leave_out(self, seconds: float) -> None:
+        """Keeps time that was not spent on training out of the throughput."""
+        self._clock_started += seconds

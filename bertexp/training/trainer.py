@@ -34,12 +34,13 @@ from bertexp.config.schema import TrainerConfig
 from bertexp.errors import ConfigError, DataError, TrainingDiverged, did_you_mean
 from bertexp.interfaces import Logger, Metrics
 from bertexp.system.signals import StopSignal
+from bertexp.training.batches import EvalBatches, Loaders
 from bertexp.training.callbacks import Callback, KerasCallbacks
 from bertexp.training.checkpoint import CheckpointStore, LoopState, read_state, restore
-from bertexp.training.evaluation import Batch, EvalBatches, Loaders, evaluate, measure
+from bertexp.training.evaluation import Batch, evaluate, measure
 from bertexp.training.module import FineTuningModule
 from bertexp.training.optimizers.former import convert_former
-from bertexp.training.step_statistics import StepStatistics
+from bertexp.training.step import StepStatistics
 from bertexp.training.words_in_use import WordsInUse
 
 _KEPT = "kept_of_other_words"  # in a checkpoint

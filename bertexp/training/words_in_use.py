@@ -16,7 +16,7 @@ import tensorflow as tf
 import tf_keras
 
 from bertexp.interfaces import WORDS
-from bertexp.training.features import Features
+from bertexp.training.batches import Features
 from bertexp.training.optimizers.adamw import AdamW
 
 _LARGEST_SHARE = 0.8  # of the vocabulary, for which a table of its own is worth its copies

@@ -13,8 +13,7 @@ from toy import ToyData
 from bertexp.config.schema import TrainableConfig, TrainerConfig
 from bertexp.errors import ConfigError
 from bertexp.models.encoder import Encoder
-from bertexp.models.text_model import TextClassifier
-from bertexp.models.trainable import set_trainable
+from bertexp.models.text_model import TextClassifier, set_trainable
 from bertexp.serving.saved_model.export import export_saved_model, reference_logits
 from bertexp.serving.saved_model.predictor import Predictor
 from bertexp.serving.spec import ServingSpec

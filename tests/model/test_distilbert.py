@@ -14,8 +14,7 @@ from safetensors.numpy import save_file
 from bertexp.config.schema import ModelConfig, TrainableConfig
 from bertexp.models.pretrained import LoadedEncoder, load_encoder
 from bertexp.models.source.locate import count_trained, locate_model
-from bertexp.models.text_model import TextClassifier
-from bertexp.models.trainable import set_trainable
+from bertexp.models.text_model import TextClassifier, set_trainable
 from bertexp.training.optimizers.adamw import AdamW
 
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [f"w{number}" for number in range(35)]

@@ -15,12 +15,10 @@ from bertexp.config.schema import TrainableConfig
 from bertexp.models.bert import layer as layers
 from bertexp.models.bert.dropout import dropout, fold
 from bertexp.models.encoder import Encoder, make_encoder
-from bertexp.models.poolings.build import build_pooling
-from bertexp.models.poolings.spec import POOLINGS
+from bertexp.models.poolings.spec import POOLINGS, build_pooling
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.locate import count_trained
-from bertexp.models.text_model import TextClassifier
-from bertexp.models.trainable import set_trainable
+from bertexp.models.text_model import TextClassifier, set_trainable
 from bertexp.serving.saved_model.export import export_saved_model
 from bertexp.serving.spec import ServingSpec
 from bertexp.tasks.classification.task import Classification

@@ -19,8 +19,7 @@ from bertexp.models.encoder import Encoder, make_encoder
 from bertexp.models.pretrained import LoadedEncoder, load_encoder
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.locate import locate_model
-from bertexp.models.text_model import TextClassifier
-from bertexp.models.trainable import set_trainable
+from bertexp.models.text_model import TextClassifier, set_trainable
 
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "##ly"] + [f"w{number}" for number in range(40)]
 ARCHITECTURE = BertArchitecture(48, 32, 2, 4, 64, max_positions=20)

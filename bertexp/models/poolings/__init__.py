@@ -1,1 +1,1 @@
-"""Poolings: a file for each, which `build` makes; `spec.py` lists them."""
+"""Poolings: a file for each, which `spec.py` lists and builds."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from bertexp.models.poolings.build import Pool
+from bertexp.models.poolings.spec import Pool
 
 
 def build(seed: int) -> Pool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bertexp.models.poolings.build import Pool
+from bertexp.models.poolings.spec import Pool
 
 
 def build(seed: int) -> Pool:

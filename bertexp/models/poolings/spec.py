@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+Pool = Callable[[Mapping[str, Any], Any], Any]  # see `build_pooling`
 
 
 @dataclass(frozen=True)
@@ -29,3 +33,13 @@ def others_than_pooler() -> str:
     """The values of model.pooling for an encoder without a pooler, as a sentence names them."""
     *most, last = (name for name, pooling in POOLINGS.items() if pooling.reads != "pooler" and name != "none")
     return f"{', '.join(most)} or {last}"
+
+
+def build_pooling(name: str, seed: int) -> Pool:
+    """Makes a pooling; one with weights is a Keras layer, whose first weights ``seed`` decides.
+
+    It maps the encoder's outputs (sequence_output <float>[batch, seq, hidden], pooled_output <float>[batch, hidden]) and the
+    mask <int32>[batch, seq], which is 1 for tokens (at least one a row) and 0 for padding, to <float>[batch, hidden]; "none"
+    maps them to <float>[batch, seq, hidden].
+    """
+    return importlib.import_module(f"bertexp.models.poolings.{name}").build(seed)

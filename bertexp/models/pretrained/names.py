@@ -41,28 +41,23 @@ def assign_weights(
     Raises:
       WeightsError: weights are missing or have another shape.
     """
-    missing = [name for name in named if name not in weights]
-    if not pooler_needed:
-        missing = [name for name in missing if "pooler" not in name]
-    elif missing and all("pooler" in name for name in missing):
+    missing = [name for name in named if name not in weights and (pooler_needed or "pooler" not in name)]
+    if missing and all("pooler" in name for name in missing):
         raise WeightsError(f"{where} has no pooler ({shorten(missing)}): choose model.pooling={others_than_pooler()}")
     if missing:
         raise WeightsError(f"{where} lacks {len(missing)} of {len(named)} weights of this BERT: {shorten(missing)}")
-    for name, variable in named.items():
+    matched = {name: variable for name, variable in named.items() if name in weights}
+    for name, variable in matched.items():
         shape = flat_shape(name, variable.shape)
-        if name in weights and weights[name].shape != shape:
+        if weights[name].shape != shape:
             raise WeightsError(
                 f"{where} holds {name} of shape {weights[name].shape}, but its configuration says {shape}"
             )
-    matched = 0
-    for name, variable in named.items():
-        if name in weights:
-            variable.assign(np.asarray(weights[name], np.float32).reshape(variable.shape))
-            matched += 1
+        variable.assign(np.asarray(weights[name], np.float32).reshape(variable.shape))
     unused = sorted(name for name in weights if name not in named)
     harmless = [name for name in unused if is_harmless(name)]
     left_over = [name for name in unused if name not in harmless]
-    return {"matched": matched, "variables": len(named), "harmless": harmless, "left_over": left_over}
+    return {"matched": len(matched), "variables": len(named), "harmless": harmless, "left_over": left_over}
 
 
 def shorten(names: Iterable[str], most: int = 6) -> str:

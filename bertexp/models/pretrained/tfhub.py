@@ -28,22 +28,25 @@ from bertexp.models.source.locate import ModelSource, fit_architecture
 
 _TOLERANCE = 1e-4  # largest difference between a SavedModel's outputs and those of the native layers
 _EXACT = "/CPU:0"  # an accelerator rounds otherwise (TF32)
-_PLACES = (  # Model Garden's variable names, from 2019 on: Google's names
-    (r"word_embeddings/embeddings", "embeddings/word_embeddings"),
-    (
-        r"position_embedding/(position_)?embeddings|embedding_postprocessor/position_embeddings",
-        "embeddings/position_embeddings",
+_NAMES = {  # patterns of Model Garden's variable names, from 2019 on: Google's names
+    r"word_embeddings/embeddings": "embeddings/word_embeddings",
+    r"(?:position_embedding/(?:position_)?embeddings|embedding_postprocessor/position_embeddings)": (
+        "embeddings/position_embeddings"
     ),
-    (r"type_embeddings/embeddings|embedding_postprocessor/type_embeddings", "embeddings/token_type_embeddings"),
-    (r"(embeddings|embedding_postprocessor)/layer_norm", "embeddings/LayerNorm"),
-    (r"layer_(\d+)/self_attention/(query|key|value)", r"encoder/layer_\1/attention/self/\2"),
-    (r"layer_(\d+)/self_attention(?:/attention)?_output", r"encoder/layer_\1/attention/output/dense"),
-    (r"layer_(\d+)/self_attention_layer_norm", r"encoder/layer_\1/attention/output/LayerNorm"),
-    (r"layer_(\d+)/intermediate", r"encoder/layer_\1/intermediate/dense"),
-    (r"layer_(\d+)/output", r"encoder/layer_\1/output/dense"),
-    (r"layer_(\d+)/output_layer_norm", r"encoder/layer_\1/output/LayerNorm"),
-    (r"pooler_transform", "pooler/dense"),
-)
+    r"(?:type_embeddings/embeddings|embedding_postprocessor/type_embeddings)": "embeddings/token_type_embeddings",
+    r"(?:embeddings|embedding_postprocessor)/layer_norm": "embeddings/LayerNorm",
+    r"layer_(\d+)/self_attention/(query|key|value)": r"encoder/layer_\1/attention/self/\2",
+    r"layer_(\d+)/self_attention(?:/attention)?_output": r"encoder/layer_\1/attention/output/dense",
+    r"layer_(\d+)/self_attention_layer_norm": r"encoder/layer_\1/attention/output/LayerNorm",
+    r"layer_(\d+)/intermediate": r"encoder/layer_\1/intermediate/dense",
+    r"layer_(\d+)/output": r"encoder/layer_\1/output/dense",
+    r"layer_(\d+)/output_layer_norm": r"encoder/layer_\1/output/LayerNorm",
+    r"pooler_transform": "pooler/dense",
+}
+
+
+class _NoBert(Exception):
+    """Why a SavedModel cannot become native layers."""
 
 
 class SavedModelLayer(tf_keras.layers.Layer):
@@ -71,7 +74,7 @@ def load(source: ModelSource, config: ModelConfig, output_range: int | None) -> 
     Raises:
       WeightsError: it takes something else, or no vocabulary comes with it.
     """
-    folder = str(require_files(Path(source.folder), FILES["tfhub"]))
+    folder = source.folder
     try:
         model = tf.saved_model.load(folder)
     except (OSError, ValueError, tf.errors.OpError) as error:
@@ -79,15 +82,13 @@ def load(source: ModelSource, config: ModelConfig, output_range: int | None) -> 
             f"{folder} cannot be loaded as a TensorFlow 2 SavedModel ({error}); fetch it again"
         ) from error
     as_dict = _call_form(model, folder)
-    vocab, lowercase = _read_vocabulary(source, config, model, folder)
-    encoder, architecture, report = _make_native(model, as_dict, config, source)
-    if encoder is None:
-        encoder = Encoder(
-            SavedModelLayer(folder, as_dict),
-            why=f"the SavedModel stays as it is, its layers unknown: {report['reason']}",
-        )
-    else:
+    vocab, lowercase = _read_vocabulary(source, config, model)
+    try:
+        encoder, architecture, report = _make_native(model, as_dict, config, source)
         encoder.output_range = output_range
+    except _NoBert as error:
+        why = f"the SavedModel stays as it is, its layers unknown: {error}"
+        encoder, architecture, report = Encoder(SavedModelLayer(folder, as_dict), why=why), None, {}
     return LoadedEncoder(encoder, architecture, vocab, lowercase, report)
 
 
@@ -96,9 +97,8 @@ def _call(model: Callable[..., Any], inputs: Mapping[str, tf.Tensor], as_dict: b
     if as_dict:
         outputs = model({name: inputs[name] for name in FEATURES})
     else:
-        outputs = dict(
-            zip(("pooled_output", "sequence_output"), model([inputs[name] for name in FEATURES]), strict=True)
-        )
+        pooled, sequence = model([inputs[name] for name in FEATURES])
+        outputs = {"pooled_output": pooled, "sequence_output": sequence}
     return {name: tf.cast(outputs[name], tf.float32) for name in ("sequence_output", "pooled_output")}
 
 
@@ -126,24 +126,26 @@ def _probe(vocab_size: int, batch: int = 3, length: int = 16) -> dict[str, tf.Te
 
 def _make_native(
     model: Any, as_dict: bool, config: ModelConfig, source: ModelSource
-) -> tuple[Encoder | None, BertArchitecture | None, dict[str, Any]]:
-    """Moves the weights into native layers and compares outputs; (None, None, report) where that cannot be done.
+) -> tuple[Encoder, BertArchitecture, dict[str, Any]]:
+    """Moves the weights into native layers and compares outputs.
 
     A SavedModel does not say which GELU it computes, so the outputs decide.
+
+    Raises:
+      _NoBert: that cannot be done.
+      WeightsError: it is a BERT of other sizes than asked for.
     """
-    weights = {}
-    for variable in getattr(model, "variables", ()):
-        if not variable.dtype.is_floating:  # do_lower_case
-            continue
-        name = _google_name(variable.name)
-        value = variable.numpy() if name.startswith("bert/") else np.empty(0, np.float32)
-        weights[name] = value.reshape(flat_shape(name, value.shape))
-    found = _infer_architecture(model, weights, source.architecture)
-    unknown = [name for name in weights if not name.startswith("bert/") and not is_harmless(name)]
-    if found is None or unknown:
-        what = f"it has variables that no BERT has ({shorten(unknown)})"
-        return None, None, {"reason": what if unknown else "its variables are not a BERT's", "left_over": unknown}
-    found = fit_architecture(config, found, source.description)
+    variables = {  # other ones: do_lower_case
+        _google_name(variable.name): variable
+        for variable in getattr(model, "variables", ())
+        if variable.dtype.is_floating
+    }
+    weights = {name: variable.numpy() for name, variable in variables.items() if name.startswith("bert/")}
+    unknown = [name for name in variables if name not in weights and not is_harmless(name)]
+    if unknown:
+        raise _NoBert(f"it has variables that no BERT has ({shorten(unknown)})")
+    found = fit_architecture(config, _infer_architecture(weights, source.architecture), source.description)
+    weights = {name: value.reshape(flat_shape(name, value.shape)) for name, value in weights.items()}
     probe = _probe(found.vocab_size)
     with tf.device(_EXACT):
         expected = _call(model, probe, as_dict)
@@ -155,7 +157,7 @@ def _make_native(
         try:
             report = assign_weights(encoder.named_weights, weights, source.description)
         except WeightsError as error:
-            return None, None, {"reason": str(error)}
+            raise _NoBert(str(error)) from error
         with tf.device(_EXACT), float32_inference(encoder):
             outputs = encoder(probe)
         in_sequence = tf.reduce_max(tf.abs(outputs["sequence_output"] - expected["sequence_output"]) * tokens)
@@ -163,51 +165,51 @@ def _make_native(
         difference = min(difference, float(tf.maximum(in_sequence, in_pooled)))
         if difference <= _TOLERANCE:
             return encoder, architecture, report | {"max_difference": difference}
-    return None, None, {"reason": f"native layers differ from the SavedModel by {difference:.1e}"}
+    raise _NoBert(f"native layers differ from the SavedModel by {difference:.1e}")
 
 
 def _google_name(name: str) -> str:
     """Turns e.g. transformer/layer_0/output/kernel:0 into bert/encoder/layer_0/output/dense/kernel."""
     name = name.removesuffix(":0")
-    for pattern, place in _PLACES:
-        last = "" if pattern.endswith("embeddings") else r"/(kernel|bias|gamma|beta)"
-        if match := re.search(rf"(?:^|/)(?:{pattern}){last}$", name):
-            return "bert/" + match.expand(place) + (f"/{match.group(match.re.groups)}" if last else "")
+    for pattern, google_name in _NAMES.items():
+        last = "()" if google_name.endswith("embeddings") else "(/kernel|/bias|/gamma|/beta)"
+        if match := re.search(rf"(?:^|/){pattern}{last}$", name):
+            return f"bert/{match.expand(google_name)}{match.groups()[-1]}"
     return name
 
 
-def _infer_architecture(
-    model: Any, weights: Mapping[str, np.ndarray], named: BertArchitecture | None
-) -> BertArchitecture | None:
-    """Reads the sizes off the weights' shapes; the heads off the query kernel, or the handle where it is flat."""
+def _infer_architecture(weights: Mapping[str, np.ndarray], named: BertArchitecture | None) -> BertArchitecture:
+    """Reads the sizes off the weights' shapes; the heads off the query kernel, or the handle where it is flat.
+
+    Raises:
+      _NoBert: there are no weights of that name.
+    """
     try:
         vocab_size, hidden = weights["bert/embeddings/word_embeddings"].shape
-        kernel = next(
-            variable for variable in model.variables if "layer_0/self_attention/query/kernel" in variable.name
-        )
+        query = weights["bert/encoder/layer_0/attention/self/query/kernel"]
         layers = [re.match(r"bert/encoder/layer_(\d+)/", name) for name in weights]
         return BertArchitecture(
             vocab_size=vocab_size,
             hidden_size=hidden,
             num_layers=1 + max(int(match.group(1)) for match in layers if match),
-            num_heads=kernel.shape[1] if len(kernel.shape) == 3 else named.num_heads if named else hidden // 64,
+            num_heads=query.shape[1] if query.ndim == 3 else named.num_heads if named else hidden // 64,
             intermediate_size=weights["bert/encoder/layer_0/intermediate/dense/kernel"].shape[1],
             max_positions=weights["bert/embeddings/position_embeddings"].shape[0],
             type_vocab_size=weights["bert/embeddings/token_type_embeddings"].shape[0],
         )
-    except (KeyError, StopIteration):
-        return None
+    except KeyError as error:
+        raise _NoBert("its variables are not a BERT's") from error
 
 
-def _read_vocabulary(source: ModelSource, config: ModelConfig, model: Any, folder: str) -> tuple[tuple[str, ...], bool]:
+def _read_vocabulary(source: ModelSource, config: ModelConfig, model: Any) -> tuple[tuple[str, ...], bool]:
     """Vocabulary and casing: of model.vocab_file, of the preprocessing model, or of the encoder itself."""
     preprocessor = None
     if config.vocab_file is None and source.preprocessor is not None and Path(source.preprocessor).is_dir():
-        place = require_files(Path(source.preprocessor), FILES["tfhub"][:1])
-        preprocessor = tf.saved_model.load(str(place))
-        path = place / "assets" / "vocab.txt"
+        files = require_files(Path(source.preprocessor), FILES["tfhub"][:1])
+        preprocessor = tf.saved_model.load(str(files))
+        path = files / "assets" / "vocab.txt"
     else:
-        path = Path(config.vocab_file or f"{folder}/assets/vocab.txt").expanduser()
+        path = Path(config.vocab_file or f"{source.folder}/assets/vocab.txt").expanduser()
     if not path.is_file():
         raise WeightsError(f"{path} does not exist: give model.vocab_file, or a WordPiece model.tfhub_preprocess")
     vocab = read_vocab(str(path))

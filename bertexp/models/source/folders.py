@@ -37,15 +37,14 @@ def require_files(folder: Path, patterns: Sequence[str]) -> Path:
     Raises:
       WeightsError: names what is missing and what is there.
     """
-    here = folder
-    if not any(any(here.glob(pattern)) for pattern in patterns):
-        inside = [path for path in here.iterdir() if path.is_dir()]
-        here = inside[0] if len(inside) == 1 else here
-    missing = [pattern for pattern in patterns if not any(here.glob(pattern))]
+    inside = [path for path in folder.iterdir() if path.is_dir()]
+    if len(inside) == 1 and not any(any(folder.glob(pattern)) for pattern in patterns):
+        folder = inside[0]
+    missing = [pattern for pattern in patterns if not any(folder.glob(pattern))]
     if missing:
-        there = ", ".join(sorted(path.name for path in here.iterdir())) or "nothing"
-        raise WeightsError(f"{here} lacks {', '.join(missing)}; it holds {there}")
-    return here
+        there = ", ".join(sorted(path.name for path in folder.iterdir())) or "nothing"
+        raise WeightsError(f"{folder} lacks {', '.join(missing)}; it holds {there}")
+    return folder
 
 
 def read_architecture(folder: str, kind: str) -> BertArchitecture:

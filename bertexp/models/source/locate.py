@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bertexp.config.schema import ModelConfig, TrainableConfig
+from bertexp.data.sets.reviews import VOCAB_FILE
 from bertexp.errors import ConfigError, NetworkError, WeightsError
 from bertexp.models.poolings.spec import POOLINGS, others_than_pooler
 from bertexp.models.source import handles
@@ -69,9 +70,9 @@ class ModelSource:
     downloads: tuple[Download, ...] = ()
     archive: str | None = None  # on disk, to unpack into `folder`
     preprocessor: str | None = None  # tfhub: folder of the preprocessing SavedModel, where one is needed
-    architecture: BertArchitecture | None = None  # where it can be known now
-    vocab_file: str | None = None
-    lowercase: bool | None = None
+    architecture: BertArchitecture | None = None  # None: it is not known yet
+    vocab_file: str = ""  # empty: its place is not known yet, or the SavedModel's own
+    lowercase: bool = False  # whether texts are put into lower case, if `vocab_file` is known
 
     @property
     def complete(self) -> bool:
@@ -108,29 +109,35 @@ def locate_model(config: ModelConfig, cache_dir: str) -> ModelSource:
     if config.vocab_file is not None and not Path(config.vocab_file).expanduser().is_file():
         raise WeightsError(f"model.vocab_file={config.vocab_file} does not exist")
     locate = {"tfhub": _locate_tfhub, "google": _locate_google, "huggingface": _locate_huggingface}
-    source = locate.get(config.source, _locate_random)(config, Path(cache_dir) / "models")
-    if source.architecture is None:
-        return source
-    return replace(source, architecture=fit_architecture(config, source.architecture, source.description))
+    return read_source(locate.get(config.source, _locate_random)(config, Path(cache_dir) / "models"), config)
 
 
-def read_vocabulary(source: ModelSource, config: ModelConfig) -> tuple[tuple[str, ...], bool] | None:
-    """Word pieces and casing of fetched weights; None where a SavedModel must be loaded to know them.
+def read_source(source: ModelSource, config: ModelConfig) -> ModelSource:
+    """Adds what the small files of fetched weights say, or what the name does as long as they are not there.
 
     Raises:
-      WeightsError: a file is missing, or is no BERT vocabulary.
+      WeightsError: files are missing, or hold another architecture than asked for.
     """
-    if source.kind == "tfhub":
-        return None
-    if source.kind == "random":
-        if source.vocab_file is not None:
-            return read_vocab(source.vocab_file), bool(source.lowercase)
-        from bertexp.data.sets.reviews import load_vocab
+    architecture = source.architecture or handles.architecture_in_name(source.description)
+    if source.complete:
+        folder = str(require_files(Path(source.folder), FILES[source.kind]))
+        source = replace(source, folder=folder)
+        if source.kind != "tfhub":
+            architecture = read_architecture(folder, source.kind)
+            lowercase = read_lowercase(folder) if config.lowercase is None else config.lowercase
+            source = replace(source, vocab_file=config.vocab_file or f"{folder}/vocab.txt", lowercase=lowercase)
+    if architecture is not None:
+        architecture = fit_architecture(config, architecture, source.description)
+    return replace(source, architecture=architecture)
 
-        return load_vocab(), bool(source.lowercase)
-    folder = str(require_files(Path(source.folder), FILES[source.kind]))
-    lowercase = read_lowercase(folder) if config.lowercase is None else config.lowercase
-    return read_vocab(config.vocab_file or f"{folder}/vocab.txt"), lowercase
+
+def read_vocabulary(source: ModelSource) -> tuple[tuple[str, ...], bool] | None:
+    """Word pieces and casing of a source that `read_source` has read; None if a SavedModel must be loaded to know them.
+
+    Raises:
+      WeightsError: the file is no BERT vocabulary.
+    """
+    return None if source.kind == "tfhub" else (read_vocab(source.vocab_file), source.lowercase)
 
 
 def fit_architecture(config: ModelConfig, found: BertArchitecture, where: str) -> BertArchitecture:
@@ -194,12 +201,8 @@ def _locate_random(config: ModelConfig, cache: Path) -> ModelSource:
     hidden = config.hidden_size
     if config.num_heads is None and hidden % 64:
         raise ConfigError(f"model.hidden_size={hidden} is no multiple of 64, so give model.num_heads too")
-    if config.vocab_file is not None:
-        vocab, vocab_name = read_vocab(config.vocab_file), config.vocab_file
-    else:
-        from bertexp.data.sets.reviews import load_vocab
-
-        vocab, vocab_name = load_vocab(), "embedded vocabulary"
+    vocab_file = config.vocab_file or str(VOCAB_FILE)
+    vocab = read_vocab(vocab_file)
     architecture = BertArchitecture(
         vocab_size=len(vocab),
         hidden_size=hidden,
@@ -209,11 +212,12 @@ def _locate_random(config: ModelConfig, cache: Path) -> ModelSource:
         type_vocab_size=2 if config.type_vocab_size is None else config.type_vocab_size,
     )
     sizes = f"{architecture.num_layers} layers, hidden size {hidden}, {architecture.num_heads} heads"
+    vocabulary = f"{config.vocab_file or 'embedded vocabulary'}, {len(vocab):,} pieces"
     return ModelSource(
         kind="random",
-        description=f"random weights ({sizes}; {vocab_name}, {len(vocab):,} pieces)",
+        description=f"random weights ({sizes}; {vocabulary})",
         architecture=architecture,
-        vocab_file=config.vocab_file,
+        vocab_file=vocab_file,
         lowercase=looks_lowercase(vocab) if config.lowercase is None else config.lowercase,
     )
 
@@ -222,33 +226,26 @@ def _locate_huggingface(config: ModelConfig, cache: Path) -> ModelSource:
     path = _given_path(config, config.huggingface_repo)
     base = handles.huggingface_address(path)
     if base is None:
-        return _read_folder(_locate_place("huggingface", path, cache), config)
+        return _locate_path("huggingface", path, cache)
     folder = cache / "huggingface" / handles.folder_name(base)
-    wanted = [Download(f"{base}/resolve/main/{name}", folder / name) for name in FILES["huggingface"]]
-    name = "tokenizer_config.json"
-    wanted.append(Download(f"{base}/resolve/main/{name}", folder / name, optional=True))
-    return _read_folder(ModelSource("huggingface", base, str(folder), tuple(wanted)), config)
+    optional = "tokenizer_config.json"
+    wanted = tuple(
+        Download(f"{base}/resolve/main/{name}", folder / name, optional=name == optional)
+        for name in (*FILES["huggingface"], optional)
+    )
+    return ModelSource("huggingface", base, str(folder), wanted)
 
 
 def _locate_google(config: ModelConfig, cache: Path) -> ModelSource:
-    path = _given_path(config, config.google_checkpoint)
-    return _read_folder(_locate_place("google", path, cache), config)
+    return _locate_path("google", _given_path(config, config.google_checkpoint), cache)
 
 
 def _locate_tfhub(config: ModelConfig, cache: Path) -> ModelSource:
     path = _given_path(config, config.tfhub_handle)
-    source = _locate_place("tfhub", path, cache)
-    if source.complete:
-        source = replace(source, folder=str(require_files(Path(source.folder), FILES["tfhub"])))
-    source = replace(
-        source,
-        architecture=handles.architecture_in_name(path),
-        vocab_file=config.vocab_file,
-        lowercase=config.lowercase,
-    )
+    source = read_source(_locate_path("tfhub", path, cache), config)
     if config.vocab_file is not None or config.tfhub_preprocess is None:
         return source
-    preprocessor = _locate_place("tfhub", config.tfhub_preprocess, cache, "model.tfhub_preprocess")
+    preprocessor = _locate_path("tfhub", config.tfhub_preprocess, cache, "model.tfhub_preprocess")
     if preprocessor.archive is not None:
         archives.extract(preprocessor.archive, preprocessor.folder)  # half a megabyte
     own_vocab = None if handles.hub_handle(path) else Path(source.folder, "assets", "vocab.txt")
@@ -256,26 +253,26 @@ def _locate_tfhub(config: ModelConfig, cache: Path) -> ModelSource:
     return replace(source, preprocessor=preprocessor.folder, downloads=source.downloads + more)
 
 
-def _locate_place(kind: str, path: str, cache: Path, setting: str = "model.path") -> ModelSource:
+def _locate_path(kind: str, given: str, cache: Path, setting: str = "model.path") -> ModelSource:
     """Finds an address, an archive, a folder or a file in one.
 
     Raises:
       WeightsError: nothing lies there.
     """
-    handle = handles.hub_handle(path) if kind == "tfhub" else path if handles.is_address(path) else None
+    handle = handles.hub_handle(given) if kind == "tfhub" else given if handles.is_address(given) else None
     if handle is not None:
         folder = handles.hub_folder(handle, cache / kind)
         url = handles.compressed_address(handle) if kind == "tfhub" else handle
         return ModelSource(kind, handle, str(folder), (Download(url, folder, unpack=True),))
-    place = Path(path).expanduser()
-    if not place.exists():
-        raise WeightsError(f"{setting}={path} does not exist; give {_WAYS[kind]}")
-    if place.is_file() and place.suffix in (".safetensors", ".index", ".json", ".pb"):
-        place = place.parent
-    if place.is_dir():
-        return ModelSource(kind, str(place), str(place))
-    folder = cache / kind / handles.folder_name(handles.file_identity(place))
-    return ModelSource(kind, str(place), str(folder), archive=str(place))
+    path = Path(given).expanduser()
+    if not path.exists():
+        raise WeightsError(f"{setting}={given} does not exist; give {_WAYS[kind]}")
+    if path.is_file() and path.suffix in (".safetensors", ".index", ".json", ".pb"):
+        path = path.parent
+    if path.is_dir():
+        return ModelSource(kind, str(path), str(path))
+    folder = cache / kind / handles.folder_name(handles.file_identity(path))
+    return ModelSource(kind, str(path), str(folder), archive=str(path))
 
 
 def _given_path(config: ModelConfig, template: str | None) -> str:
@@ -283,17 +280,3 @@ def _given_path(config: ModelConfig, template: str | None) -> str:
     if path is None:
         raise ConfigError(f"model.source={config.source} needs model.path: {_WAYS[config.source]}")
     return path
-
-
-def _read_folder(source: ModelSource, config: ModelConfig) -> ModelSource:
-    """Adds what the small files of a folder say, or what the name does where the folder is not there yet."""
-    if not source.complete:
-        return replace(source, architecture=handles.architecture_in_name(source.description))
-    folder = str(require_files(Path(source.folder), FILES[source.kind]))
-    return replace(
-        source,
-        folder=folder,
-        architecture=read_architecture(folder, source.kind),
-        vocab_file=config.vocab_file or str(Path(folder, "vocab.txt")),
-        lowercase=read_lowercase(folder) if config.lowercase is None else config.lowercase,
-    )

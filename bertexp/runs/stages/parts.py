@@ -20,8 +20,7 @@ devices.prepare()
 from bertexp.data.examples.module import DataModule  # noqa: E402  TensorFlow may only be imported prepared
 from bertexp.data.tokens.tokenizer import Tokenizer  # noqa: E402
 from bertexp.models.pretrained import LoadedEncoder, load_encoder  # noqa: E402
-from bertexp.models.text_model import TextClassifier  # noqa: E402
-from bertexp.models.trainable import set_trainable  # noqa: E402
+from bertexp.models.text_model import TextClassifier, set_trainable  # noqa: E402
 from bertexp.training.module import FineTuningModule  # noqa: E402
 from bertexp.training.optimizers.build import build_optimizer  # noqa: E402
 

@@ -1,0 +1,96 @@
+"""The weights of Google checkpoints and Hugging Face folders, by Google's names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from bertexp.errors import WeightsError
+from bertexp.models.garden import find_checkpoint_keys, flat_shape
+from bertexp.models.pretrained.names import is_harmless
+
+_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+_DISTILBERT = {  # parts of DistilBERT's layers by BERT's names
+    "attention.q_lin": "attention.self.query",
+    "attention.k_lin": "attention.self.key",
+    "attention.v_lin": "attention.self.value",
+    "attention.out_lin": "attention.output.dense",
+    "sa_layer_norm": "attention.output.LayerNorm",
+    "ffn.lin1": "intermediate.dense",
+    "ffn.lin2": "output.dense",
+    "output_layer_norm": "output.LayerNorm",
+}
+
+
+def read_google(folder: str) -> dict[str, np.ndarray]:
+    """Reads the one checkpoint of a folder: named variables (TF1), or the object graph of a Model Garden encoder (TF2).
+
+    Returns:
+      <float>[...] in Google's shapes and names; what belongs to no BERT encoder keeps its own name and is not read.
+
+    Raises:
+      WeightsError: there are several checkpoints, or this one is broken or holds no BERT.
+    """
+    found = sorted(Path(folder).glob("*.index"))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found)
+        raise WeightsError(f"{folder} holds {len(found)} checkpoints ({names}); leave one there")
+    prefix = str(found[0]).removesuffix(".index")
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        shapes = reader.get_variable_to_shape_map()
+        keys = {name: name for name in shapes}
+        if _OBJECT_GRAPH in shapes:
+            keys = find_checkpoint_keys(reader.get_tensor(_OBJECT_GRAPH))
+        named = {key: name for name, key in keys.items() if name.startswith("bert/") and not is_harmless(name)}
+        if not named:
+            raise WeightsError(
+                f"{prefix} holds no BERT encoder; its first variables are {', '.join(sorted(shapes)[:4])}"
+            )
+        weights = {name: reader.get_tensor(key) for key, name in named.items()}
+    except tf.errors.OpError as error:
+        raise WeightsError(f"{prefix} is not a whole checkpoint ({error.message}); fetch it again") from error
+    weights = {name: value.reshape(flat_shape(name, value.shape)) for name, value in weights.items()}
+    return weights | {key: np.empty(0, np.float32) for key in shapes if key not in named}
+
+
+def read_huggingface(folder: str) -> dict[str, np.ndarray]:
+    """Reads a Hugging Face folder's model.safetensors.
+
+    Returns:
+      <float>[...] in Google's shapes and names; what belongs to no BERT encoder keeps its own name.
+
+    Raises:
+      WeightsError: the file is broken.
+    """
+    path = Path(folder, "model.safetensors")
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path} is not a whole safetensors file ({error}); fetch it again") from error
+    return dict(_translate_huggingface(name, value) for name, value in tensors.items())
+
+
+def _translate_huggingface(name: str, value: np.ndarray) -> tuple[str, np.ndarray]:
+    """Turns e.g. bert.encoder.layer.0.output.dense.weight into bert/encoder/layer_0/output/dense/kernel.
+
+    So it does with distilbert.transformer.layer.0.ffn.lin2.weight.
+    """
+    inner = name.removeprefix("distil").removeprefix("bert.")
+    if match := re.fullmatch(r"transformer\.(layer\.\d+)\.(.+)\.(\w+)", inner):
+        layer, part, parameter = match.groups()
+        inner = f"encoder.{layer}.{_DISTILBERT.get(part, part)}.{parameter}"
+    if not inner.startswith(("embeddings.", "encoder.", "pooler.")) or inner.endswith("position_ids"):
+        return name, value
+    *parts, last = re.sub(r"^encoder\.layer\.(\d+)", r"encoder.layer_\1", inner).split(".")
+    owner = "/".join(["bert", *parts])
+    if parts[-1] == "LayerNorm":  # files from before 2019 say gamma and beta
+        return "/".join([owner, {"weight": "gamma", "bias": "beta"}.get(last, last)]), value
+    if parts[0] == "embeddings":
+        return owner, value
+    return (f"{owner}/kernel", value.T) if last == "weight" else (f"{owner}/{last}", value)
