@@ -16,39 +16,30 @@ from bertexp.system.files import read_numbered, write_text
 from bertexp.tasks.registry import foreign_settings
 
 FORMAT = 1  # of run.json
-_writing = threading.Lock()
+TRAINED = "trained"  # the stage of a sweep's trial that was not tested yet: resuming it tests and ships it
+TESTED = "tested"  # the stage of a run that came to its end
 BEST = "best.txt"  # in a sweep's folder: where, below it, the best trial's run lies
+_writing = threading.Lock()
 
 
 class RunFolder:
-    """One run on disk: ``run.json`` says what it is and how it ended."""
+    """One run on disk: ``run.json`` says what it is and how it ended.
+
+    Attributes:
+        checkpoints: the folder of step checkpoints and the best weights.
+        model_folder: the exported SavedModel.
+        figures: the folder of PNG files.
+        log_file: what the libraries say, and every line of ours.
+    """
 
     def __init__(self, path: Path | str):
         self.path = Path(path).resolve()
-
-    @property
-    def checkpoints(self) -> Path:
-        """Step checkpoints and the best weights."""
-        return self.path / "checkpoints"
-
-    @property
-    def model_folder(self) -> Path:
-        """The exported SavedModel."""
-        return self.path / "model"
-
-    @property
-    def figures(self) -> Path:
-        """PNG files."""
-        return self.path / "figures"
+        self.checkpoints, self.model_folder = self.path / "checkpoints", self.path / "model"
+        self.figures, self.log_file = self.path / "figures", self.path / "run.log"
 
     def predictions(self, split: str | None = None) -> Path:
         """What the model says of the labelled split that the run is judged on, or of another one that is named."""
         return self.path / (f"predictions-{split}.parquet" if split else "predictions.parquet")
-
-    @property
-    def log_file(self) -> Path:
-        """What the libraries say, and every line of ours."""
-        return self.path / "run.log"
 
     @property
     def shown(self) -> str:
@@ -76,9 +67,9 @@ class RunFolder:
 
 def list_runs(outputs_dir: str) -> list[RunFolder]:
     """Every run under ``outputs_dir``, a sweep's trials among them, newest first."""
-    places = ("runs/*", "sweeps/*/trial-*", "sweeps/*/trial-*/seed-*")
-    found = [RunFolder(path.parent) for place in places for path in Path(outputs_dir).glob(f"{place}/run.json")]
-    return sorted(found, key=lambda run: (run.info.get("started", ""), run.path.name), reverse=True)
+    patterns = ("runs/*", "sweeps/*/trial-*", "sweeps/*/trial-*/seed-*")
+    runs = [RunFolder(path.parent) for pattern in patterns for path in Path(outputs_dir).glob(f"{pattern}/run.json")]
+    return sorted(runs, key=lambda run: (run.info.get("started", ""), run.path.name), reverse=True)
 
 
 def find_run(reference: str, outputs_dir: str = "outputs") -> RunFolder:
@@ -109,7 +100,7 @@ def find_run(reference: str, outputs_dir: str = "outputs") -> RunFolder:
 
 
 def _is_mere_trial(run: RunFolder) -> bool:
-    return "sweeps" in (run.path.parents[1].name, run.path.parents[2].name) and run.info.get("stage") != "tested"
+    return "sweeps" in (run.path.parents[1].name, run.path.parents[2].name) and run.info.get("stage") != TESTED
 
 
 def with_former_overrides(overrides: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a run will read, download, train and write; found in a second, without TensorFlow."""
+"""What a run will read, download, train and write, and whether it goes together; found in a second, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -6,17 +6,21 @@ import dataclasses
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config
 from bertexp.config.store import run_line
 from bertexp.config.words import only, replace, without
 from bertexp.data.find.locate import DatasetSource, locate_dataset
-from bertexp.errors import BertexpError, EnvironmentProblem, NetworkError
+from bertexp.errors import BertexpError, ConfigError, EnvironmentProblem, NetworkError
 from bertexp.models.source.locate import ModelSource, count_trained, locate_model, read_source
-from bertexp.runs.checks import check_length
 from bertexp.system import devices, downloads
 from bertexp.system.console import labelled
+
+if TYPE_CHECKING:
+    from bertexp.data.table import TextDataset
+    from bertexp.models.source.architecture import BertArchitecture
 
 PROBE_SECONDS = 5.0
 
@@ -27,6 +31,11 @@ class Plan:
 
     dataset: DatasetSource
     model: ModelSource
+
+    @property
+    def urls(self) -> list[str]:
+        """What must be downloaded."""
+        return [*self.dataset.urls, *self.model.urls]
 
     def fetch(self, config: Config) -> Plan:
         """Brings the weights to this machine; the plan that is returned knows what lies in them."""
@@ -54,6 +63,26 @@ def make_plan(config: Config, words: Sequence[str] | None = None) -> Plan:
     return plan
 
 
+def check_examples(config: Config, dataset: TextDataset) -> None:
+    """Raises ConfigError if a row of ``export.examples`` has not as many texts as the model will read."""
+    texts = 1 + dataset.has_pair
+    for row in config.export.examples:
+        if len(row) != texts:
+            raise ConfigError(
+                f"export.examples has a row of {len(row)} texts, {row}, and the model of {dataset.name} reads {texts}: give "
+                f"rows such as {['a text', 'another text'][:texts]}"
+            )
+
+
+def check_length(config: Config, architecture: BertArchitecture | None) -> None:
+    """Raises ConfigError if the texts would be longer than the encoder can number their word pieces."""
+    if architecture is not None and config.dataset.max_length > architecture.max_positions:
+        raise ConfigError(
+            f"dataset.max_length={config.dataset.max_length}, but the encoder has {architecture.max_positions} positions: "
+            f"give dataset.max_length={architecture.max_positions} or less"
+        )
+
+
 def _locate(config: Config) -> Plan:
     return Plan(
         locate_dataset(config.dataset, config.run.cache_dir, config.task.name, config.run.rehearsal),
@@ -64,16 +93,15 @@ def _locate(config: Config) -> Plan:
 def describe_plan(plan: Plan, config: Config, folder: str) -> str:
     """The plan in words, for ``run.dry=true``; reads local data to count rows, downloads nothing."""
     lines = [labelled("reads", plan.dataset.description), labelled("", plan.model.description)]
-    urls = [*plan.dataset.urls, *plan.model.urls]
-    lines += [labelled("downloads", url) for url in urls or ["nothing"]]
+    lines += [labelled("downloads", url) for url in plan.urls or ["nothing"]]
     classes = None
     if plan.dataset.urls:
         lines.append(labelled("rows", "known after the download"))
     else:
         data = plan.dataset.load()
         classes = len(data.label_names)
-        rows = (f"{split} {table.num_rows:,}" for split, table in data.splits.items())
-        lines.append(labelled("rows", ", ".join(rows)))
+        counts = (f"{split} {table.num_rows:,}" for split, table in data.splits.items())
+        lines.append(labelled("rows", ", ".join(counts)))
         least = "at least " if data.spec.reads_windows else ""  # a long context has several windows
         lines.append(labelled("steps", f"{least}{_describe_length(config, data.splits['train'].num_rows)}"))
     if plan.model.architecture is None:
@@ -102,14 +130,11 @@ def _describe_length(config: Config, rows: int) -> str:
 
 
 def _require_network(plan: Plan, words: Sequence[str] | None) -> None:
-    urls = [*plan.dataset.urls, *plan.model.urls]
-    if not urls:
-        return
-    failed = {url: why for url, why in downloads.probe(urls, PROBE_SECONDS).items() if why is not None}
+    failed = {url: why for url, why in downloads.probe(plan.urls, PROBE_SECONDS).items() if why is not None}
     if not failed:
         return
     addresses = " and ".join(f"{url} ({why})" for url, why in failed.items())
-    model, data = (any(url in failed for url in found) for found in (plan.model.urls, plan.dataset.urls))
+    model, data = (any(url in failed for url in urls) for urls in (plan.model.urls, plan.dataset.urls))
     ways = ["model.path=<folder, archive or mirror address>"] if model else []
     ways += ["dataset.path=<local copy> or dataset.url=<mirror>"] if data else []
     offline = next(filter(_runs_offline, _offline_words(words, model, data)), None) if words is not None else None
@@ -132,7 +157,6 @@ def _offline_words(words: Sequence[str], model: bool, data: bool) -> Iterator[li
 def _runs_offline(words: Sequence[str]) -> bool:
     try:
         config, _ = compose_config(words)
-        plan = _locate(config)
+        return not _locate(config).urls
     except BertexpError:
         return False
-    return not (plan.dataset.urls or plan.model.urls)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from bertexp.config.resolve import compose_config, flat_parameters
@@ -17,24 +15,21 @@ from bertexp.config.store import run_line
 from bertexp.config.words import belongs, replace, write
 from bertexp.errors import ConfigError, RunInterrupted, RunNotFound, RunPruned
 from bertexp.interfaces import RunState
-from bertexp.runs.folder import RunFolder, own_words, recorded_words
+from bertexp.runs.folder import TRAINED, RunFolder, own_words, recorded_words
 from bertexp.system.console import labelled, say
 from bertexp.system.credentials import hide
 from bertexp.system.provenance import collect_provenance, provenance_tags
 from bertexp.system.signals import StopSignal
-from bertexp.tracking.base import NoTracker, Tracker
-from bertexp.tracking.build import build_tracker
+from bertexp.tracking.base import Tracker, build_tracker
 
-TRAINED = "trained"  # the stage of a sweep's trial that was not tested yet: resuming it tests and ships it
-TESTED = "tested"  # the stage of a run that came to its end
 _MAY_DIFFER = ("trainer.resume", "run.dry", "run.outputs_dir", "tracking", "trainer.log_every_steps", "export")
 
 
 class RunRecord:
-    """A run's folder, tracker and stop signal, from its first line to its last state; ``name`` replaces ``run.name``.
+    """A run's folder, tracker and stop signal; ``name`` replaces ``run.name``.
 
-    Entering writes ``run.json`` and starts (or, on resume, reopens) the tracked run; leaving closes both with the state
-    that the body's end or exception means, whatever it was.
+    Entering ``running`` writes ``run.json`` and starts (or, on resume, reopens) the tracked run; leaving it closes both
+    with the state that the body's end or exception means, whatever it was.
     """
 
     def __init__(
@@ -54,7 +49,7 @@ class RunRecord:
         former = self._former_info() if config.trainer.resume else {}
         self.resumed = bool(former)
         self.overrides = hide(replace(recorded_words(former), overrides))  # a resumed run keeps its first ones
-        self.tracker: Tracker = NoTracker()
+        self.tracker = Tracker()
         if not config.trainer.fast_dev_run:
             run_id = former.get("mlflow_run_id")
             self.tracker = build_tracker(config.tracking, name or str(config.run.name), config.run.outputs_dir, run_id)
@@ -64,12 +59,11 @@ class RunRecord:
         """The line that makes this run again."""
         return run_line(*own_words(self.overrides))
 
-    def __enter__(self) -> RunRecord:
-        provenance = collect_provenance(shlex.split(self.command))
-        with contextlib.ExitStack() as ends:  # each of them comes, whatever else fails; the tracker's is the last
-            ends.enter_context(ending(self.tracker))
-            ends.push(self._write_end)
-            ends.enter_context(self.stop)
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """The run, from its first line to its last state."""
+        with ending(self.tracker), self._written_end(), self.stop:  # each end comes, whatever else fails
+            provenance = collect_provenance(shlex.split(self.command))
             tags = provenance_tags(provenance) | self._tags
             self.tracker.start(self.parameters, tags, lambda run_id: self.folder.update_info(mlflow_run_id=run_id))
             self.folder.update_info(
@@ -82,26 +76,23 @@ class RunRecord:
                 provenance=provenance,
             )
             self.tracker.log_dict(provenance, "provenance.json")
-            self._ends = ends.pop_all()
-        return self
+            yield
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ends.__exit__(kind, error, trace)
-
-    def _write_end(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    @contextlib.contextmanager
+    def _written_end(self) -> Iterator[None]:
+        """Tells the folder how the body ends."""
         try:
-            self._tell_folder(*end_of(error))
-        except BaseException as second:  # a full disk, mostly: the first error is the one to show
-            if error is None:
-                raise
-            where = self.folder.path / "run.json"
-            say(labelled("warning", f"{where} does not tell how the run ended: {second}"))
+            yield
+        except BaseException as error:
+            try:
+                self._write_end(*end_of(error))
+            except BaseException as second:  # a full disk, mostly: the first error is the one to show
+                where = self.folder.path / "run.json"
+                say(labelled("warning", f"{where} does not tell how the run ended: {second}"))
+            raise
+        self._write_end(*end_of(None))
 
-    def _tell_folder(self, state: RunState, reason: str) -> None:
+    def _write_end(self, state: RunState, reason: str) -> None:
         if not self.folder.info:
             return
         self.folder.update_info(state=state, reason=reason, ended=_now())
@@ -140,25 +131,6 @@ class RunRecord:
                 f"{self._fingerprint}); restore the data or start a new run"
             )
         return former
-
-
-@dataclasses.dataclass(frozen=True)
-class RunResult:
-    """What a run found and where it left it.
-
-    ``metrics`` holds the last value of ``train/…``, the chosen checkpoint's ``val/…`` and the ``test/…`` metrics;
-    ``intervals`` are 95% intervals by metric, such as ``test/accuracy``, the main metric's first; ``predictions`` is a
-    parquet file of the rows that the run was judged on, with what the model says of each.
-    """
-
-    folder: Path
-    metrics: dict[str, float]
-    objective: float | None
-    mlflow_run_id: str | None
-    model_folder: Path | None
-    export_difference: float | None
-    intervals: dict[str, tuple[float, float]]
-    predictions: Path
 
 
 @contextlib.contextmanager

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertexp.config.resolve import compose_config
-from bertexp.config.schema import Config
+from bertexp.config.schema import Config, RunConfig
+from bertexp.config.words import command_line, write
 from bertexp.models.source.locate import read_vocabulary
-from bertexp.runs.checks import check_examples, check_length
-from bertexp.runs.farewell import say_farewell
-from bertexp.runs.folder import own_words, with_former_overrides
-from bertexp.runs.plan import Plan, describe_plan, make_plan
-from bertexp.runs.record import TESTED, RunRecord, RunResult
+from bertexp.runs.folder import TESTED, own_words, with_former_overrides
+from bertexp.runs.plan import Plan, check_examples, check_length, describe_plan, make_plan
+from bertexp.runs.record import RunRecord
 from bertexp.serving.verify import Verifier, VerifyReport
 from bertexp.system import devices
 from bertexp.system.console import labelled, log_to, say
@@ -48,11 +47,22 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What the labelled rows say of a trained model; see ``RunResult``."""
+class RunResult:
+    """What a run found and where it left it.
 
+    ``metrics`` holds the last value of ``train/…``, the chosen checkpoint's ``val/…`` and the ``test/…`` metrics;
+    ``intervals`` are 95% intervals by metric, such as ``test/accuracy``, the main metric's first; ``predictions`` is a
+    parquet file of the rows that the run was judged on, with what the model says of each.
+    """
+
+    folder: Path
     metrics: dict[str, float]
+    objective: float | None
+    mlflow_run_id: str | None
     intervals: dict[str, tuple[float, float]]
+    predictions: Path
+    model_folder: Path | None = None
+    export_difference: float | None = None
 
 
 def run(overrides: Sequence[str] = (), owns_process: bool = False) -> RunResult | None:
@@ -77,24 +87,19 @@ def execute(config: Config, folder: Path, overrides: list[str], owns_process: bo
     prepared = prepare(config, plan)
     record = RunRecord(config, folder, overrides, prepared.dataset.fingerprint)
     exports = config.export.enabled and not config.trainer.fast_dev_run
-    with log_to(record.folder.log_file, redirect_stderr=owns_process), record:
+    with log_to(record.folder.log_file, redirect_stderr=owns_process), record.running():
         say(labelled("run", record.folder.path))
         trained = train(record, prepared)
         with Verifier() if exports else nullcontext() as verifier:  # it imports TensorFlow while the model is judged
-            judged = judge(record, prepared, trained)
-            shipped = ship(record, trained, verifier) if verifier else None
+            result = judge(record, prepared, trained)
+            if verifier:
+                report = ship(record, trained, verifier)
+                result = replace(
+                    result, model_folder=record.folder.model_folder, export_difference=report.max_difference
+                )
         record.folder.update_info(stage=TESTED)
-        say_farewell(record, trained.parts.dataset, exported=shipped is not None)
-        return RunResult(
-            folder=record.folder.path,
-            metrics=judged.metrics,
-            objective=judged.metrics.get(trained.trainer.monitor),
-            mlflow_run_id=record.tracker.run_id,
-            model_folder=record.folder.model_folder if shipped else None,
-            export_difference=shipped.max_difference if shipped else None,
-            intervals=judged.intervals,
-            predictions=record.folder.predictions(),
-        )
+        say_farewell(record, trained.parts.dataset, exported=result.model_folder is not None)
+        return result
 
 
 def prepare(config: Config, plan: Plan) -> Prepared:
@@ -123,7 +128,7 @@ def train(
     """Builds the parts and fits the model, from the record's last checkpoint if it goes on with a run.
 
     Args:
-        record: entered; its folder gets the checkpoints, its tracker the metrics.
+        record: running; its folder gets the checkpoints, its tracker the metrics.
         callbacks: of the trainer; None: a progress report.
         build: makes the parts; None: ``build_parts``.
     """
@@ -148,27 +153,27 @@ def train(
     return Trained(parts, trainer, state)
 
 
-def judge(record: RunRecord, prepared: Prepared, trained: Trained) -> Judged:
+def judge(record: RunRecord, prepared: Prepared, trained: Trained) -> RunResult:
     """Tests the model on every labelled test split, reports the result, and predicts the splits without labels."""
     # after the fit, whose first step would wait for them
-    from bertexp.runs.stages.results import predict_split, report_results, say_further_test, test_split
-    from bertexp.runs.stages.submission import write_submission
+    from bertexp.runs.stages.results import predict_split, report_results, test_split, write_submission
 
-    config, folder, tracker = record.config, record.folder, record.tracker
-    parts, trainer, state = trained.parts, trained.trainer, trained.state
-    test = test_split(trainer, parts, prepared.judged, folder, tracker)
-    intervals = report_results(parts, state, test, folder, tracker)
-    metrics = state.chosen_metrics() | test.metrics
+    folder, parts = record.folder, trained.parts
+    test = test_split(record, trained, prepared.judged)
+    intervals = report_results(record, trained, test)
+    metrics = trained.state.chosen_metrics() | test.metrics
     for split in parts.dataset.further_tests:
-        further = test_split(trainer, parts, split, folder, tracker)
-        say_further_test(parts, further)
+        further = test_split(record, trained, split)
+        name = f"{split}/{parts.task.main_metric}"
+        say(labelled("also", f"{name} {further.metrics[name]:.4f}  ({further.rows:,} rows)"))
         metrics |= further.metrics
     if "test" in parts.dataset.splits and prepared.judged != "test":
-        predict_split(trainer, parts, "test", folder, tracker)
-    if prepared.unlabelled and not config.trainer.fast_dev_run:
-        write_submission(config, parts, prepared.unlabelled, folder, tracker)
+        predict_split(record, trained, "test")
+    if prepared.unlabelled and not record.config.trainer.fast_dev_run:
+        write_submission(record, parts, prepared.unlabelled)
     folder.update_info(metrics=metrics, intervals=intervals, tests_on_validation=parts.dataset.tests_on_validation)
-    return Judged(metrics, intervals)
+    objective = metrics.get(trained.trainer.monitor)
+    return RunResult(folder.path, metrics, objective, record.tracker.run_id, intervals, folder.predictions())
 
 
 def ship(record: RunRecord, trained: Trained, verifier: Verifier) -> VerifyReport:
@@ -182,3 +187,17 @@ def ship(record: RunRecord, trained: Trained, verifier: Verifier) -> VerifyRepor
     report = export_model(record.config, trained.parts, verifier, record.folder, record.tracker)
     record.folder.update_info(export_difference=report.max_difference)
     return report
+
+
+def say_farewell(record: RunRecord, dataset: TextDataset, exported: bool) -> None:
+    """Three lines to paste."""
+    run, tracking = record.config.run, record.config.tracking
+    say()
+    if record.tracker.run_id:
+        where = [write("run.outputs_dir", run.outputs_dir)] if run.outputs_dir != RunConfig.outputs_dir else []
+        where += [write("tracking.uri", tracking.uri)] if tracking.uri else []
+        say(labelled("see it", command_line("ui", *where)))
+    if exported:
+        texts = " ".join(f'"{text}"' for text in dataset.spec.placeholders(dataset.has_pair))
+        say(labelled("use it", f"{command_line('predict', record.folder.shown)} {texts}"))
+    say(labelled("repeat it", record.command))

@@ -1,4 +1,4 @@
-"""What a run tells a tracker, and the tracker that listens to nothing.
+"""What a run tells a tracker; a base that listens to nothing, and the tracker that a run's settings ask for.
 
 A tracker does not end a training that has begun to be recorded: a store that cannot be used is one ``TrackingError``, at
 ``start`` or, if it is opened later, at the metrics that follow; one that stops answering is warned about once, and what it
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from bertexp.config.schema import TrackingConfig
 from bertexp.interfaces import RunState
 
 if TYPE_CHECKING:
@@ -20,12 +22,13 @@ ParamValue = str | int | float | bool | list | None
 OnOpen = Callable[[str], None]
 
 
-class Tracker(Protocol):
-    """The record of one run, from ``start`` to ``finish``."""
+class Tracker:
+    """The record of one run, from ``start`` to ``finish``; this one records nothing."""
 
     @property
     def run_id(self) -> str | None:
         """``None`` before ``start``, and if nothing is recorded; waits for a store that is being opened."""
+        return None
 
     def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None = None) -> None:
         """Opens the run with its whole configuration (flat, dotted names) and its tags.
@@ -46,21 +49,13 @@ class Tracker(Protocol):
     def log_dict(self, data: Mapping[str, Any] | Sequence[Any], file_name: str) -> None:
         """Keeps a JSON-able object under ``file_name`` (.json or .yaml)."""
 
-    def log_figure(self, figure_path: str | PathLike[str], folder: str = "figures") -> None:
-        """Keeps a picture that lies on disk."""
+    def log_file(self, path: Path, folder: str = "") -> None:
+        """Keeps a copy of a file, in a folder of the record's."""
 
-    def log_file(self, path: str | PathLike[str], folder: str = "") -> None:
-        """Keeps a copy of a file."""
+    def log_table(self, path: Path, file_name: str) -> None:
+        """Keeps the table of a parquet file as ``file_name`` (.json), to be read in the browser."""
 
-    def log_table(self, table: pa.Table | str | PathLike[str], file_name: str) -> None:
-        """Keeps a table (or a parquet file's) as ``file_name`` (.json), to be read in the browser."""
-
-    def log_model(
-        self,
-        folder: str | PathLike[str],
-        loader_file: str | PathLike[str],
-        pip_requirements: Sequence[str],
-    ) -> None:
+    def log_model(self, folder: Path, loader_file: Path, pip_requirements: Sequence[str]) -> None:
         """Keeps a SavedModel as the run's model; ``loader_file`` is the one module that reads it back."""
 
     def flush(self) -> None:
@@ -70,34 +65,12 @@ class Tracker(Protocol):
         """Closes the run."""
 
 
-class NoTracker:
-    """Records nothing."""
+def build_tracker(
+    config: TrackingConfig, run_name: str, outputs_dir: str | PathLike[str], resume_run_id: str | None = None
+) -> Tracker:
+    """Makes the tracker that ``tracking.name`` asks for; the store is opened by its ``start``."""
+    if config.name == "none":
+        return Tracker()
+    from bertexp.tracking.mlflow.tracker import MlflowTracker
 
-    run_id: str | None = None
-
-    def start(
-        self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None = None
-    ) -> None: ...
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None: ...
-
-    def log_dataset(self, name: str, split_tables: Mapping[str, pa.Table], fingerprint: str, source: str) -> None: ...
-
-    def log_dict(self, data: Mapping[str, Any] | Sequence[Any], file_name: str) -> None: ...
-
-    def log_figure(self, figure_path: str | PathLike[str], folder: str = "figures") -> None: ...
-
-    def log_file(self, path: str | PathLike[str], folder: str = "") -> None: ...
-
-    def log_table(self, table: pa.Table | str | PathLike[str], file_name: str) -> None: ...
-
-    def log_model(
-        self,
-        folder: str | PathLike[str],
-        loader_file: str | PathLike[str],
-        pip_requirements: Sequence[str],
-    ) -> None: ...
-
-    def flush(self) -> None: ...
-
-    def finish(self, state: RunState, reason: str = "") -> None: ...
+    return MlflowTracker(config.uri, config.experiment, run_name, outputs_dir, resume_run_id)

@@ -31,7 +31,6 @@ class Outbox:
         self._on_failure = on_failure
         self._points: deque[Point] = deque()
         self._sending = threading.Lock()  # held during a delivery, so that points keep their order
-        self._full = threading.Event()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._deliver_regularly, name="metrics", daemon=True)
 
@@ -43,8 +42,6 @@ class Outbox:
         """Takes one point, stamped with the time of now."""
         point = Point(key, value, step, time.time_ns() // 1_000_000)
         self._points.append(point)
-        if len(self._points) >= FULL:
-            self._full.set()
         return point
 
     def flush(self) -> bool:
@@ -65,19 +62,12 @@ class Outbox:
     def close(self) -> int:
         """Ends the thread after a last try; returns the number of points that were never taken."""
         self._closed.set()
-        self._full.set()
         if self._thread.ident:
             self._thread.join()
         self.flush()
         return len(self._points)
 
     def _deliver_regularly(self) -> None:
-        taken = True
-        while not self._closed.is_set():
-            if taken:
-                self._full.wait(PAUSE_SECONDS)
-                self._full.clear()
-            else:
-                self._closed.wait(PAUSE_AFTER_FAILURE_SECONDS)
-            if not self._closed.is_set():
-                taken = self.flush()
+        pause = PAUSE_SECONDS
+        while not self._closed.wait(pause):
+            pause = PAUSE_SECONDS if self.flush() else PAUSE_AFTER_FAILURE_SECONDS

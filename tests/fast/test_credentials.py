@@ -20,7 +20,7 @@ from bertexp.system import downloads
 from bertexp.system.console import log_to, say
 from bertexp.system.credentials import find_secret, hide, is_hidden, put_back
 from bertexp.system.provenance import collect_provenance
-from bertexp.tracking.base import NoTracker
+from bertexp.tracking.base import Tracker
 from bertexp.tracking.mlflow.store import must_answer, resolve_uri
 
 SECRET = "s3cr3t-of-ours"
@@ -69,7 +69,7 @@ def test_a_hidden_word_can_be_read():
         assert words_module.read(word).value == hide(address)
 
 
-class Listener(NoTracker):
+class Listener(Tracker):
     """Keeps all that it is told."""
 
     run_id = "1234567890"
@@ -99,7 +99,7 @@ def test_a_runs_folder_tracker_log_and_lines_hold_no_secret(tmp_path, monkeypatc
     record = RunRecord(config, tmp_path, words, "fingerprint")
 
     def train():
-        with log_to(record.folder.log_file, redirect_stderr=False), record:
+        with log_to(record.folder.log_file, redirect_stderr=False), record.running():
             say(f"reads      {DATA}")
             logging.getLogger("some.library").warning("connecting to %s", STORE)
             record.folder.update_info(note=f"from {DATA}")

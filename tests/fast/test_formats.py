@@ -85,7 +85,7 @@ def test_a_resumed_run_keeps_its_first_words(tmp_path):
     run = write(tmp_path / "former")
     config, _ = compose_config([*WORDS, "trainer.log_every_steps=3"])
     config.trainer.resume = str(run.path)
-    with RunRecord(config, run.path, ["trainer.log_every_steps=3"], "abc"):
+    with RunRecord(config, run.path, ["trainer.log_every_steps=3"], "abc").running():
         pass
     assert run.info["overrides"] == [*WORDS, "trainer.log_every_steps=3"]
     assert run.info["state"] == "completed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -18,9 +19,7 @@ from bertexp.config import words
 from bertexp.config.resolve import compose_config
 from bertexp.config.sweep_syntax import split_overrides
 from bertexp.data.encoded.encoding import Encoding
-from bertexp.interfaces import RunState
 from bertexp.runs import runner
-from bertexp.runs.farewell import say_farewell
 from bertexp.runs.folder import find_run
 from bertexp.runs.record import RunRecord
 from bertexp.sweeps.progress import describe_end
@@ -28,6 +27,7 @@ from bertexp.sweeps.reporting.recipe import make_recipe
 from bertexp.sweeps.start import name_sweep
 from bertexp.sweeps.work.summary import SweepSummary, TrialRow
 from bertexp.tasks.registry import find_task
+from bertexp.tracking.base import Tracker
 
 AWKWARD = ["two words, [x]=(1)", "it's \\ü {y}", "$HOME `ls`;rm~ & #1"]
 
@@ -70,7 +70,7 @@ awkward = pytest.mark.parametrize("record", AWKWARD, indirect=True)
 @awkward
 def test_the_farewell_of_a_run(record, capsys):
     record.tracker = SimpleNamespace(run_id="a" * 32)
-    say_farewell(record, SimpleNamespace(has_pair=True, spec=find_task("classification")), exported=True)
+    runner.say_farewell(record, SimpleNamespace(has_pair=True, spec=find_task("classification")), exported=True)
     said = capsys.readouterr().out
     name, *line = printed(said, "see it")
     seen, _ = compose_config(ui._parser().read(line).settings)
@@ -87,7 +87,9 @@ def test_the_farewell_of_a_run(record, capsys):
 @awkward
 def test_how_an_interrupted_run_goes_on(record, capsys, monkeypatch):
     (record.folder.checkpoints / "step-1").mkdir(parents=True)
-    record._tell_folder(RunState.INTERRUPTED, "")
+    record.tracker = Tracker()
+    with contextlib.suppress(KeyboardInterrupt), record.running():
+        raise KeyboardInterrupt
     executed = []
     monkeypatch.setattr(runner, "execute", lambda *given: executed.append(given))
     runner.run(printed(capsys.readouterr().out, "go on with:"))

@@ -11,10 +11,10 @@ from bertexp.errors import DataError, EnvironmentProblem, RunInterrupted, RunPru
 from bertexp.runs import record as module
 from bertexp.runs.record import RunRecord
 from bertexp.system.console import log_to
-from bertexp.tracking.base import NoTracker
+from bertexp.tracking.base import Tracker
 
 
-class Listener(NoTracker):
+class Listener(Tracker):
     """Remembers how the run was said to end."""
 
     run_id = None
@@ -39,7 +39,7 @@ def open_record(folder):
 
 
 def ended_by(record, error):
-    with record:
+    with record.running():
         if error:
             raise error
 
@@ -74,10 +74,8 @@ def fill(disk):
 
 def test_a_full_disk_at_the_end_still_reaches_the_tracker(small_disk, listener):
     record = open_record(small_disk / "run")
-    record.__enter__()
-    fill(small_disk)
-    with pytest.raises(EnvironmentProblem, match="no space is left"):
-        record.__exit__(None, None, None)
+    with pytest.raises(EnvironmentProblem, match="no space is left"), record.running():
+        fill(small_disk)
     ((state, reason),) = listener.ends
     assert state == "failed"
     assert "no space is left" in reason
@@ -87,7 +85,7 @@ def test_a_full_disk_does_not_hide_the_first_error(small_disk, listener, capsys)
     record = open_record(small_disk / "run")
 
     def train():
-        with log_to(record.folder.log_file, redirect_stderr=False), record:
+        with log_to(record.folder.log_file, redirect_stderr=False), record.running():
             fill(small_disk)
             logging.getLogger("bertexp").info("x" * 10_000)
             raise DataError("row 7 is broken")
@@ -104,5 +102,5 @@ def test_a_full_disk_does_not_hide_the_first_error(small_disk, listener, capsys)
 def test_a_run_that_cannot_begin_ends_in_the_tracker_too(tmp_path, listener, monkeypatch):
     monkeypatch.setattr(listener, "log_dict", lambda *_: shutil.rmtree(tmp_path / "nothing"))
     with pytest.raises(FileNotFoundError):
-        open_record(tmp_path).__enter__()
+        ended_by(open_record(tmp_path), None)
     assert [state for state, _ in listener.ends] == ["failed"]

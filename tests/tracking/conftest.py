@@ -10,10 +10,10 @@ from bertexp.tracking.mlflow.tracker import MlflowTracker
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from bertexp.tracking.mlflow.store import default_uri, open_store
+    from bertexp.tracking.mlflow.store import open_store, resolve_uri
 
     outputs = tmp_path_factory.mktemp("template")
-    open_store(default_uri(outputs))
+    open_store(resolve_uri(None, outputs))
     return outputs / "mlflow.db"
 
 

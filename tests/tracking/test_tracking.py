@@ -14,7 +14,7 @@ from mlflow.models import Model
 
 from bertexp.errors import TrackingError
 from bertexp.interfaces import RunState
-from bertexp.tracking.mlflow.store import default_uri, local_path, resolve_uri
+from bertexp.tracking.mlflow.store import local_path, resolve_uri
 from bertexp.tracking.mlflow.tracker import MlflowTracker
 
 LOADER = """
@@ -34,7 +34,7 @@ def _load_pyfunc(path):
 def client_of(outputs: Path):
     from mlflow import MlflowClient
 
-    return MlflowClient(default_uri(outputs))
+    return MlflowClient(resolve_uri(None, outputs))
 
 
 def restarted(tracker: MlflowTracker, outputs: Path) -> MlflowTracker:
@@ -95,7 +95,7 @@ def test_data_set_tables_and_files_arrive(tracker, outputs, tmp_path):
     tracker.log_table(tmp_path / "predictions.parquet", "predictions.json")
     tracker.log_file(tmp_path / "predictions.parquet")
     (tmp_path / "curves.png").write_bytes(b"png")
-    tracker.log_figure(tmp_path / "curves.png")
+    tracker.log_file(tmp_path / "curves.png", "figures")
     tracker.log_dict({"a": [1]}, "provenance.json")
     tracker.finish("completed")
 
@@ -139,7 +139,7 @@ def test_the_model_loads_by_run_id_where_bertexp_is_not_installed(tracker, outpu
     code = f"""
 import sys; sys.modules["bertexp"] = None
 import mlflow, pandas as pd
-mlflow.set_tracking_uri({default_uri(outputs)!r})
+mlflow.set_tracking_uri({resolve_uri(None, outputs)!r})
 for uri in ("runs:/{tracker.run_id}/model", {model.model_uri!r}):
     model = mlflow.pyfunc.load_model(uri)
     print(list(model.predict([{{"text": "a"}}])["label"]), list(model.predict(pd.DataFrame({{"text": ["a", "b"]}}))["label"]))
@@ -174,7 +174,7 @@ def test_a_store_that_stops_answering_is_warned_about_once_and_gets_the_rest_lat
         tracker.log_metrics({"train/loss": 1.0}, step)
         tracker.flush()
     tracker.log_dict({}, "lost.json")
-    tracker.log_file(__file__)
+    tracker.log_file(Path(__file__))
     assert capsys.readouterr().out.count("ConnectionError: gone") == 1
     away = False
     tracker.finish("completed")

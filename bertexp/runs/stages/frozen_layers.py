@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from bertexp.config.schema import Config
 from bertexp.data.examples import TOKEN_SPEC
-from bertexp.data.examples.activations import ActivationFolder, Activations
+from bertexp.data.examples.activations import ActivationFolder
 from bertexp.data.examples.module import DataModule
 from bertexp.runs.stages.parts import Parts
 from bertexp.system.console import Progress, labelled, say
@@ -27,8 +27,7 @@ def keep_activations(config: Config, parts: Parts) -> DataModule:
     Frozen layers are fixed functions of the tokens (they run without dropout), so a fit on their outputs makes the
     updates that a fit on the tokens makes, up to the rounding of matrix products of other shapes.
     """
-    kind = parts.module.model.frozen_output
-    trainer = config.trainer
+    kind, trainer = parts.module.model.frozen_output, config.trainer
     if kind is None or trainer.fast_dev_run or trainer.overfit_batches or not trainer.activation_cache_gb:
         return parts.data
     if config.dataset.long_text == "windows":
@@ -36,37 +35,31 @@ def keep_activations(config: Config, parts: Parts) -> DataModule:
     batches = len(parts.data.train_loader())
     if trainer.run_length(batches).max_epochs < 2 or (trainer.limit_train_batches or batches) < batches:
         return parts.data  # little or nothing would be read twice
-    splits = [
-        split for split in ("train", "val") if split in parts.dataset.splits and parts.dataset.splits[split].num_rows
-    ]
-    shapes = {split: _shape(parts, split, kind) for split in splits}
-    needed = sum(4 * positions * hidden for positions, hidden in shapes.values())
+    offsets = {
+        split: np.concatenate([[0], np.cumsum(parts.data.examples(split).lengths, dtype=np.int64)])
+        for split in ("train", "val")
+        if split in parts.dataset.splits and parts.dataset.splits[split].num_rows
+    }
+    token = dict.fromkeys(TOKEN_SPEC, tf.ones([1, 1], tf.int32))
+    hidden = int(parts.module.model.run_frozen(token).shape[-1])
+    pooled = kind == "pooled"
+    shapes = {split: (len(ends) - 1 if pooled else int(ends[-1]), hidden) for split, ends in offsets.items()}
+    needed = sum(4 * positions * hidden for positions, _ in shapes.values())
     folder = Path(config.run.cache_dir) / "activations"
     free = shutil.disk_usage(next(parent for parent in folder.parents if parent.exists())).free
     limit = min(trainer.activation_cache_gb * _GB, free)
     if needed > limit:
         why = "the disk has" if free < trainer.activation_cache_gb * _GB else "trainer.activation_cache_gb allows"
-        say(
-            labelled(
-                "frozen",
-                f"layers run in every epoch: their activations take {needed / _GB:.1f} GB, {why} {limit / _GB:.1f}",
-            )
-        )
+        taken = f"their activations take {needed / _GB:.1f} GB, {why} {limit / _GB:.1f}"
+        say(labelled("frozen", f"layers run in every epoch: {taken}"))
         return parts.data
-    cache = ActivationFolder(folder, int(trainer.activation_cache_gb * _GB))
-    weights = _fingerprint(parts)
-    kept = {split: _keep(cache, parts, split, kind, shapes[split], weights) for split in splits}
+    cache, weights = ActivationFolder(folder, int(trainer.activation_cache_gb * _GB)), _fingerprint(parts)
+    kept = {}
+    for split, shape in shapes.items():
+        name, ends = f"{split}-{weights}", None if pooled else offsets[split]
+        kept[split] = cache.find(name, ends, shape) or cache.write(name, ends, shape, _run(parts, split))
     say(labelled("frozen", f"layers ran once: {needed / _GB:.2g} GB of activations in {folder}"))
     return parts.data.with_activations(kept)
-
-
-def _shape(parts: Parts, split: str, kind: str) -> tuple[int, int]:
-    """Vectors and their size."""
-    lengths = parts.data.examples(split).lengths
-    positions = len(lengths) if kind == "pooled" else int(lengths.sum(dtype=np.int64))
-    spec = {name: tf.TensorSpec([1, 1], tf.int32) for name in TOKEN_SPEC}
-    output = tf.function(parts.module.model.run_frozen, autograph=False).get_concrete_function(spec)
-    return positions, int(output.output_shapes[-1])
 
 
 def _fingerprint(parts: Parts) -> str:
@@ -82,16 +75,6 @@ def _fingerprint(parts: Parts) -> str:
             digest.update(variable.name.encode())
             digest.update(np.ascontiguousarray(variable.numpy()).data)
     return digest.hexdigest()
-
-
-def _keep(
-    cache: ActivationFolder, parts: Parts, split: str, kind: str, shape: tuple[int, int], weights: str
-) -> Activations:
-    offsets = None
-    if kind == "hidden_states":
-        offsets = np.concatenate([[0], np.cumsum(parts.data.examples(split).lengths, dtype=np.int64)])
-    name = f"{split}-{weights}"
-    return cache.find(name, offsets, shape) or cache.write(name, offsets, shape, _run(parts, split))
 
 
 def _run(parts: Parts, split: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:

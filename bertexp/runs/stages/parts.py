@@ -10,8 +10,7 @@ from bertexp.config.schema import Config
 from bertexp.data.summary import DatasetSummary, summarize
 from bertexp.data.table import TextDataset
 from bertexp.interfaces import Task
-from bertexp.runs.checks import check_length
-from bertexp.runs.plan import Plan
+from bertexp.runs.plan import Plan, check_length
 from bertexp.system import devices
 from bertexp.system.console import Progress, labelled, say
 

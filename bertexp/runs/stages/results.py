@@ -1,81 +1,98 @@
-"""What a finished run shows: metrics with an interval, samples, figures, a table of predictions."""
+"""What a finished run shows and keeps: metrics with an interval, samples, figures, predictions, files to submit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from bertexp.data.sets.glue.tasks import GLUE
 from bertexp.reports.pictures.figures import draw_curves, draw_learning_rate, draw_model
 from bertexp.reports.pictures.model_rows import make_layer_rows
 from bertexp.reports.predictions import write_predictions
+from bertexp.runs.stages.parts import Parts, make_data
 from bertexp.system.console import labelled, say
+from bertexp.system.files import write_text
+from bertexp.training.evaluation import Batch, evaluate
 
 if TYPE_CHECKING:
-    from bertexp.runs.folder import RunFolder
-    from bertexp.runs.stages.parts import Parts
-    from bertexp.tracking.base import Tracker
-    from bertexp.training.checkpoint import LoopState
-    from bertexp.training.evaluation import Batch
-    from bertexp.training.trainer import TestResult, Trainer
+    from bertexp.data.table import TextDataset
+    from bertexp.runs.record import RunRecord
+    from bertexp.runs.runner import Trained
+    from bertexp.training.trainer import TestResult
 
 
-def test_split(trainer: Trainer, parts: Parts, split: str, folder: RunFolder, tracker: Tracker) -> TestResult:
+def test_split(record: RunRecord, trained: Trained, split: str) -> TestResult:
     """Tests a labelled split; writes its predictions on the way and hands them to the tracker."""
-    with _kept(parts, split, folder, tracker) as keep:
-        return trainer.test(parts.module, parts.data, split, after_batch=keep)
+    with _kept(record, trained.parts, split) as keep:
+        return trained.trainer.test(trained.parts.module, trained.parts.data, split, after_batch=keep)
 
 
-def predict_split(trainer: Trainer, parts: Parts, split: str, folder: RunFolder, tracker: Tracker) -> None:
+def predict_split(record: RunRecord, trained: Trained, split: str) -> None:
     """Writes the predictions of a split without labels and hands them to the tracker."""
-    with _kept(parts, split, folder, tracker) as keep:
-        for batch in trainer.predict(parts.module, parts.data, split):
+    with _kept(record, trained.parts, split) as keep:
+        for batch in trained.trainer.predict(trained.parts.module, trained.parts.data, split):
             keep(batch)
 
 
-def report_results(
-    parts: Parts, state: LoopState, test: TestResult, folder: RunFolder, tracker: Tracker
-) -> dict[str, tuple[float, float]]:
+def report_results(record: RunRecord, trained: Trained, test: TestResult) -> dict[str, tuple[float, float]]:
     """Prints the result of ``test_split`` and six samples; draws figures, and hands them and a table to the tracker.
 
     Returns:
         95% intervals by metric, such as ``test/accuracy``; the main metric's first if it has one.
     """
-    report, path = parts.task.make_report(), folder.predictions()
+    folder, tracker = record.folder, record.tracker
+    report, path = trained.parts.task.make_report(), folder.predictions()
     intervals = report.intervals(test.measured)
     _say_metrics(test, intervals)
     for name, (low, high) in intervals.items():
         bounds = {f"{test.split}/{name}_low": low, f"{test.split}/{name}_high": high}
-        tracker.log_metrics(bounds, state.step)
+        tracker.log_metrics(bounds, trained.state.step)
     for hint in filter(None, (test.measured.left_out, report.find_sameness(path))):
         say(labelled("hint", hint))
     say()
     for line in report.samples(path):
         say(line)
 
-    _draw_history(parts, state, folder.figures)
+    state, task = trained.state, trained.parts.task
+    shown = tuple(dict.fromkeys(("loss", task.batch_metric, task.main_metric)))
+    draw_curves(state.history, folder.figures / "curves.png", shown, state.best_step if state.best_step >= 0 else None)
+    rates = [(step, found["train/learning_rate"]) for step, found in state.history if "train/learning_rate" in found]
+    if rates:
+        draw_learning_rate(rates, folder.figures / "learning_rate.png")
     report.draw(test.measured, path, folder.figures)
-    draw_model(make_layer_rows(parts), folder.figures / "model.png")
+    draw_model(make_layer_rows(trained.parts), folder.figures / "model.png")
     for figure in sorted(folder.figures.glob("*.png")):
-        tracker.log_figure(figure)
+        tracker.log_file(figure, "figures")
     tracker.log_table(path, "predictions.json")
     return {f"{test.split}/{name}": bounds for name, bounds in intervals.items()}
 
 
-def say_further_test(parts: Parts, test: TestResult) -> None:
-    """Prints the result on another test set in one line."""
-    name = f"{test.split}/{parts.task.main_metric}"
-    say(labelled("also", f"{name} {test.metrics[name]:.4f}  ({test.rows:,} rows)"))
+def write_submission(record: RunRecord, parts: Parts, unlabelled: TextDataset) -> None:
+    """Writes ``glue/<name>.tsv`` for each split of ``unlabelled``, as gluebenchmark.com takes it, and hands it to the tracker."""
+    glue, folder = GLUE[unlabelled.name], record.folder
+    data = make_data(record.config, unlabelled, parts.loaded)
+    for name, table in unlabelled.splits.items():
+        predicted = np.zeros(table.num_rows, np.int64 if glue.label_names else np.float32)
+        for batch in evaluate(parts.module, data.eval_loader(name)):
+            answers = parts.task.answers(batch.truth, batch.logits)
+            predicted[batch.rows] = answers.argmax(axis=1) if glue.label_names else answers[:, 0]
+        lines = [f"{index}\t{answer}" for index, answer in enumerate(glue.spell(predicted.tolist()))]
+        path = folder.path / "glue" / f"{name}.tsv"
+        write_text(path, "\n".join(["index\tprediction", *lines]) + "\n")
+        record.tracker.log_file(path, "glue")
+        say(labelled("submit", f"{folder.shown}/glue/{name}.tsv ({table.num_rows:,} rows)"))
 
 
 @contextmanager
-def _kept(parts: Parts, split: str, folder: RunFolder, tracker: Tracker) -> Iterator[Callable[[Batch], None]]:
+def _kept(record: RunRecord, parts: Parts, split: str) -> Iterator[Callable[[Batch], None]]:
     """Gives what takes the batches of a split, whose predictions are a file of their own at the end."""
-    path = folder.predictions(None if split == parts.dataset.judged_split else split)
+    path = record.folder.predictions(None if split == parts.dataset.judged_split else split)
     with write_predictions(path, parts.dataset, split, parts.task.make_report()) as keep:
         yield keep
-    tracker.log_file(path)
+    record.tracker.log_file(path)
 
 
 def _say_metrics(test: TestResult, intervals: dict[str, tuple[float, float]]) -> None:
@@ -85,12 +102,3 @@ def _say_metrics(test: TestResult, intervals: dict[str, tuple[float, float]]) ->
         shown = f"{test.split}/{name} {values.pop(name):.4f}"
         say(labelled(head, f"{shown}  (95% interval {low:.4f} to {high:.4f}, {test.rows:,} rows)"))
     say(labelled("", "  ".join(f"{name} {value:.4f}" for name, value in values.items())))
-
-
-def _draw_history(parts: Parts, state: LoopState, figures: Path) -> None:
-    best_step = state.best_step if state.best_step >= 0 else None
-    metrics = dict.fromkeys(("loss", parts.task.batch_metric, parts.task.main_metric))
-    draw_curves(state.history, figures / "curves.png", tuple(metrics), best_step)
-    rates = [(step, found["train/learning_rate"]) for step, found in state.history if "train/learning_rate" in found]
-    if rates:
-        draw_learning_rate(rates, figures / "learning_rate.png")

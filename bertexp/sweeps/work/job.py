@@ -11,8 +11,8 @@ from bertexp.config.store import run_line
 from bertexp.config.words import write
 from bertexp.interfaces import RunState
 from bertexp.runs import runner
-from bertexp.runs.folder import BEST, RunFolder, recorded_words
-from bertexp.runs.record import TESTED, end_of
+from bertexp.runs.folder import BEST, TESTED, RunFolder, recorded_words
+from bertexp.runs.record import end_of
 from bertexp.sweeps.progress import describe_end
 from bertexp.sweeps.reporting.report import write_report
 from bertexp.sweeps.spec import local_overrides

@@ -13,8 +13,7 @@ from bertexp.sweeps.spec import choose_sampler, count_trials
 from bertexp.sweeps.work.study import SweepStudy
 from bertexp.sweeps.work.summary import SweepSummary
 from bertexp.system.provenance import collect_provenance, provenance_tags
-from bertexp.tracking.base import Tracker
-from bertexp.tracking.build import build_tracker
+from bertexp.tracking.base import Tracker, build_tracker
 
 RUN_ID = "mlflow_run_id"
 
@@ -64,10 +63,7 @@ class ParentRun:
                     {"trial": best.number, "command": summary.best_command} | dict(best.point), "best.json"
                 )
             for file in files:
-                if file.suffix == ".png":
-                    tracker.log_figure(file)
-                else:
-                    tracker.log_file(file)
+                tracker.log_file(file, "figures" if file.suffix == ".png" else "")
 
     def _open(self, run_id: str | None, description: str = "") -> Tracker:
         config, spec = self._config, self._study.spec

@@ -18,8 +18,8 @@ from bertexp.config.schema import Config
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError, RunInterrupted, RunPruned
 from bertexp.interfaces import RunState
-from bertexp.runs.folder import RunFolder
-from bertexp.runs.record import TRAINED, RunRecord, ending
+from bertexp.runs.folder import TRAINED, RunFolder
+from bertexp.runs.record import RunRecord, ending
 from bertexp.runs.runner import Trained, prepare, train
 from bertexp.runs.stages.parts import Parts
 from bertexp.sweeps.spec import LATENCY, local_overrides
@@ -27,8 +27,7 @@ from bertexp.sweeps.work.study import Claim, Outcome, SweepStudy
 from bertexp.sweeps.work.warm import WarmParts
 from bertexp.system.console import log_to, quiet
 from bertexp.system.credentials import put_back
-from bertexp.tracking.base import NoTracker, Tracker
-from bertexp.tracking.build import build_tracker
+from bertexp.tracking.base import Tracker, build_tracker
 from bertexp.training.callbacks import Callback, ProgressReport
 from bertexp.training.checkpoint import remove_checkpoints
 from bertexp.training.trainer import Trainer
@@ -121,7 +120,7 @@ class TrialRunner:
         """The trial's own tracked run, which several seeds alone have, and the tags of the seeds' runs below it."""
         spec, tags = self._study.spec, self._tags | {"trial": str(claim.number)}
         if spec.seeds == 1:
-            yield NoTracker(), tags
+            yield Tracker(), tags
             return
         config, _ = compose_config(self.overrides(claim, 0))
         known = claim.trial.user_attrs.get("mlflow_run_id")
@@ -168,7 +167,7 @@ class TrialRunner:
             callbacks.append(PruneReport(self._study, claim))
         with quiet():
             record = RunRecord(config, folder.path, overrides, prepared.dataset.fingerprint, tags, name)
-            with log_to(folder.log_file, redirect_stderr=True), record:
+            with log_to(folder.log_file, redirect_stderr=True), record.running():
                 try:
                     return self._measure(record, train(record, prepared, callbacks, self._warm.build))
                 except Exception as error:

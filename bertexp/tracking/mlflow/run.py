@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bertexp.errors import TrackingError
 from bertexp.tracking.base import ParamValue
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-PER_CALL = 100  # MLflow's limits
-PARAM_LENGTH = 6000
+PER_CALL = 100  # parameters, MLflow's limit
+PARAM_LENGTH = 6000  # another one
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # the UI shows training pages, not chat traces
 SYSTEM_TAGS = {
     "user": "mlflow.user",
@@ -27,34 +27,30 @@ SYSTEM_TAGS = {
 }
 
 
-def create_run(
-    client: MlflowClient, uri: str, experiment_name: str, run_name: str, outputs_dir: Path, begun_ms: int
-) -> Run:
-    """Makes a run that began at ``begun_ms`` (milliseconds since 1970), and its experiment if it is the first.
+def find_experiment(client: MlflowClient, uri: str, name: str, outputs_dir: Path) -> str:
+    """The id of the experiment ``name``, which is made if this run is its first.
 
     Raises:
         TrackingError: the experiment was deleted.
     """
     from mlflow.exceptions import MlflowException
 
-    experiment = client.get_experiment_by_name(experiment_name)
+    experiment = client.get_experiment_by_name(name)
     if experiment is None:
         # a server knows where its artifacts go; a database or a folder is told
-        place = None if uri.startswith(("http", "databricks")) else artifacts_folder(outputs_dir).as_uri()
+        artifacts = None if uri.startswith(("http", "databricks")) else artifacts_folder(outputs_dir).as_uri()
         try:
-            experiment_id = client.create_experiment(experiment_name, place, EXPERIMENT_TAGS)
-        except MlflowException:  # another run was first
-            experiment = client.get_experiment_by_name(experiment_name)
-            if experiment is None:
+            return client.create_experiment(name, artifacts, EXPERIMENT_TAGS)
+        except MlflowException:
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:  # if not, another run was first
                 raise
-    if experiment is not None:
-        if experiment.lifecycle_stage == "deleted":
-            raise TrackingError(
-                f"tracking.experiment={experiment_name} was deleted in {uri}; give another name, or "
-                f"bring it back with: mlflow experiments restore --experiment-id {experiment.experiment_id}"
-            )
-        experiment_id = experiment.experiment_id
-    return client.create_run(experiment_id, start_time=begun_ms, run_name=run_name)
+    if experiment.lifecycle_stage == "deleted":
+        raise TrackingError(
+            f"tracking.experiment={name} was deleted in {uri}; give another name, or "
+            f"bring it back with: mlflow experiments restore --experiment-id {experiment.experiment_id}"
+        )
+    return experiment.experiment_id
 
 
 def reopen_run(client: MlflowClient, uri: str, run_id: str) -> tuple[Run, set[tuple[str, int]]]:
@@ -79,25 +75,22 @@ def reopen_run(client: MlflowClient, uri: str, run_id: str) -> tuple[Run, set[tu
     return run, {(key, point.step) for key in run.data.metrics for point in client.get_metric_history(run_id, key)}
 
 
-def log_params(client: MlflowClient, run: Run, params: Mapping[str, ParamValue]) -> None:
-    """Parameters cannot be changed in MLflow: what a resumed run does otherwise becomes a tag."""
+def log_params(client: MlflowClient, run: Run, params: Mapping[str, ParamValue]) -> dict[str, str]:
+    """Parameters cannot be changed in MLflow: what a resumed run does otherwise is returned, as tags to be set."""
     from mlflow.entities import Param
 
     texts = {key: _as_text(value) for key, value in params.items()}
     new = [Param(key, text) for key, text in texts.items() if key not in run.data.params]
-    for batch in _batches(new, PER_CALL):
-        client.log_batch(run.info.run_id, params=batch)
-    changed = {f"resumed.{k}": v for k, v in texts.items() if run.data.params.get(k, v) != v}
-    set_tags(client, run.info.run_id, changed)
+    for begin in range(0, len(new), PER_CALL):
+        client.log_batch(run.info.run_id, params=new[begin : begin + PER_CALL])
+    return {f"resumed.{key}": text for key, text in texts.items() if run.data.params.get(key, text) != text}
 
 
 def set_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
     """Sets tags, those that MLflow has a name of its own for under that name."""
     from mlflow.entities import RunTag
 
-    found = [RunTag(SYSTEM_TAGS.get(key, key), str(value)) for key, value in tags.items()]
-    for batch in _batches(found, PER_CALL):
-        client.log_batch(run_id, tags=batch)
+    client.log_batch(run_id, tags=[RunTag(SYSTEM_TAGS.get(key, key), str(value)) for key, value in tags.items()])
 
 
 def _as_text(value: ParamValue) -> str:
@@ -108,7 +101,3 @@ def _as_text(value: ParamValue) -> str:
         text = json.dumps(value) if value is None or isinstance(value, bool) else str(value)
     note = f" … [cut at {PARAM_LENGTH} characters]"
     return text if len(text) <= PARAM_LENGTH else text[: PARAM_LENGTH - len(note)] + note
-
-
-def _batches(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
-    return (items[i : i + size] for i in range(0, len(items), size))

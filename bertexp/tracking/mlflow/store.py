@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,30 +35,26 @@ ENVIRONMENT = {
 }
 
 
-def default_uri(outputs_dir: str | os.PathLike[str]) -> str:
-    """Returns the absolute address of the local store; a relative one would follow the working directory."""
-    return _sqlite_address(Path(outputs_dir) / "mlflow.db")
-
-
 def artifacts_folder(outputs_dir: str | os.PathLike[str]) -> Path:
     """Returns where the artifacts of a store without a server of its own lie."""
     return Path(outputs_dir).resolve() / "mlartifacts"
 
 
 def resolve_uri(uri: str | None, outputs_dir: str | os.PathLike[str]) -> str:
-    """Makes ``tracking.uri`` absolute; null is the local store. In ``sqlite:`` and ``file:`` ``%20`` is a space.
+    """Makes ``tracking.uri`` absolute: a relative one would follow the working directory. Null is the local store.
+
+    In ``sqlite:`` and ``file:`` addresses ``%20`` is a space.
 
     Raises:
         TrackingError: the address has a scheme that MLflow does not speak, or a run's record holds it without its
             password and that is nowhere to be found.
     """
     if not uri:
-        return default_uri(outputs_dir)
+        return _sqlite_address(Path(outputs_dir) / "mlflow.db")
     if is_hidden(uri):
-        known = find_secret(uri)
-        if known is None:
-            raise TrackingError(f"the password of tracking.uri={uri} is not kept: {WAYS}")
-        return known
+        if known := find_secret(uri):
+            return known
+        raise TrackingError(f"the password of tracking.uri={uri} is not kept: {WAYS}")
     scheme, _, rest = uri.partition(":")
     if not rest or os.path.sep in scheme:  # a plain folder
         return Path(uri).resolve().as_uri()
@@ -97,16 +93,14 @@ def set_environment() -> None:
 
 
 def open_store(uri: str) -> MlflowClient:
-    """Opens the store at a resolved address, and creates it if it is new.
-
-    Raises:
-        TrackingError: it cannot be reached, created, read or written.
-    """
+    """Opens the store at a resolved address, and creates it if it is new; raises what its driver raises."""
     set_environment()
     from mlflow import MlflowClient
 
     _send_chatter_to_the_log()
-    with must_answer(uri), _alone(local_path(uri)):
+    path = local_path(uri)
+    # MLflow's migrations of an sqlite file are not atomic: one process at a time creates a local store
+    with locked(path.with_name(f"{path.name}.lock")) if path else nullcontext():
         _knock(uri)
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
@@ -117,7 +111,7 @@ def look_at(path: Path) -> None:
     """Looks whether a local store can be there, without MLflow.
 
     Raises:
-        OSError: the place cannot be written, or what is there is no database.
+        OSError: the folder cannot be written, or what is there is no database.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_file():
@@ -155,11 +149,6 @@ def _knock(uri: str) -> None:
         import sqlalchemy
 
         sqlalchemy.create_engine(uri, connect_args={"connect_timeout": CONNECT_SECONDS}).connect().close()
-
-
-def _alone(path: Path | None) -> AbstractContextManager[None]:
-    """Lets one process at a time create a local store: MLflow's migrations of an sqlite file are not atomic."""
-    return nullcontext() if path is None else locked(path.with_name(path.name + ".lock"))
 
 
 def _send_chatter_to_the_log() -> None:

@@ -15,17 +15,11 @@ from bertexp.errors import TrackingError
 from bertexp.interfaces import RunState
 from bertexp.system.console import labelled, say
 from bertexp.system.credentials import hide
-from bertexp.tracking.base import OnOpen, ParamValue
-from bertexp.tracking.mlflow.run import create_run, log_params, reopen_run, set_tags
-from bertexp.tracking.mlflow.store import (
-    first_line,
-    local_path,
-    look_at,
-    must_answer,
-    open_store,
-    resolve_uri,
-    set_environment,
-)
+from bertexp.system.files import scratch_folder
+from bertexp.tracking.base import OnOpen, ParamValue, Tracker
+from bertexp.tracking.mlflow import store
+from bertexp.tracking.mlflow.model import add_results, create_model
+from bertexp.tracking.mlflow.run import find_experiment, log_params, reopen_run, set_tags
 from bertexp.tracking.outbox import Outbox, Point
 
 if TYPE_CHECKING:
@@ -40,7 +34,7 @@ STATUS = {
 }
 
 
-class MlflowTracker:
+class MlflowTracker(Tracker):
     """One MLflow run; ``resume_run_id`` continues that run, leaving out the points it already has."""
 
     def __init__(
@@ -51,11 +45,9 @@ class MlflowTracker:
         outputs_dir: str | PathLike[str],
         resume_run_id: str | None = None,
     ):
-        self.uri = resolve_uri(uri, outputs_dir)
-        self._experiment = experiment
-        self._run_name = run_name
+        self.uri = store.resolve_uri(uri, outputs_dir)
+        self._experiment, self._run_name, self._resume_run_id = experiment, run_name, resume_run_id
         self._outputs_dir = Path(outputs_dir).resolve()
-        self._resume_run_id = resume_run_id
         self._run_id = ""  # until the run is there
         self._opening: threading.Thread | None = None
         self._is_open = False
@@ -72,8 +64,7 @@ class MlflowTracker:
     @property
     def run_id(self) -> str | None:
         """See ``Tracker.run_id``."""
-        if self._opening:
-            self._wait()
+        self._wait()
         return self._run_id or None
 
     def start(self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None = None) -> None:
@@ -83,12 +74,12 @@ class MlflowTracker:
         of a new run in a local store only the file is looked at if ``on_open`` is given; a thread opens it at the first
         metrics, beside the training.
         """
-        set_environment()
+        store.set_environment()
         begun_ms = time.time_ns() // 1_000_000
-        path = None if self._resume_run_id or on_open is None else local_path(self.uri)
+        path = None if self._resume_run_id or on_open is None else store.local_path(self.uri)
         if path:
-            with must_answer(self.uri):
-                look_at(path)
+            with store.must_answer(self.uri):
+                store.look_at(path)
         arguments = (hide(params), hide(tags), on_open, begun_ms)
         self._opening = threading.Thread(target=self._open, args=arguments, name="store", daemon=True)
         if not path:
@@ -109,64 +100,40 @@ class MlflowTracker:
 
     def log_dataset(self, name: str, split_tables: Mapping[str, pa.Table], fingerprint: str, source: str) -> None:
         """See ``Tracker.log_dataset``; shown as the run's "Datasets used", with the fingerprint as digest."""
-        source = hide(source)
-        kind, place = ("http", {"url": source}) if source.startswith("http") else ("local", {"uri": source})
+        # by split, for MLflow keeps one row count per name and digest
         self._datasets = {split: (f"{name}-{split}", fingerprint) for split in split_tables}
-        found = {
-            split: {
-                "name": f"{name}-{split}",  # MLflow keeps one row count per name and digest
-                "digest": fingerprint,
-                "source_type": kind,
-                "source": json.dumps(place),
-                "schema": json.dumps({"mlflow_colspec": _columns(table)}),
-                "profile": json.dumps({"num_rows": table.num_rows, "num_elements": table.num_rows * table.num_columns}),
-            }
-            for split, table in split_tables.items()
-        }
-        self._deliver(lambda: self._log_inputs(found))
+        self._deliver(lambda: self._log_inputs(split_tables, hide(source)))
 
     def log_dict(self, data: Mapping[str, Any] | Sequence[Any], file_name: str) -> None:
         """See ``Tracker.log_dict``."""
         told: Any = hide(data)  # MLflow says that it takes dicts alone
         self._deliver(lambda: self._client.log_dict(self._run_id, told, file_name))
 
-    def log_figure(self, figure_path: str | PathLike[str], folder: str = "figures") -> None:
-        """See ``Tracker.log_figure``."""
-        self.log_file(figure_path, folder)
-
-    def log_file(self, path: str | PathLike[str], folder: str = "") -> None:
+    def log_file(self, path: Path, folder: str = "") -> None:
         """See ``Tracker.log_file``."""
-        if not Path(path).is_file():
+        if not path.is_file():
             raise FileNotFoundError(path)
         self._deliver(lambda: self._client.log_artifact(self._run_id, str(path), folder or None))
 
-    def log_table(self, table: pa.Table | str | PathLike[str], file_name: str) -> None:
+    def log_table(self, path: Path, file_name: str) -> None:
         """See ``Tracker.log_table``; the first 1,000 rows."""
-        if isinstance(table, (str, PathLike)):
-            import pyarrow.parquet as pq
+        import pyarrow.parquet as pq
 
-            with pq.ParquetFile(table) as file:
-                table = next(file.iter_batches(TABLE_ROWS), file.schema_arrow.empty_table())
-        rows = table.slice(0, TABLE_ROWS).to_pydict()
-        data = {"columns": list(rows), "data": [list(row) for row in zip(*rows.values(), strict=True)]}
-        self.log_dict(data, file_name)
+        with pq.ParquetFile(path) as file:
+            table = next(file.iter_batches(TABLE_ROWS), file.schema_arrow.empty_table())
+        data = [list(row) for row in zip(*table.to_pydict().values(), strict=True)]
+        self.log_dict({"columns": table.schema.names, "data": data}, file_name)
         shown = json.dumps([{"path": file_name, "type": "table"}])
         self._deliver(lambda: self._client.set_tag(self._run_id, "mlflow.loggedArtifacts", shown))
 
-    def log_model(
-        self,
-        folder: str | PathLike[str],
-        loader_file: str | PathLike[str],
-        pip_requirements: Sequence[str],
-    ) -> None:
+    def log_model(self, folder: Path, loader_file: Path, pip_requirements: Sequence[str]) -> None:
         """See ``Tracker.log_model``; loads as ``runs:/<run id>/model`` and carries the latest val/ and test/ metrics."""
         results = [point for key, point in self._latest.items() if key.startswith(("val/", "test/"))]
 
         def create() -> None:
-            from bertexp.tracking.mlflow.model import SavedModelFiles, create_model
-
-            files = SavedModelFiles(Path(folder), Path(loader_file), tuple(pip_requirements))
-            create_model(self._client, self._run_id, files, results, self._datasets, self._outputs_dir)
+            with scratch_folder(self._outputs_dir) as scratch:
+                model_id = create_model(self._client, self._run_id, folder, loader_file, pip_requirements, scratch)
+            add_results(self._client, self._run_id, model_id, results, self._datasets)
 
         self._deliver(create)
 
@@ -183,14 +150,13 @@ class MlflowTracker:
             say(labelled("warning", f"nothing of this run is recorded: {self._problem}"))
             return
         lost_points = self._outbox.close()
-        lost = self._late
-        if not lost or self._try(lambda: self._client.get_run(self._run_id)):
-            lost = [action for action in lost if not self._try(action)]  # one that fails must not hold up the others
-            ended = {"state": state, **({"reason": hide(reason)} if reason else {})}
+        if not self._late or self._try(lambda: self._client.get_run(self._run_id)):
+            self._deliver_late()
+            ended = {"state": state} | ({"reason": hide(reason)} if reason else {})
             self._try(lambda: set_tags(self._client, self._run_id, ended))
             self._try(lambda: self._client.set_terminated(self._run_id, STATUS[state]))
-        if lost_points or lost:
-            missed = f"{lost_points} metric points and {len(lost)} records of this run"
+        if lost_points or self._late:
+            missed = f"{lost_points} metric points and {len(self._late)} records of this run"
             say(labelled("warning", f"the MLflow store missed {missed}; the run folder has them all"))
 
     def _begin(self) -> None:
@@ -214,16 +180,16 @@ class MlflowTracker:
         self, params: Mapping[str, ParamValue], tags: Mapping[str, str], on_open: OnOpen | None, begun_ms: int
     ) -> None:
         try:
-            with must_answer(self.uri):
-                self._client = client = open_store(self.uri)
+            with store.must_answer(self.uri):
+                self._client = client = store.open_store(self.uri)
                 if self._resume_run_id:
                     run, self._known = reopen_run(client, self.uri, self._resume_run_id)
                 else:
-                    place = (self.uri, self._experiment, self._run_name, self._outputs_dir)
-                    run = create_run(client, *place, begun_ms)
+                    experiment_id = find_experiment(client, self.uri, self._experiment, self._outputs_dir)
+                    run = client.create_run(experiment_id, start_time=begun_ms, run_name=self._run_name)
                 self._run_id = run.info.run_id
-                log_params(client, run, params)
-                set_tags(client, self._run_id, {"mlflow.source.type": "LOCAL", **tags})
+                changed = log_params(client, run, params)
+                set_tags(client, self._run_id, {"mlflow.source.type": "LOCAL"} | changed | {**tags})
                 if on_open:
                     on_open(self._run_id)
         except TrackingError as error:
@@ -234,7 +200,7 @@ class MlflowTracker:
             return
         with self._order:
             self._is_open = True
-            self._late = [action for action in self._late if not self._try(action)]
+            self._deliver_late()
         self._outbox.begin()
 
     def _send(self, points: Sequence[Point]) -> None:
@@ -243,13 +209,16 @@ class MlflowTracker:
         metrics = [Metric(point.key, point.value, point.timestamp_ms, point.step) for point in points]
         self._client.log_batch(self._run_id, metrics=metrics)
 
-    def _log_inputs(self, datasets: Mapping[str, Mapping[str, str]]) -> None:
+    def _log_inputs(self, split_tables: Mapping[str, pa.Table], source: str) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        inputs = [
-            DatasetInput(Dataset(**about), [InputTag("mlflow.data.context", split)])
-            for split, about in datasets.items()
-        ]
+        kind, where = ("http", {"url": source}) if source.startswith("http") else ("local", {"uri": source})
+        inputs = []
+        for split, table in split_tables.items():
+            schema = json.dumps({"mlflow_colspec": _columns(table)})
+            profile = json.dumps({"num_rows": table.num_rows, "num_elements": table.num_rows * table.num_columns})
+            data = Dataset(*self._datasets[split], kind, json.dumps(where), schema, profile)
+            inputs.append(DatasetInput(data, [InputTag("mlflow.data.context", split)]))
         self._client.log_inputs(self._run_id, inputs)
 
     def _deliver(self, action: Callable[[], object]) -> None:
@@ -257,6 +226,9 @@ class MlflowTracker:
         with self._order:
             if not self._is_open or self._late or not self._try(action):
                 self._late.append(action)
+
+    def _deliver_late(self) -> None:
+        self._late = [action for action in self._late if not self._try(action)]  # one that fails holds up no others
 
     def _try(self, action: Callable[[], object]) -> bool:
         try:
@@ -268,7 +240,7 @@ class MlflowTracker:
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:
-            why = f"the MLflow store {self.uri} does not take what it is told ({first_line(error)})"
+            why = f"the MLflow store {self.uri} does not take what it is told ({store.first_line(error)})"
             say(labelled("warning", f"{why}; the run goes on and tries again at its end"))
         self._warned = True
 
