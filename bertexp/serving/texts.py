@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.formats.columns import column_names
-from bertexp.data.formats.spec import FORMATS, Bad, Columns, format_of, load_format, place_of
+from bertexp.data.formats.spec import FORMATS, Bad, Columns, column_names, load_format, place_of
 from bertexp.errors import DataError
 
 if TYPE_CHECKING:
@@ -86,15 +85,14 @@ def _read_table(path: Path, columns: Columns, settings: str) -> pa.Table:
     """The rows of a file that has ``columns``, its other columns too; ``settings`` are what names others."""
     from pyarrow import ArrowException
 
-    format = format_of(path)
-    present = column_names(path, format)
+    present = column_names(path)
     missing = [name for name in columns.wanted().values() if name not in present]
     if missing:
         raise DataError(
             f"{path} has no column {missing[0]!r}, only {', '.join(present)}: name the right ones with {settings}"
         )
     try:
-        table = load_format(format).read_table(path, columns, others=True)
+        table = load_format(path).read_table(path, columns, others=True)
     except (ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     if not table.num_rows:

@@ -208,7 +208,7 @@ def test_banking77_is_fetched_and_holds_validation_out_of_train(tmp_path, monkey
     with pytest.raises(DataError, match="has no column 'category'"):
         locate_dataset(DatasetConfig(name="banking77", path=str(tmp_path)), str(tmp_path))
     (tmp_path / "test.csv").unlink()
-    with pytest.raises(DataError, match=r"holds no test\.csv"):
+    with pytest.raises(DataError, match=r"has no test\.csv"):
         locate_dataset(DatasetConfig(name="banking77", path=str(tmp_path)), str(tmp_path))
 
 

@@ -10,7 +10,7 @@ from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.find import source as dataset_source
 from bertexp.data.find.locate import locate_dataset
-from bertexp.data.sets.glue.tasks import GLUE
+from bertexp.data.sets.glue.locate import GLUE
 from bertexp.data.table import TextDataset, is_labelled
 from bertexp.errors import BertexpError, DataError
 

@@ -7,7 +7,7 @@ import pytest
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.find.locate import locate_dataset
-from bertexp.data.sets.glue.tasks import GLUE
+from bertexp.data.sets.glue.locate import GLUE
 from bertexp.data.sets.samples import make_samples
 from bertexp.data.table import is_labelled
 

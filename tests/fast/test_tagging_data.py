@@ -13,10 +13,9 @@ from bertexp.config.resolve import compose_config
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.find import source as dataset_source
 from bertexp.data.find.locate import locate_dataset
-from bertexp.data.find.paths import find_tagged_splits
+from bertexp.data.formats.tagged import read_splits
 from bertexp.data.formats.tags import entity_types, scheme_of, sort_tags
 from bertexp.data.sets import wnut17
-from bertexp.data.sets.tagged import read_splits
 from bertexp.errors import ConfigError, DataError
 
 CONLL = "Ann\tB-PER\nSmith\tI-PER\nwon\tO\n\nin\tO\nNew York\tB-LOC\n"
@@ -197,6 +196,12 @@ def test_only_a_test_file_may_have_no_tags(tmp_path):
         read(write(tmp_path / "nothing.txt", "\n\n"))
 
 
+def found(**settings: object) -> dict[str, str]:
+    """The name of each split's file."""
+    where = locate_dataset(DatasetConfig(name="conll", **settings), "nowhere", "tagging").description
+    return {split: Path(path).name for split, path in (part.split(" ") for part in where.split(", "))}
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -210,21 +215,17 @@ def test_only_a_test_file_may_have_no_tags(tmp_path):
 def test_usual_file_names_tell_the_split(tmp_path, names):
     for name in (*names, "README.md", "trainer.log", "latest.txt"):
         write(tmp_path / name, CONLL)
-    places = find_tagged_splits(DatasetConfig(name="conll", path=str(tmp_path)))
-    assert [(split, path.name) for split, path in places.items()] == list(
-        zip(("train", "val", "test"), names, strict=True)
-    )
+    assert found(path=str(tmp_path)) == dict(zip(("train", "val", "test"), names, strict=True))
 
 
 def test_files_can_be_named_and_doubt_is_told(tmp_path):
     for name in ("train.txt", "dev.txt", "valid.txt", "mine.tsv"):
         write(tmp_path / name, CONLL)
     with pytest.raises(DataError, match=r"more than one val split \(dev\.txt, valid\.txt\).*dataset\.val_file"):
-        find_tagged_splits(DatasetConfig(name="conll", path=str(tmp_path)))
-    named = DatasetConfig(name="conll", path=str(tmp_path), train_file="mine.tsv", val_file="dev.txt")
-    assert [path.name for path in find_tagged_splits(named).values()] == ["mine.tsv", "dev.txt"]
-    single = DatasetConfig(name="conll", path=str(tmp_path / "mine.tsv"))
-    assert find_tagged_splits(single) == {"train": tmp_path / "mine.tsv"}
+        found(path=str(tmp_path))
+    named = found(path=str(tmp_path), train_file="mine.tsv", val_file="dev.txt")
+    assert named == {"train": "mine.tsv", "val": "dev.txt"}
+    assert found(path=str(tmp_path / "mine.tsv")) == {"train": "mine.tsv"}
     (tmp_path / "empty").mkdir()
     for settings, message in (
         ({}, r"needs data: dataset\.path"),
@@ -233,7 +234,7 @@ def test_files_can_be_named_and_doubt_is_told(tmp_path):
         ({"path": str(tmp_path), "val_file": "none.txt"}, r"dataset\.val_file=none\.txt does not exist"),
     ):
         with pytest.raises(DataError, match=message):
-            find_tagged_splits(DatasetConfig(name="conll", **settings))
+            found(**settings)
 
 
 def test_schemes_types_and_the_order_of_tags():

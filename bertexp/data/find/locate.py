@@ -5,22 +5,15 @@ from __future__ import annotations
 import dataclasses
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.find.source import DatasetSource
-from bertexp.data.sets.spec import SETS, SOURCE_SETTINGS
+from bertexp.data.find.source import DatasetSource, later
+from bertexp.data.sets.spec import SETS, SOURCE_SETTINGS, TEXT_COLUMNS, WORD_COLUMNS
 from bertexp.errors import DataError, did_you_mean
 from bertexp.tasks.registry import all_tasks, find_task
 from bertexp.tasks.spec import TaskSpec
 
-if TYPE_CHECKING:  # pyarrow loads when rows are read
-    from bertexp.data.table import TextDataset
-
 __all__ = ["DatasetSource", "locate_dataset"]
-
-_TEXT_COLUMNS: tuple[str, ...] = ("text_column", "text_pair_column", "label_column")
-_WORD_COLUMNS: tuple[str, ...] = ("words_column", "tags_column")
 
 
 def locate_dataset(
@@ -44,31 +37,18 @@ def locate_dataset(
     _refuse_foreign_settings(config, spec)
     if spec.name not in fitting:
         others = [name for name, other in SETS.items() if spec.label_form in other.labels]
-        own = next(
-            (f"; for files of your own: dataset={name} dataset.path=…" for name in others if _reads_files(name)), ""
-        )
-        learns = f"dataset={' or '.join(others)}{own}" if others else "none of the data sets"
+        own = [name for name in others if "train_file" in SETS[name].uses]
+        learns = f"dataset={' or '.join(others)}" if others else "none of the data sets"
+        if own:
+            learns += f"; for files of your own: dataset={own[0]} dataset.path=…"
         raise DataError(
             f"dataset={config.name} has labels for task={' or '.join(fitting)}, not for task={task}, which learns from {learns}"
         )
     if rehearsal and not known.is_own:
-        return _locate_samples(config, spec.name)
+        read = later("sets.samples.make_samples", config, spec.name)
+        return DatasetSource(f"packaged rows in place of {config.name}", read)
     module = importlib.import_module(f"bertexp.data.sets.{known.module}")
     return module.locate(config, spec.name, Path(cache_dir) / "datasets" / config.name)
-
-
-def _reads_files(name: str) -> bool:
-    """Whether the data set reads files that a user names."""
-    return "train_file" in SETS[name].uses
-
-
-def _locate_samples(config: DatasetConfig, task: str) -> DatasetSource:
-    def read() -> TextDataset:
-        from bertexp.data.sets.samples import make_samples
-
-        return make_samples(config, task)
-
-    return DatasetSource(f"packaged rows in place of {config.name}", read)
 
 
 def _refuse_foreign_settings(config: DatasetConfig, task: TaskSpec) -> None:
@@ -88,9 +68,9 @@ def _refuse_foreign_settings(config: DatasetConfig, task: TaskSpec) -> None:
         own = "dataset=conll" if task.reads_words else "dataset=files"
         cure = "leave it out" if known.is_own else f"for data of your own: {own}"
         raise DataError(f"dataset={config.name} does not use {unused}; {cure}")
-    others = _TEXT_COLUMNS if task.reads_words else _WORD_COLUMNS
+    others = {*(TEXT_COLUMNS if task.reads_words else WORD_COLUMNS)}
     if not task.has_classes and known.is_own:
-        others = (*others, "label_names")
+        others.add("label_names")
     unused = ", ".join(f"dataset.{key}" for key in given if key in others)
     if unused:
         raise DataError(f"task={task.name} does not use {unused}; leave it out")

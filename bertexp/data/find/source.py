@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,3 +39,9 @@ class DatasetSource:
         for path, url in self.downloads.items():
             fetch(url, path, *self.checks)
         return self.read()
+
+
+def later(function: str, *arguments: object) -> Callable[[], TextDataset]:
+    """A call to make later of a function below ``bertexp.data``; its module, and with it pyarrow, is imported then."""
+    module, _, name = function.rpartition(".")
+    return lambda: getattr(importlib.import_module(f"bertexp.data.{module}"), name)(*arguments)

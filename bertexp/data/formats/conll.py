@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import NamedTuple
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.formats.columns import check_columns, column_names
-from bertexp.data.formats.spec import FORMATS, Bad, Columns, load_format, place_of
+from bertexp.data.formats.spec import (
+    Bad,
+    Columns,
+    check_columns,
+    column_names,
+    is_utf8,
+    known_format,
+    load_format,
+    place_of,
+)
 from bertexp.errors import DataError
 
 _DOCUMENT = "-DOCSTART-"  # stands between the documents of CoNLL-2003
@@ -39,22 +47,16 @@ def read_sentences(path: Path, config: DatasetConfig, needs_tags: bool) -> Itera
     Raises:
         DataError: a column is missing.
     """
-    read = _table_rows if _holds_lists(path) else _conll_rows
+    read = _table_rows if known_format(path).has_lists else _conll_rows
     for number, sentence in read(path, config, needs_tags):
         yield number, sentence if isinstance(sentence, Bad) else _checked(sentence)
 
 
 def place_of_word(path: Path, number: int, word: int) -> str:
     """Names the place of a word (from 0) in the sentence that ``read_sentences`` yielded with ``number``."""
-    return f"{place_of(path, number)}, word {word + 1}" if _holds_lists(path) else place_of(path, number + word)
-
-
-def _format(path: Path) -> str:
-    return path.suffix.removeprefix(".").lower()
-
-
-def _holds_lists(path: Path) -> bool:
-    return _format(path) in FORMATS and FORMATS[_format(path)].has_lists
+    if known_format(path).has_lists:
+        return f"{place_of(path, number)}, word {word + 1}"
+    return place_of(path, number + word)
 
 
 def _checked(sentence: Sentence) -> Sentence | Bad:
@@ -67,11 +69,7 @@ def _checked(sentence: Sentence) -> Sentence | Bad:
         return Bad("words without tags", f"{len(words)} words have {len(tags)} tags")
     if tags is not None and not all(tags):
         return Bad("no tag", f"the word {words[tags.index('')]!r} has no tag")
-    try:
-        "".join([*words, *(tags or ())]).encode()
-    except UnicodeEncodeError:
-        return Bad("not UTF-8", "the sentence is not UTF-8")
-    return sentence
+    return sentence if is_utf8(*words, *(tags or ())) else Bad("not UTF-8", "the sentence is not UTF-8")
 
 
 # CoNLL
@@ -112,22 +110,13 @@ def _sentence(lines: list[Line], layout: _Layout) -> Numbered:
     return lines[0][0], Sentence([row[layout.word] for row in rows], tags)
 
 
-def _lines(path: Path) -> Iterator[Line]:
-    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
-        yield from enumerate((line.rstrip("\r\n") for line in file), start=1)
-
-
 def _blocks(path: Path) -> Iterator[list[Line]]:
     """Yields the lines between blank ones; a line of spaces and tabs is blank, too."""
-    block: list[Line] = []
-    for number, line in _lines(path):
-        if line.strip(" \t") and not line.startswith(_DOCUMENT):
-            block.append((number, line))
-        elif block:
-            yield block
-            block = []
-    if block:
-        yield block
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+        lines = enumerate((line.rstrip("\r\n") for line in file), start=1)
+        for is_blank, block in groupby(lines, lambda line: not line[1].strip(" \t") or line[1].startswith(_DOCUMENT)):
+            if not is_blank:
+                yield list(block)
 
 
 def _layout(path: Path, config: DatasetConfig, needs_tags: bool) -> _Layout:
@@ -136,7 +125,7 @@ def _layout(path: Path, config: DatasetConfig, needs_tags: bool) -> _Layout:
     Raises:
         DataError: the file is empty, has no tags or lacks a column.
     """
-    lines = list(islice((line for block in _blocks(path) for line in block), _LINES_SEEN))
+    lines = list(islice(chain.from_iterable(_blocks(path)), _LINES_SEEN))
     if not lines:
         raise DataError(f"{path} is empty")
     layout = _Layout("\t" if any("\t" in line for _, line in lines) else None, 0, 0, None)
@@ -167,12 +156,12 @@ def _column(setting: str, value: str | None, default: int, columns: int, place: 
 
 
 def _table_rows(path: Path, config: DatasetConfig, needs_tags: bool) -> Iterator[Numbered]:
-    present = column_names(path, _format(path))
+    present = column_names(path)
     words = config.words_column or next((name for name in _USUAL["words"] if name in present), "words")
     tags = config.tags_column or next((name for name in _USUAL["tags"] if name in present), "tags")
     columns = Columns(words, None, tags if needs_tags or tags in present else None)
-    check_columns(path, _format(path), columns)
-    for number, values in load_format(_format(path)).read_rows(path, columns):
+    check_columns(path, columns)
+    for number, values in load_format(path).read_rows(path, columns):
         yield number, values if isinstance(values, Bad) else _from_lists(values, columns)
 
 

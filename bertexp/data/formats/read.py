@@ -7,17 +7,30 @@ be, the file is read again row by row, to say which row it is or to leave it out
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertexp.data.formats.columns import check_columns, column_names
-from bertexp.data.formats.spec import Bad, Columns, Values, format_of, load_format, place_of
-from bertexp.data.labels import LIST_SEPARATOR, ClassLabels, Labels
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.formats.spec import (
+    Bad,
+    Columns,
+    Sieve,
+    Values,
+    check_columns,
+    column_names,
+    is_utf8,
+    load_format,
+    place_of,
+)
+from bertexp.data.labels import LIST_SEPARATOR, ClassLabels, Labels, encode_labels, make_labels
+from bertexp.data.splits import hold_out_absent, make_dataset
+from bertexp.data.table import TextDataset
 from bertexp.errors import DataError
+from bertexp.tasks.registry import find_task
 
 _TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_dictionary)
 
@@ -27,52 +40,83 @@ class Rows:
     """What a file holds: a table of strings with ``text``, ``text_pair`` and ``label`` (those asked for), none null."""
 
     table: pa.Table
-    skipped: dict[str, int]  # reason -> rows left out
+    skipped: Counter[str]  # reason -> rows left out
 
 
-def read_file(
-    path: Path,
-    columns: Columns,
-    format: str | None = None,
-    labels: Labels | None = None,
-    on_bad_row: str = "error",
-) -> Rows:
+def load_files(config: DatasetConfig, task: str, files: Mapping[str, tuple[Path, Columns]]) -> TextDataset:
+    """Reads the splits in ``files`` (``train`` and perhaps ``val``, ``test``) and cuts the others out of ``train``.
+
+    Labels are what ``task`` learns: a class, a set of classes or a number.
+
+    Raises:
+        DataError: a row is bad, or the rows cannot be split as asked for.
+    """
+    labels = make_labels(find_task(task).label_form, config.label_names, config.label_separator)
+    tables, labels, skipped = read_splits(files, labels, config.on_bad_row)
+    tables = hold_out_absent(tables, labels.names, config)
+    source = ", ".join(f"{split} {path}" for split, (path, _) in files.items())
+    if "test" in files and files["test"][1].label is None:
+        source += " (no labels in test)"
+    return make_dataset(config, task, tables, labels.names, source, skipped)
+
+
+def read_splits(
+    files: Mapping[str, tuple[Path, Columns]], labels: Labels, on_bad_row: str
+) -> tuple[dict[str, pa.Table], Labels, Counter[str]]:
+    """Reads files or folders of texts, ``train`` first, which settles the classes unless ``labels`` knows them.
+
+    Returns:
+        A table for each split, its labels in canonical form; what labels are; reasons and numbers of rows left out.
+
+    Raises:
+        DataError: as ``read_file``.
+    """
+    tables: dict[str, pa.Table] = {}
+    skipped: Counter[str] = Counter()
+    for split, (path, columns) in files.items():
+        is_folder = path.is_dir()
+        rows = read_folder(path, labels, on_bad_row) if is_folder else read_file(path, columns, labels, on_bad_row)
+        if split == "train":
+            labels = labels.settle(rows.table["label"])
+        tables[split] = encode_labels(rows.table, labels)
+        skipped += rows.skipped
+    return tables, labels, skipped
+
+
+def read_file(path: Path, columns: Columns, labels: Labels | None = None, on_bad_row: str = "error") -> Rows:
     """Reads a file.
 
     Args:
-        format: one of ``FORMATS``; None: as the extension says.
         labels: what a label is; None: a class, whichever.
         on_bad_row: ``error``, or ``skip`` to leave bad rows out and count them.
 
     Raises:
         DataError: a column is missing, no row is left or, with ``error``, a row is bad; names file and line.
     """
-    format = format or format_of(path)
-    check_columns(path, format, columns)
-    module = load_format(format)
+    check_columns(path, columns)
+    module = load_format(path, columns.format)
     labels = labels or ClassLabels()
     try:
         table = _spell_labels(_pick(module.read_table(path, columns), columns, path), labels.separator)
-        rows = Rows(table, {}) if table is not None and _is_clean(table, labels) else None
+        if table is not None and table.num_rows and _is_clean(table, labels):
+            return Rows(table, Counter())
     except (pa.ArrowInvalid, UnicodeDecodeError):
-        rows = None
-    if rows is None:
-        numbered = ((place_of(path, number), values) for number, values in module.read_rows(path, columns))
-        rows = _collect(numbered, list(columns.wanted()), labels, on_bad_row)
-    return _not_empty(rows, path)
+        pass  # the way row by row says why
+    numbered = ((place_of(path, number), values) for number, values in module.read_rows(path, columns))
+    return _collect(numbered, list(columns.wanted()), labels, Sieve(path, "row", on_bad_row))
 
 
-def read_whole(path: Path, columns: Columns, format: str) -> pa.Table:
+def read_whole(path: Path, columns: Columns) -> pa.Table:
     """Reads a file of which every row counts, whatever it holds: <string> columns, empty texts among them.
 
     Raises:
         DataError: a column is missing or the file is broken.
     """
-    check_columns(path, format, columns)
+    check_columns(path, columns)
     try:
-        return _pick(load_format(format).read_table(path, columns), columns, path)
+        return _pick(load_format(path, columns.format).read_table(path, columns), columns, path)
     except pa.ArrowInvalid as error:
-        raise DataError(f"{path} cannot be read as {format} ({error}); fetch it again") from error
+        raise DataError(f"{path} cannot be read as {columns.format} ({error}); fetch it again") from error
 
 
 def read_folder(
@@ -84,7 +128,7 @@ def read_folder(
         folders: read only these class folders; all if empty.
     """
     rows = _read_texts(folder, folders)
-    return _not_empty(_collect(rows, ["text", "label"], labels or ClassLabels(), on_bad_row), folder)
+    return _collect(rows, ["text", "label"], labels or ClassLabels(), Sieve(folder, "row", on_bad_row))
 
 
 def _read_texts(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, Values | Bad]]:
@@ -113,17 +157,10 @@ def _pick(table: pa.Table, columns: Columns, path: Path) -> pa.Table:
         if not any(is_text(holds) for is_text in _TEXT_TYPES):
             raise DataError(
                 f"column {wanted[name]!r} of {path} holds {holds} and no texts; name another one with "
-                f"dataset.{name}_column (columns: {', '.join(column_names(path, format_of(path)))})"
+                f"dataset.{name}_column (columns: {', '.join(column_names(path, columns.format))})"
             )
         picked = picked.set_column(index, name, picked[name].cast(pa.string()))
     return picked
-
-
-def _not_empty(rows: Rows, path: Path) -> Rows:
-    if rows.table.num_rows == 0:
-        counts = ", ".join(f"{count} rows: {reason}" for reason, count in rows.skipped.items())
-        raise DataError(f"{path} holds no usable row" + (f" ({counts})" if counts else ""))
-    return rows
 
 
 def _spell_labels(table: pa.Table, separator: str | None) -> pa.Table | None:
@@ -154,20 +191,17 @@ def _is_clean(table: pa.Table, labels: Labels) -> bool:
     return True
 
 
-def _collect(rows: Iterable[tuple[str, Values | Bad]], names: Sequence[str], labels: Labels, on_bad_row: str) -> Rows:
-    """Checks row by row, each with its place, and raises or counts the bad ones."""
-    good: dict[str, list[object]] = {name: [] for name in names}
-    skipped: Counter[str] = Counter()
+def _collect(rows: Iterable[tuple[str, Values | Bad]], names: Sequence[str], labels: Labels, sieve: Sieve) -> Rows:
+    """Checks row by row, each with its place."""
+    good: list[Values] = []
     for place, values in rows:
         checked = values if isinstance(values, Bad) else _checked(values, labels)
-        if not isinstance(checked, Bad):
-            for name in names:
-                good[name].append(checked[name])
-        elif on_bad_row == "skip":
-            skipped[checked.reason] += 1
+        if isinstance(checked, Bad):
+            sieve.take_out(place, checked)
         else:
-            raise DataError(f"{place}: {checked.detail}; mend the row, or leave such rows out: dataset.on_bad_row=skip")
-    return Rows(pa.table({name: pa.array(column, pa.string()) for name, column in good.items()}), dict(skipped))
+            good.append(checked)
+    sieve.require(len(good))
+    return Rows(pa.Table.from_pylist(good, pa.schema([(name, pa.string()) for name in names])), sieve.skipped)
 
 
 def _checked(values: Values, labels: Labels) -> Values | Bad:
@@ -177,9 +211,7 @@ def _checked(values: Values, labels: Labels) -> Values | Bad:
             return Bad("no text", f"the {name} is empty")
         if not isinstance(text, str):
             return Bad("no text", f"the {name} is not a text but {text!r}"[:200])
-        try:
-            text.encode()
-        except UnicodeEncodeError:
+        if not is_utf8(text):
             return Bad("not UTF-8", f"the {name} is not UTF-8")
     if "label" not in values:
         return values

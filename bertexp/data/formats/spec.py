@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ class Columns:
     text_pair: str | None = None
     label: str | None = "label"
     header: tuple[str, ...] | None = None  # of a file that has no header line
+    format: str | None = None  # one of FORMATS; None: as the file's extension says
 
     def wanted(self) -> dict[str, str]:
         """Returns the canonical name and the file's name of each column to read."""
@@ -75,25 +77,98 @@ class FormatModule(Protocol):
         """Yields row by row; a bad row does not end it."""
 
 
-def format_of(path: Path) -> str:
-    """Returns the format that the file's extension names.
+def known_format(path: Path) -> Format:
+    """What is known of a file's format by its extension; of an unknown one, that its rows are lines."""
+    return FORMATS.get(path.suffix.removeprefix(".").lower(), Format())
+
+
+def load_format(path: Path, format: str | None = None) -> FormatModule:
+    """The module of ``format``, or of the one that the file's extension names.
 
     Raises:
         DataError: it names none.
     """
-    name = path.suffix.removeprefix(".").lower()
+    name = format or path.suffix.removeprefix(".").lower()
     if name not in FORMATS:
         *most, last = (f".{known}" for known in FORMATS)
         raise DataError(f"{path} is not a {', '.join(most)} or {last} file{did_you_mean(name, FORMATS)}")
-    return name
-
-
-def load_format(name: str) -> FormatModule:
-    """Returns the module of a format."""
     return cast(FormatModule, importlib.import_module(f"bertexp.data.formats.{name}"))
+
+
+def column_names(path: Path, format: str | None = None) -> tuple[str, ...]:
+    """Returns the names in a file's header, schema or first records.
+
+    Raises:
+        DataError: the file is empty or its beginning cannot be read.
+    """
+    names = load_format(path, format).column_names(path)
+    if not is_utf8(*names):
+        raise DataError(f"{path} is not UTF-8 text; convert it, for example with iconv")
+    if not names:
+        raise DataError(f"{path} is empty")
+    return names
+
+
+def check_columns(path: Path, columns: Columns) -> None:
+    """Checks that the wanted columns are there, by the file's beginning alone.
+
+    Raises:
+        DataError: one is missing or there twice; names the columns there are and the setting to change.
+    """
+    present = columns.header or column_names(path, columns.format)
+    wanted = columns.wanted()
+    if len(set(wanted.values())) < len(wanted):
+        raise DataError(f"text, text_pair and label must be different columns, not {', '.join(wanted.values())}")
+    for canonical, name in wanted.items():
+        if name not in present:
+            raise DataError(
+                f"{path} has no column {name!r}; its columns are {', '.join(map(repr, present))}: name the right one "
+                f"with dataset.{canonical}_column{did_you_mean(name, present)}"
+            )
+        if present.count(name) > 1:
+            raise DataError(f"{path} has more than one column {name!r}; rename all but one")
 
 
 def place_of(path: Path, number: int) -> str:
     """Names the place of a row, as messages do."""
-    counts = FORMATS.get(path.suffix.removeprefix(".").lower(), Format()).counts
+    counts = known_format(path).counts
     return f"{path}:{number}" if counts == "line" else f"{path}, {counts} {number}"
+
+
+def is_utf8(*texts: str) -> bool:
+    """Whether none of the texts holds half of a surrogate pair, which also stands for a byte that is not UTF-8."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class Sieve:
+    """Lets the good rows of a file pass; a bad one is an error, or is left out and counted.
+
+    Args:
+        noun: what one row is called.
+        on_bad_row: ``error`` or ``skip``.
+    """
+
+    def __init__(self, path: Path, noun: str, on_bad_row: str):
+        self._path, self._noun, self._skips = path, noun, on_bad_row == "skip"
+        self.skipped: Counter[str] = Counter()  # reason -> rows left out
+
+    def take_out(self, place: str, bad: Bad, count: int = 1, more_cure: str = "") -> None:
+        """Counts ``count`` rows that are bad for the same reason, the first of them at ``place``.
+
+        Raises:
+            DataError: bad rows are errors.
+        """
+        if not self._skips:
+            cure = f"mend it, or leave such {self._noun}s out: dataset.on_bad_row=skip{more_cure}"
+            raise DataError(f"{place}: {bad.detail}; {cure}")
+        self.skipped[bad.reason] += count
+
+    def require(self, left: int) -> None:
+        """Raises ``DataError`` if no row is left."""
+        if not left:
+            counts = ", ".join(f"{count} {self._noun}s: {reason}" for reason, count in self.skipped.items())
+            raise DataError(f"{self._path} holds no usable {self._noun}" + (f" ({counts})" if counts else ""))

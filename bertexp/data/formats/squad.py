@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.formats.spec import Bad
+from bertexp.data.formats.spec import Bad, Sieve, is_utf8
 from bertexp.data.splits import hold_out_absent, make_dataset
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError
@@ -30,7 +30,7 @@ class Questions(NamedTuple):
 
     table: pa.Table  # text (the question), text_pair (the context), label (the answers), id
     articles: np.ndarray  # <int64>[rows], a number for each article
-    skipped: dict[str, int]  # reason -> questions left out
+    skipped: Counter[str]  # reason -> questions left out
 
 
 def load_squad(config: DatasetConfig, task: str, paths: Mapping[str, Path]) -> TextDataset:
@@ -41,14 +41,12 @@ def load_squad(config: DatasetConfig, task: str, paths: Mapping[str, Path]) -> T
     Raises:
         DataError: a file is not of SQuAD's form, a question is bad, or there are too few articles to split.
     """
-    files = {
-        split: read_squad(path, config.on_bad_row, may_lack_answers=split == "test") for split, path in paths.items()
-    }
+    files = {split: read_squad(path, config.on_bad_row, split == "test") for split, path in paths.items()}
     splits = {split: questions.table for split, questions in files.items()}
     splits = hold_out_absent(splits, (), config, files["train"].articles)
-    if "val" not in splits and "test" in splits:
-        splits["val"] = splits["test"]
-    skipped = sum((Counter(questions.skipped) for questions in files.values()), Counter())
+    if "test" in splits:
+        splits.setdefault("val", splits["test"])
+    skipped = sum((questions.skipped for questions in files.values()), Counter())
     source = ", ".join(f"{split} {path}" for split, path in paths.items())
     return make_dataset(config, task, splits, (), source, skipped)
 
@@ -64,29 +62,21 @@ def read_squad(path: Path, on_bad_row: str = "error", may_lack_answers: bool = F
         DataError: the file is not of that form, no question is left or, with ``error``, a question is bad; names file
             and question.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in _SCHEMA.names}
+    rows: list[dict[str, Any]] = []
     titles: list[str] = []
-    skipped: Counter[str] = Counter()
+    sieve = Sieve(path, "question", on_bad_row)
     questions = list(_questions(path))
     labelled = not may_lack_answers or any("answers" in question for _, _, question in questions)
     for title, context, question in questions:
         row = _checked(question, context, labelled)
-        if not isinstance(row, Bad):
-            titles.append(title)
-            for name, value in row.items():
-                columns[name].append(value)
-        elif on_bad_row == "skip":
-            skipped[row.reason] += 1
+        if isinstance(row, Bad):
+            sieve.take_out(f"{path}, question {question.get('id', 'without id')!r}", row)
         else:
-            raise DataError(
-                f"{path}, question {question.get('id', 'without id')!r}: {row.detail}; mend it, or leave such "
-                "questions out: dataset.on_bad_row=skip"
-            )
-    if not titles:
-        counts = ", ".join(f"{count} questions: {reason}" for reason, count in skipped.items())
-        raise DataError(f"{path} holds no usable question" + (f" ({counts})" if counts else ""))
+            titles.append(title)
+            rows.append(row)
+    sieve.require(len(rows))
     articles = pa.array(titles).dictionary_encode().indices.to_numpy().astype(np.int64)
-    return Questions(pa.table(columns, _SCHEMA), articles, dict(skipped))
+    return Questions(pa.Table.from_pylist(rows, _SCHEMA), articles, sieve.skipped)
 
 
 def _questions(path: Path) -> Iterator[tuple[str, object, dict[str, Any]]]:
@@ -115,7 +105,7 @@ def _checked(question: Mapping[str, Any], context: object, labelled: bool) -> di
     for name, text in (("question", question.get("question")), ("context", context)):
         if not isinstance(text, str) or not text.strip():
             return Bad("no text", f"the {name} is empty or not a text")
-        if not _is_unicode(text):
+        if not is_utf8(text):
             return Bad("not UTF-8", f"the {name} holds half of a surrogate pair")
     row = {"text": question["question"], "text_pair": context, "label": None, "id": str(question.get("id", ""))}
     if not labelled:
@@ -136,11 +126,3 @@ def _checked(question: Mapping[str, Any], context: object, labelled: bool) -> di
             return Bad("answer not in context", f"the answer {text[:80]!r} does not stand at character {start}{stands}")
         label.append({"text": text, "start": start})
     return row | {"label": label}
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

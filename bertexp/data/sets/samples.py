@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.labels import make_labels
-from bertexp.data.sets.glue.tasks import GLUE
+from bertexp.data.sets.glue.locate import GLUE
 from bertexp.data.sets.reviews import LABEL_NAMES, SIZES, make_reviews
 from bertexp.data.splits import make_dataset
 from bertexp.data.table import TextDataset

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 _SPLIT_FILES = ("train_file", "val_file", "test_file")
-_COLUMNS = ("text_column", "text_pair_column", "label_column")
-_WORD_COLUMNS = ("words_column", "tags_column")
+TEXT_COLUMNS = ("text_column", "text_pair_column", "label_column")
+WORD_COLUMNS = ("words_column", "tags_column")
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class DataSet:
     """A data set by its name.
 
     Its module has ``locate(config, task, cache_dir) -> DatasetSource``, which finds where its rows lie and checks what can be
-    checked without reading them; it imports pyarrow, and what reads rows, within functions.
+    checked without reading them; what reads them, and pyarrow with it, is imported ``later``.
     """
 
     module: str  # in this folder
@@ -23,23 +23,23 @@ class DataSet:
     is_own: bool = False  # whether it is a user's own data, at hand and of any content
 
 
-SOURCE_SETTINGS = ("path", "url", *_SPLIT_FILES, "label_names", *_COLUMNS, *_WORD_COLUMNS, "submission")
+SOURCE_SETTINGS = ("path", "url", *_SPLIT_FILES, "label_names", *TEXT_COLUMNS, *WORD_COLUMNS, "submission")
 _GLUE = DataSet("glue.locate", ("path", "url", "submission"))
 _SQUAD = DataSet("squad", ("path", "url", *_SPLIT_FILES), ("answers",))
 _TAGS = ("tags",)
 SETS = {  # dataset.name, in the order in which messages list them
-    "reviews": DataSet("reviews.locate", ()),
+    "reviews": DataSet("reviews", ()),
     "imdb": DataSet("imdb.locate"),
     "banking77": DataSet("banking77"),
     **dict.fromkeys(("cola", "sst2", "mrpc", "qqp"), _GLUE),
     "stsb": replace(_GLUE, labels=("number",)),
     **dict.fromkeys(("mnli", "qnli", "rte", "wnli"), _GLUE),
     "wnut17": DataSet("wnut17", labels=_TAGS),
-    "conll": DataSet("conll", ("path", *_SPLIT_FILES, "label_names", *_WORD_COLUMNS), _TAGS, is_own=True),
+    "conll": DataSet("files", ("path", *_SPLIT_FILES, "label_names", *WORD_COLUMNS), _TAGS, is_own=True),
     **dict.fromkeys(("squad", "squad_v2", "xquad"), _SQUAD),
     "files": DataSet(
-        "files.locate",
-        ("path", *_SPLIT_FILES, "label_names", *_COLUMNS, *_WORD_COLUMNS),
+        "files",
+        ("path", *_SPLIT_FILES, "label_names", *TEXT_COLUMNS, *WORD_COLUMNS),
         ("class", "classes", "number", *_TAGS),
         is_own=True,
     ),

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.encoded.encoding import find_shards, read_encoding
-from bertexp.data.find.source import DatasetSource
-
-if TYPE_CHECKING:  # pyarrow loads when rows are read
-    from bertexp.data.table import TextDataset
+from bertexp.data.find.source import DatasetSource, later
 
 
 def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
@@ -20,11 +16,5 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
     encoding = read_encoding(folder)
     if encoding is not None:
         encoding.check(config, task, folder)
-
-    def read() -> TextDataset:
-        from bertexp.data.encoded.dataset import load_encoded
-
-        return load_encoded(config, task, files, encoding, cache_dir)
-
-    count = sum(map(len, files.values()))
-    return DatasetSource(f"encoded rows, {count} files like {files['train'][0]}", read)
+    description = f"encoded rows, {sum(map(len, files.values()))} files like {files['train'][0]}"
+    return DatasetSource(description, later("encoded.dataset.load_encoded", config, task, files, encoding, cache_dir))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bertexp.data.sets.glue.tasks import GLUE
+from bertexp.data.sets.glue.locate import GLUE
 from bertexp.reports.pictures.figures import draw_curves, draw_learning_rate, draw_model
 from bertexp.reports.pictures.model_rows import make_layer_rows
 from bertexp.reports.predictions import write_predictions

@@ -6,40 +6,38 @@ the training set; with ``dataset.val_fraction=0`` both are the dev set, which is
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.formats.read import read_file, read_whole
+from bertexp.data.formats.read import read_splits, read_whole
 from bertexp.data.labels import encode_labels, make_labels
-from bertexp.data.sets.glue.tasks import GLUE, MSR_DEV_IDS, MSR_FILES
-from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.sets.glue.locate import GLUE, MSR_DEV_IDS, MSR_FILES, find_labelled, find_unlabelled
+from bertexp.data.splits import hold_out_absent, make_dataset
 from bertexp.data.table import TextDataset, make_fingerprint
+from bertexp.system.archives import extract
 from bertexp.system.files import write_text
 from bertexp.tasks.registry import find_task
 
 
-def load_glue(config: DatasetConfig, task: str, files: Mapping[str, Path]) -> TextDataset:
-    """Reads a task's labelled files, ``train`` and one or two to test on.
+def load_glue(config: DatasetConfig, task: str, archive: Path | None, folder: Path) -> TextDataset:
+    """Reads a task's labelled files, ``train`` and one or two to test on, in ``folder``, to which ``archive`` is unpacked.
 
     Raises:
-        DataError: a column is missing or a row is bad.
+        DataError: the archive is broken, a file or column is missing, or a row is bad.
     """
-    glue = GLUE[config.name]
+    if archive is not None:
+        extract(archive, folder)
+    if config.path is None:
+        divide_msr(folder)
+    glue, paths = GLUE[config.name], find_labelled(config.name, folder)
     labels = make_labels(find_task(task).label_form, glue.label_names)
-    skipped: Counter[str] = Counter()
-    tables = {}
-    for split, path in files.items():
-        rows = read_file(path, glue.columns, "tsv", labels, config.on_bad_row)
-        tables[split] = encode_labels(rows.table, labels)
-        skipped += Counter(rows.skipped)
-    tables |= hold_out(tables["train"], {"val": config.val_fraction}, glue.label_names, config)
-    official = "dev" if files["test"].suffix == ".tsv" else "test"
-    source = f"{files['train']}, tested on the official {official} set"
-    if "val" not in tables:
-        tables["val"] = tables["test"]
-        source = f"{files['train']}, validation and test are both the official {official} set"
+    files = {split: (path, glue.columns) for split, path in paths.items()}
+    tables, _, skipped = read_splits(files, labels, config.on_bad_row)
+    tables = hold_out_absent(tables, glue.label_names, config)
+    seen = "tested on" if "val" in tables else "validation and test are both"
+    source = f"{paths['train']}, {seen} the official {'dev' if paths['test'].suffix == '.tsv' else 'test'} set"
+    tables.setdefault("val", tables["test"])
     return make_dataset(config, task, tables, glue.label_names, source, skipped)
 
 
@@ -56,24 +54,23 @@ def divide_msr(folder: Path) -> None:
         write_text(path, "\n".join([header, *kept]) + "\n")
 
 
-def load_unlabelled(name: str, task: str, files: Mapping[str, Path]) -> TextDataset:
+def load_unlabelled(name: str, task: str, folder: Path) -> TextDataset:
     """Reads GLUE's test files, every row of them: one split for each file to submit.
 
     Raises:
         DataError: a column is missing or the file is broken.
     """
-    glue = GLUE[name]
+    glue, paths = GLUE[name], find_unlabelled(name, folder)
     labels = make_labels(find_task(task).label_form, glue.label_names)
-    splits = {
-        split: encode_labels(read_whole(path, glue.unlabelled_columns, "tsv"), labels) for split, path in files.items()
-    }
+    columns = replace(glue.columns, label=None, header=None)  # GLUE's own test files all have a header
+    splits = {split: encode_labels(read_whole(path, columns), labels) for split, path in paths.items()}
     return TextDataset(
         name=name,
         task=task,
         splits=splits,
         label_names=glue.label_names,
-        has_pair=glue.columns.text_pair is not None,
+        has_pair=columns.text_pair is not None,
         fingerprint=make_fingerprint(splits, glue.label_names),
         skipped={},
-        source=", ".join(map(str, files.values())),
+        source=", ".join(map(str, paths.values())),
     )

@@ -1,26 +1,75 @@
-"""Where GLUE's tasks lie."""
+"""The nine tasks of GLUE (Wang et al. 2019): files, columns, labels, addresses, and where they lie. Standard library only."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.find.paths import existing_path
-from bertexp.data.find.source import DatasetSource
-from bertexp.data.sets.glue.tasks import (
-    GLUE,
-    GLUE_URL,
-    MSR_DEV_IDS,
-    MSR_FILES,
-    MSR_URL,
-    find_labelled,
-    find_unlabelled,
-)
-from bertexp.system.archives import extract
+from bertexp.data.find.paths import addresses, existing_path
+from bertexp.data.find.source import DatasetSource, later
+from bertexp.data.formats.spec import Columns
+from bertexp.errors import DataError
 
-if TYPE_CHECKING:  # pyarrow loads when rows are read
-    from bertexp.data.table import TextDataset
+GLUE_URL = "https://dl.fbaipublicfiles.com/glue/data"
+MSR_URL = "https://dl.fbaipublicfiles.com/senteval/senteval_data"  # GLUE has no MRPC archive of its own
+MSR_DEV_IDS = "mrpc_dev_ids.tsv"  # which of Microsoft's training rows are GLUE's dev set: a line "id<tab>id" each
+MSR_FILES = {"train": "msr_paraphrase_train.txt", "test": "msr_paraphrase_test.txt"}
+
+
+@dataclass(frozen=True)
+class GlueTask:
+    """What a task's files are called and hold."""
+
+    folder: str  # in the archive
+    archive: str
+    columns: Columns  # of the labelled files
+    label_names: tuple[str, ...] = ()  # in GLUE's order; none: the label is a number from 0 to 5
+    in_words: bool = False  # whether GLUE's files spell labels as words, and not as 0 and 1
+    labelled: Mapping[str, str] = field(default_factory=lambda: {"train": "train.tsv", "test": "dev.tsv"})
+    unlabelled: Mapping[str, str] = field(default_factory=dict)  # name of the file to submit -> file; none: test.tsv
+
+    def submissions(self) -> dict[str, str]:
+        """Returns the name of each file to submit with the file whose rows it answers."""
+        return dict(self.unlabelled or {self.folder: "test.tsv"})
+
+    def spell(self, predicted: Iterable[float]) -> list[str]:
+        """Returns class indices, or numbers, as the file to submit spells them."""
+        if not self.label_names:
+            return [f"{min(max(value, 0.0), 5.0):.3f}" for value in predicted]
+        return [self.label_names[int(index)] if self.in_words else str(int(index)) for index in predicted]
+
+
+_tsv = partial(Columns, format="tsv")  # Microsoft's files end in .txt
+_ENTAILMENT = ("entailment", "not_entailment")
+GLUE = {
+    "cola": GlueTask(
+        "CoLA",
+        "CoLA.zip",
+        _tsv("sentence", header=("source", "label", "star", "sentence")),
+        ("unacceptable", "acceptable"),
+    ),
+    "sst2": GlueTask("SST-2", "SST-2.zip", _tsv("sentence"), ("negative", "positive")),
+    "mrpc": GlueTask("MRPC", "MRPC.zip", _tsv("#1 String", "#2 String", "Quality"), ("not_equivalent", "equivalent")),
+    "qqp": GlueTask(
+        "QQP", "QQP-clean.zip", _tsv("question1", "question2", "is_duplicate"), ("not_duplicate", "duplicate")
+    ),
+    "stsb": GlueTask("STS-B", "STS-B.zip", _tsv("sentence1", "sentence2", "score")),
+    "mnli": GlueTask(
+        "MNLI",
+        "MNLI.zip",
+        _tsv("sentence1", "sentence2", "gold_label"),
+        ("entailment", "neutral", "contradiction"),
+        in_words=True,
+        labelled={"train": "train.tsv", "test": "dev_matched.tsv", "test_mismatched": "dev_mismatched.tsv"},
+        unlabelled={"MNLI-m": "test_matched.tsv", "MNLI-mm": "test_mismatched.tsv"},
+    ),
+    "qnli": GlueTask("QNLI", "QNLIv2.zip", _tsv("question", "sentence"), _ENTAILMENT, in_words=True),
+    "rte": GlueTask("RTE", "RTE.zip", _tsv("sentence1", "sentence2"), _ENTAILMENT, in_words=True),
+    "wnli": GlueTask("WNLI", "WNLI.zip", _tsv("sentence1", "sentence2"), ("not_entailment", "entailment")),
+}
 
 
 def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
@@ -39,27 +88,49 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
                 find_unlabelled(name, folder)
     elif name == "mrpc" and not (config.url or "").endswith(".zip"):
         folder = cache_dir
-        downloads = {folder / file: f"{(config.url or MSR_URL).rstrip('/')}/{file}" for file in MSR_FILES.values()}
-        downloads[folder / MSR_DEV_IDS] = f"{(config.url or GLUE_URL).rstrip('/')}/{MSR_DEV_IDS}"
+        downloads = addresses((folder / file for file in MSR_FILES.values()), config.url or MSR_URL)
+        downloads |= addresses([folder / MSR_DEV_IDS], config.url or GLUE_URL)
     else:
         archive, folder = cache_dir / glue.archive, cache_dir / "unpacked"
-        downloads = {archive: config.url or f"{GLUE_URL}/{glue.archive}"}
-    downloads = {path: url for path, url in downloads.items() if not path.exists()}
-
-    def read() -> TextDataset:
-        from bertexp.data.sets.glue.load import divide_msr, load_glue
-
-        if archive is not None:
-            extract(archive, folder)
-        if config.path is None:
-            divide_msr(folder)
-        return load_glue(config, task, find_labelled(name, folder))
-
-    def load_unlabelled() -> TextDataset:
-        from bertexp.data.sets.glue.load import load_unlabelled
-
-        return load_unlabelled(name, task, find_unlabelled(name, folder))
-
+        downloads = {} if archive.exists() else {archive: config.url or f"{GLUE_URL}/{glue.archive}"}
     description = f"GLUE {glue.folder}, {', '.join(downloads.values()) or archive or folder}"
-    unlabelled = load_unlabelled if config.submission else None
+    read = later("sets.glue.load.load_glue", config, task, archive, folder)
+    unlabelled = later("sets.glue.load.load_unlabelled", name, task, folder) if config.submission else None
     return DatasetSource(description, read, downloads, load_unlabelled=unlabelled)
+
+
+def find_labelled(name: str, folder: Path) -> dict[str, Path]:
+    """Returns the labelled file of each split, in ``folder`` or in the task's folder there.
+
+    Raises:
+        DataError: they are not all there.
+    """
+    task = GLUE[name]
+    for files in (task.labelled, MSR_FILES) if name == "mrpc" else (task.labelled,):
+        for parent in (folder, folder / task.folder):
+            paths = {split: parent / file for split, file in files.items()}
+            if all(path.is_file() for path in paths.values()):
+                return paths
+    names = " and ".join(task.labelled.values())
+    raise DataError(f"{folder} holds no {names}, nor a folder {task.folder} with them; check dataset.path")
+
+
+def find_unlabelled(name: str, folder: Path) -> dict[str, Path]:
+    """Returns GLUE's test file, without labels, for each file to submit; of MRPC, Microsoft's has the same rows.
+
+    Raises:
+        DataError: one is not there.
+    """
+    task = GLUE[name]
+    paths = {}
+    for submission, file in task.submissions().items():
+        names = (file, MSR_FILES["test"]) if name == "mrpc" else (file,)
+        candidates = (parent / name for name in names for parent in (folder, folder / task.folder))
+        path = next((path for path in candidates if path.is_file()), None)
+        if path is None:
+            raise DataError(
+                f"{folder} holds no {file}, whose rows dataset.submission=true predicts; put it there, or set "
+                "dataset.submission=false"
+            )
+        paths[submission] = path
+    return paths

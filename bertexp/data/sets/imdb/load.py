@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from bertexp.config.schema import DatasetConfig
 from bertexp.data.arrow_file import write_arrow
 from bertexp.data.formats.read import read_folder
 from bertexp.data.labels import ClassLabels, encode_labels
-from bertexp.data.splits import hold_out, make_dataset
+from bertexp.data.splits import hold_out_absent, make_dataset
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError
 from bertexp.system.files import atomic_folder
 
 LABEL_NAMES = ("negative", "positive")
+_SPLITS = ("train", "test")
 _CLASSES = {"neg": 0, "pos": 1}
 _SCHEMA = pa.schema([("text", pa.string()), ("label", pa.int32())])
 
@@ -33,19 +35,17 @@ def load_imdb(config: DatasetConfig, task: str, path: Path, cache_dir: Path) -> 
     Raises:
         DataError: the archive is broken or holds no reviews.
     """
-    skipped: dict[str, int] = {}
+    skipped: Counter[str] = Counter()
     if path.is_dir():
-        splits = {}
-        for split in ("train", "test"):
-            labels = ClassLabels(tuple(_CLASSES))
-            rows = read_folder(path / split, labels, config.on_bad_row, folders=tuple(_CLASSES))
-            splits[split] = encode_labels(rows.table, labels)
-            for reason, count in rows.skipped.items():
-                skipped[reason] = skipped.get(reason, 0) + count
+        labels = ClassLabels(tuple(_CLASSES))
+        tables = {}
+        for split in _SPLITS:
+            rows = read_folder(path / split, labels, config.on_bad_row, folders=labels.names)
+            tables[split] = encode_labels(rows.table, labels)
+            skipped += rows.skipped
     else:
-        splits = _read_archive_once(path, cache_dir)
-    held = hold_out(splits["train"], {"val": config.val_fraction}, LABEL_NAMES, config)
-    tables = held | {"test": splits["test"]}
+        tables = _read_archive_once(path, cache_dir)
+    tables = hold_out_absent(tables, LABEL_NAMES, config)
     return make_dataset(config, task, tables, LABEL_NAMES, f"IMDB reviews from {path}", skipped)
 
 
@@ -55,9 +55,7 @@ def _read_archive_once(archive: Path, cache_dir: Path) -> dict[str, pa.Table]:
         with atomic_folder(folder) as new:
             for split, table in _read_archive(archive).items():
                 write_arrow(table, new / f"{split}.arrow")
-    return {
-        split: pa.ipc.open_file(pa.memory_map(str(folder / f"{split}.arrow"))).read_all() for split in ("train", "test")
-    }
+    return {split: pa.ipc.open_file(pa.memory_map(str(folder / f"{split}.arrow"))).read_all() for split in _SPLITS}
 
 
 def _identity(archive: Path) -> str:
@@ -69,7 +67,7 @@ def _identity(archive: Path) -> str:
 
 
 def _read_archive(archive: Path) -> dict[str, pa.Table]:
-    reviews: dict[str, list[tuple[str, str, int]]] = {"train": [], "test": []}
+    reviews: dict[str, list[tuple[str, str, int]]] = {split: [] for split in _SPLITS}
     try:
         for split, label, name, content in _reviews(archive):
             reviews[split].append((name, content.decode("utf-8-sig"), label))
@@ -95,6 +93,6 @@ def _reviews(archive: Path) -> Iterator[tuple[str, int, str, bytes]]:
             if len(parts) < 3 or not member.isfile() or not parts[-1].endswith(".txt"):
                 continue
             split, folder, name = parts[-3:]
-            content = tar.extractfile(member) if split in ("train", "test") and folder in _CLASSES else None
+            content = tar.extractfile(member) if split in _SPLITS and folder in _CLASSES else None
             if content is not None:
                 yield split, _CLASSES[folder], f"{folder}/{name}", content.read()

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.find.paths import existing_path
-from bertexp.data.find.source import DatasetSource
+from bertexp.data.find.source import DatasetSource, later
 from bertexp.errors import DataError
-
-if TYPE_CHECKING:  # pyarrow loads when rows are read
-    from bertexp.data.table import TextDataset
 
 _URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 _SHA256 = "c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe"
@@ -26,9 +22,8 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
         path = existing_path("dataset.path", config.path)
         if path.is_dir():
             path = next((folder for folder in (path, path / "aclImdb") if (folder / "train" / "pos").is_dir()), path)
-            missing = [
-                name for name in ("train/neg", "train/pos", "test/neg", "test/pos") if not (path / name).is_dir()
-            ]
+            folders = ("train/neg", "train/pos", "test/neg", "test/pos")
+            missing = [name for name in folders if not (path / name).is_dir()]
             if missing:
                 raise DataError(
                     f"dataset.path={config.path} has no folder {missing[0]}; give the folder aclImdb itself"
@@ -41,10 +36,6 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
         path = cache_dir / "aclImdb_v1.tar.gz"
         downloads = {} if path.exists() else {path: config.url or _URL}
 
-    def read() -> TextDataset:
-        from bertexp.data.sets.imdb.load import load_imdb
-
-        return load_imdb(config, task, path, cache_dir)
-
     description = f"IMDB film reviews (Maas et al. 2011), {downloads.get(path, path)}"
+    read = later("sets.imdb.load.load_imdb", config, task, path, cache_dir)
     return DatasetSource(description, read, downloads, (_SHA256, _BYTES))

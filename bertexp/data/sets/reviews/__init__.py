@@ -6,15 +6,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.find.source import DatasetSource, later
 from bertexp.data.sets.reviews.grammar import ReviewWriter
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from bertexp.data.table import TextDataset
+
 LABEL_NAMES = ("negative", "positive")
 SIZES = {"train": 4000, "val": 500, "test": 1000}
 _SEED = 1
 VOCAB_FILE = Path(__file__).parents[2] / "vocab" / "english_small.txt"
+_SAID = "short film reviews, made by a grammar in the package"
+
+
+def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
+    """Finds it, here; see ``DataSet``."""
+    return DatasetSource(_SAID, later("sets.reviews.load", config, task))
+
+
+def load(config: DatasetConfig, task: str) -> TextDataset:
+    """Makes the splits."""
+    from bertexp.data.splits import make_dataset
+
+    return make_dataset(config, task, make_reviews(), LABEL_NAMES, _SAID)
 
 
 def make_reviews(sizes: Mapping[str, int] = SIZES) -> dict[str, pa.Table]:

@@ -1,0 +1,83 @@
+"""A user's own data: files with columns, folders of texts, files of tagged words. Reads no more than their headers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.find.paths import find_files
+from bertexp.data.find.source import DatasetSource, later
+from bertexp.data.formats.spec import FORMATS, Columns, check_columns, column_names
+from bertexp.errors import DataError
+from bertexp.tasks.registry import find_task
+
+_ALIASES = {"train": ("train",), "val": ("val", "valid", "validation", "dev"), "test": ("test",)}
+_TAGGED = {  # pieces of file names that tell the split of tagged words: eng.testa and wnut17train.conll among them
+    "train": r"train(?![a-z])",
+    "val": r"(?<![a-z])(val|valid|validation|dev|testa)(?![a-z])",
+    "test": r"(?<![a-z])testb?(?![a-z])",
+}
+_NO_DATA = (".md", ".py", ".zip", ".gz", ".json", ".csv", ".pdf", ".log")
+
+
+def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
+    """Finds it; see ``DataSet``.
+
+    A folder is searched for ``train``, ``val`` (or ``valid``, ``validation``, ``dev``) and ``test``, as a file of a
+    known kind or as a folder of class folders; failing that it may be a folder of class folders itself, or hold one
+    single data file. A test file may lack the label column. Tagged words are looked for by more names.
+    """
+    if find_task(task).reads_words:
+        paths = find_files(config, _refuse, _search_tagged)
+        read = later("formats.tagged.load_tagging", config, task, paths)
+    else:
+        paths = find_files(config, _only_data, _search)
+        files = {split: (path, _columns(config, split, path)) for split, path in paths.items()}
+        read = later("formats.read.load_files", config, task, files)
+    return DatasetSource(", ".join(f"{split} {path}" for split, path in paths.items()), read)
+
+
+def _search_tagged(folder: Path, split: str) -> list[Path]:
+    files = (path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix not in _NO_DATA)
+    return [path for path in files if re.search(_TAGGED[split], path.name.lower())]
+
+
+def _refuse(folder: Path) -> dict[str, Path]:
+    raise DataError(f"{folder} holds no file such as train.txt or train.conll; name it with dataset.train_file")
+
+
+def _search(folder: Path, split: str) -> list[Path]:
+    names = [f"{alias}{ending}" for alias in _ALIASES[split] for ending in ("", *(f".{format}" for format in FORMATS))]
+    return [path for path in (folder / name for name in names) if path.is_file() or _has_class_folders(path)]
+
+
+def _has_class_folders(folder: Path) -> bool:
+    return folder.is_dir() and any(next(path.glob("*.txt"), None) for path in folder.iterdir() if path.is_dir())
+
+
+def _only_data(folder: Path) -> dict[str, Path]:
+    if _has_class_folders(folder):
+        return {"train": folder}
+    found = sorted(path for path in folder.iterdir() if path.suffix.removeprefix(".") in FORMATS)
+    if len(found) != 1:
+        held = f"several data files ({', '.join(path.name for path in found[:5])})" if found else "no data file"
+        wanted = ", ".join(f"train.{format}" for format in FORMATS)
+        raise DataError(
+            f"dataset.path={folder} holds {held} and none of {wanted} or train/<class>/*.txt; name the training file "
+            f"with dataset.train_file"
+        )
+    return {"train": found[0]}
+
+
+def _columns(config: DatasetConfig, split: str, path: Path) -> Columns:
+    if path.is_dir():
+        if config.text_pair_column is not None:
+            raise DataError(f"dataset.text_pair_column needs a file with columns, and {path} is a folder of texts")
+        return Columns()
+    columns = Columns(config.text_column, config.text_pair_column, config.label_column)
+    if split == "test" and columns.label not in column_names(path):
+        columns = replace(columns, label=None)
+    check_columns(path, columns)
+    return columns

@@ -1,1 +1,0 @@
-"""A user's own data: files with columns, or folders of texts."""
