@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,64 +43,46 @@ class TrialTable:
     def __init__(self, spec: SweepSpec):
         short = [name.split(".")[-1] for name in spec.space.names]
         names = spec.space.names if len(set(short)) < len(short) else short
-        heads = ["trial", "state", *spec.objectives, *names, "steps", "seconds", "best", "left"]
-        self._widths = [max(len(head), least) for head, least in zip(heads, self._least(spec), strict=True)]
-        self.head = align(heads, self._widths, left=0)
+        ends = [max(len(_short(end)) for end in dimension.ends()) for dimension in spec.space.dimensions]
+        columns = [("trial", 5), ("state", 9)]  # heads, and the widths that their cells need
+        columns += [(name, 8 if spec.seeds == 1 else 14) for name in spec.objectives]
+        columns += [(name, max(8, width)) for name, width in zip(names, ends, strict=True)]
+        columns += [("steps", 9), ("seconds", 7), ("best", 12), ("left", 8)]
+        self._widths = [max(len(head), width) for head, width in columns]
+        self.head = align([head for head, _ in columns], self._widths, left=0)
 
-    def row(
-        self,
-        number: int,
-        state: str,
-        values: Sequence[float],
-        spreads: Sequence[float],
-        point: Mapping[str, object],
-        steps: Sequence[int],
-        seconds: float,
-        best: str,
-        left_seconds: float | None,
-    ) -> str:
-        """One ended trial.
-
-        Args:
-            spreads: standard deviations over seeds, where there are several.
-            best: the best so far, in words.
-            left_seconds: the time that the other trials will take.
-        """
-        shown = [f"{value:.4f}" for value in values] or ["-"] * (len(self._widths) - len(point) - 6)
+    def row(self, summary: SweepSummary, number: int) -> str:
+        """One ended trial, the best so far, and the time that the trials to come will take."""
+        row, objectives = summary.trials[number], summary.spec.objectives
+        values = row.values or list(row.curve.values())[-1:]
+        shown = [f"{value:.4f}" for value in values] or ["-"] * len(objectives)
+        spreads = [statistics.stdev(column) for column in zip(*row.seed_values, strict=True)]
         shown = [f"{text} ±{spread:.4f}" for text, spread in zip(shown, spreads, strict=True)] if spreads else shown
-        left = "" if left_seconds is None else show_seconds(left_seconds)
-        cells = [str(number), state, *shown, *map(_short, point.values()), "/".join(map(str, steps))]
-        return align([*cells, f"{seconds:.0f}", best, left], self._widths, left=0)
-
-    @staticmethod
-    def _least(spec: SweepSpec) -> list[int]:
-        values = [max(len(_short(end)) for end in dimension.ends()) for dimension in spec.space.dimensions]
-        return [
-            5,
-            9,
-            *([8 if spec.seeds == 1 else 14] * len(spec.objectives)),
-            *(max(8, width) for width in values),
-            9,
-            7,
-            12,
-            8,
-        ]
+        best = f"{len(summary.best)} points" if summary.best else ""
+        if summary.winner:
+            best = f"{summary.winner.values[0]:.4f} ({summary.winner.number})"
+        running = summary.count(RunState.RUNNING)
+        ended = len(summary.trials) - running
+        mean = sum(each.seconds for each in summary.trials if each.state != RunState.RUNNING) / max(ended, 1)
+        left = mean * (count_trials(summary.rules, summary.spec.space) - ended) / (running + 1)
+        _, begun, end = row.segments[-1]
+        facts = ["/".join(map(str, row.steps)), f"{(end or begun) - begun:.0f}", best, show_seconds(left)]
+        return align([str(number), row.state, *shown, *map(_short, row.point.values()), *facts], self._widths, left=0)
 
 
 def describe_end(summary: SweepSummary, folder: Path) -> str:
     """The last lines: the best trial, what pruning saved, what to paste."""
     lines = [""]
-    for number in summary.best:
-        row = summary.trials[number]
+    for row in summary.front:
         values = [f"{name} {value:.4f}" for name, value in zip(summary.spec.objectives, row.values, strict=True)]
         point = [
             f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
             for name, value in row.point.items()
         ]
-        lines.append(labelled("" if len(lines) > 1 else "best", f"trial {number}  {'  '.join([*values, *point])}"))
+        lines.append(labelled("" if len(lines) > 1 else "best", f"trial {row.number}  {'  '.join([*values, *point])}"))
     if not summary.best:
         lines.append(labelled("best", "no trial has completed"))
-    pruned = sum(row.state == RunState.PRUNED for row in summary.trials)
+    pruned = summary.count(RunState.PRUNED)
     if pruned:
         saved = show_seconds(summary.seconds_saved)
         lines.append(labelled("pruned", f"{pruned} of {len(summary.trials)} trials, {saved} saved"))
@@ -117,6 +99,23 @@ def show_seconds(seconds: float) -> str:
         if seconds >= 2 * unit:
             return f"{seconds / unit:.1f} {name}"
     return f"{seconds:.0f} s"
+
+
+def show_value(objective: str, value: float) -> str:
+    """An objective's value as text, with its unit where it has one."""
+    return f"{value:.2f} ms" if objective.endswith("_ms") else f"{value:.4f}"
+
+
+def show_setting(value: object) -> str:
+    """A setting's value to read, a number in 3 digits: 3.217e-05 becomes 3.22e-5, 0.0001 becomes 1e-4."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, float):
+        return str(value)
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    digits, _, power = f"{value:.2e}".partition("e")
+    return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
 
 
 def _short(value: object) -> str:

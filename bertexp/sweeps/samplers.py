@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 _NEEDS = {"cmaes": ("cmaes",), "gp": ("torch", "scipy")}
-KEPT = {
-    "median": "the upper half goes on",
-    "successive_halving": "the best third goes on",
-    "hyperband": "the best third of its bracket goes on",
+KEPT = {  # by a pruner, as the reason of a pruned trial ends
+    "median": "; the upper half goes on",
+    "successive_halving": "; the best third goes on",
+    "hyperband": "; the best third of its bracket goes on",
 }
 ETA = 3  # of successive halving and hyperband: the best third of a rung goes on
 

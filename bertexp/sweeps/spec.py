@@ -53,6 +53,11 @@ class SweepSpec:
         """The dimensions; parsed once, since every trial and every row of the table asks for them."""
         return make_space(self.expressions, group_options())
 
+    @property
+    def maximizes(self) -> bool:
+        """Whether more of the first objective is better."""
+        return self.directions[0] == "maximize"
+
     def trial_overrides(self, point: Point, local: Sequence[str] = ()) -> list[str]:
         """The command line of the trial at ``point``; ``local`` words say where this worker writes."""
         return [*self.overrides, *local, *(as_override(name, value) for name, value in point.items())]

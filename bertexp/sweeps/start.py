@@ -39,6 +39,7 @@ def name_sweep(arguments: Sequence[str]) -> NamedSweep:
     fixed, _ = split_overrides(words)
     config, _ = compose_config(fixed)
     spec = make_spec(words, config)
+    config.sweep.name = spec.name
     return NamedSweep(spec, config, replace(fixed, [write("sweep.name", spec.name)]))
 
 
@@ -59,11 +60,11 @@ def begin_sweep(sweep: NamedSweep, folder: str, workers: int) -> bool:
     from bertexp.sweeps.work.study import SweepStudy
     from bertexp.sweeps.work.summary import summarize
 
-    study = SweepStudy.create(Path(folder), rules, sweep.spec)
+    study = SweepStudy(Path(folder), rules, sweep.spec)
     if not study.is_done(count_trials(rules, sweep.spec.space)):
         return True
     say(f"\nthe sweep is done: {study.ended} trials have ended; a higher sweep.trials goes on with it")
-    say(describe_end(summarize(study, rules, local_overrides(sweep.job_words)), Path(folder)))
+    say(describe_end(summarize(study, local_overrides(sweep.job_words)), Path(folder)))
     return False
 
 

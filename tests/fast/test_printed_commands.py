@@ -17,13 +17,14 @@ import bertexp.__main__ as door
 from bertexp.commands import COMMANDS, compare, encode, predict, ui
 from bertexp.config import words
 from bertexp.config.resolve import compose_config
+from bertexp.config.schema import SweepConfig
 from bertexp.config.sweep_syntax import split_overrides
 from bertexp.data.encoded.encoding import Encoding
 from bertexp.runs import runner
 from bertexp.runs.folder import find_run
 from bertexp.runs.record import RunRecord
 from bertexp.sweeps.progress import describe_end
-from bertexp.sweeps.reporting.recipe import make_recipe
+from bertexp.sweeps.reporting.report import make_recipe
 from bertexp.sweeps.start import name_sweep
 from bertexp.sweeps.work.summary import SweepSummary, TrialRow
 from bertexp.tasks.registry import find_task
@@ -117,7 +118,7 @@ def test_the_end_of_a_sweep(value, tmp_path):
     spec = name_sweep([*given, *expressions]).spec
     point = next(spec.space.grid())
     row = TrialRow(0, "completed", point, (0.5,), derived=("trainer.validate_every_steps=3",))
-    summary = SweepSummary(spec, "grid", "none", (row,), (0,), (words.write("run.outputs_dir", value),))
+    summary = SweepSummary(spec, SweepConfig(), (row,), (0,), (words.write("run.outputs_dir", value),))
     folder = tmp_path / value
     said = describe_end(summary, folder)
     best = composed(printed(said, "best again"))

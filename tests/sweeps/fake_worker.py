@@ -20,9 +20,7 @@ STEP_SECONDS = 0.02
 def main(folder: Path, trials: int, steps: int, *storage: str) -> None:
     words = ["sweep=lr_warmup", f"sweep.trials={trials}", "sweep.pruner=none", "sweep.name=killed"]
     sweep = name_sweep([*words, *(f"sweep.storage='{url}'" for url in storage)])
-    SweepStudy.create(folder, sweep.config.sweep, sweep.spec)
-    sweep.config.sweep.name = sweep.spec.name
-    study = SweepStudy.open(folder, sweep.config.sweep)
+    study = SweepStudy(folder, sweep.config.sweep, sweep.spec)
 
     def run_trial(claim: Claim) -> Outcome:
         file = folder / f"trial-{claim.number:04d}.txt"
@@ -34,7 +32,7 @@ def main(folder: Path, trials: int, steps: int, *storage: str) -> None:
         value = 1.0 - abs(claim.point["optimizer.learning_rate"] - 1e-4)
         return Outcome("completed", (value,), facts={"steps": [steps, steps]})
 
-    pull_trials(study, sweep.config.sweep, run_trial)
+    pull_trials(study, run_trial)
     with study.finishing() as mine:
         if mine:
             with (folder / "finished.txt").open("a") as stream:

@@ -18,12 +18,12 @@ from optuna.trial import TrialState
 
 from bertexp.errors import ConfigError, SweepFailed
 from bertexp.sweeps.progress import TrialTable
-from bertexp.sweeps.samplers import build_sampler
 from bertexp.sweeps.start import NamedSweep, name_sweep
 from bertexp.sweeps.storage import JOURNAL
 from bertexp.sweeps.work import job
 from bertexp.sweeps.work.study import MOST_DEATHS, Outcome, SweepStudy
-from bertexp.sweeps.work.summary import summarize
+from bertexp.sweeps.work.summary import SweepSummary, TrialRow, summarize
+from bertexp.sweeps.work.trial import free_disk
 from bertexp.sweeps.work.worker import pull_trials
 from bertexp.system.identity import is_free, new_lease
 
@@ -33,19 +33,17 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def named(*words: str) -> NamedSweep:
-    sweep = name_sweep(["sweep=lr_warmup", "sweep.pruner=none", *words])
-    sweep.config.sweep.name = sweep.spec.name
-    return sweep
+    return name_sweep(["sweep=lr_warmup", "sweep.pruner=none", *words])
 
 
 def opened(folder: Path, sweep: NamedSweep) -> SweepStudy:
-    SweepStudy.create(folder, sweep.config.sweep, sweep.spec)
-    return SweepStudy.open(folder, sweep.config.sweep)
+    SweepStudy(folder, sweep.config.sweep, sweep.spec)
+    return SweepStudy(folder, sweep.config.sweep)
 
 
 def run_all(folder: Path, sweep: NamedSweep, value=lambda claim: claim.point[WARMUP]) -> SweepStudy:
     study = opened(folder, sweep)
-    pull_trials(study, sweep.config.sweep, lambda claim: Outcome("completed", (value(claim),)))
+    pull_trials(study, lambda claim: Outcome("completed", (value(claim),)))
     return study
 
 
@@ -79,10 +77,10 @@ def test_no_trial_starts_after_the_timeout_and_more_time_goes_on(tmp_path, monke
         now[0] += 200
         return Outcome("completed", (0.5,))
 
-    pull_trials(study, sweep.config.sweep, slow)
+    pull_trials(study, slow)
     assert len(study.trials) == 2
     assert not study.is_done(50)
-    pull_trials(study, sweep.config.sweep, slow)
+    pull_trials(study, slow)
     assert len(study.trials) == 4
 
 
@@ -90,19 +88,15 @@ def test_a_trial_that_kills_its_workers_fails_in_the_end(tmp_path):
     sweep = named("sweep.trials=1")
     study = opened(tmp_path, sweep)
 
-    def take():
-        return study.take(1, lambda number: build_sampler(sweep.config.sweep, sweep.spec, number))
-
     for _ in range(5):
-        take().trial.set_user_attr("lease", new_lease(60) | {"born": "long ago"})
-    assert take() is None
+        study.take(1).trial.set_user_attr("lease", new_lease(60) | {"born": "long ago"})
+    assert study.take(1) is None
     assert study.trials[0].state == TrialState.FAIL
     assert "5 workers died in it" in study.trials[0].user_attrs["reason"]
 
 
 def test_a_grid_is_walked_in_order_and_ends_by_itself(tmp_path):
     sweep = name_sweep([f"{LR}=3e-5,1e-4", f"{WARMUP}=0.0,0.1"])
-    sweep.config.sweep.name = sweep.spec.name
     study = run_all(tmp_path, sweep)
     assert points(study) == [(3e-5, 0.0), (3e-5, 0.1), (1e-4, 0.0), (1e-4, 0.1)]
 
@@ -125,7 +119,7 @@ def test_of_several_objectives_the_best_are_those_that_none_beats(tmp_path):
     sweep = named("sweep.trials=12", "sweep.objectives=[val/accuracy,predict/latency_ms]")
     study = opened(tmp_path, sweep)
     values = [(number * 7 % 12 // 3 / 4, float(number * 5 % 12)) for number in range(12)]
-    pull_trials(study, sweep.config.sweep, lambda claim: Outcome("completed", values[claim.number]))
+    pull_trials(study, lambda claim: Outcome("completed", values[claim.number]))
     best = [trial.number for trial in study.best_of(study.trials)]
     assert best == sorted(trial.number for trial in study.study.best_trials)
     assert 1 < len(best) < 12
@@ -150,7 +144,7 @@ def test_a_trial_that_becomes_best_while_disk_is_freed_keeps_its_checkpoints(tmp
     folders = [tmp_path / f"trial-000{number}" / "checkpoints" for number in range(3)]
     for folder in folders:
         folder.mkdir(parents=True)
-    job._tidy(GrowingStudy(study), sweep.config, tmp_path)
+    free_disk(GrowingStudy(study))
     assert [folder.exists() for folder in folders] == [False, True, True]
 
 
@@ -169,17 +163,13 @@ def test_another_space_is_refused_with_the_difference(tmp_path):
 def test_a_trial_whose_worker_is_dead_is_taken_over_and_a_living_ones_is_not(tmp_path):
     sweep = named("sweep.trials=2")
     study = opened(tmp_path, sweep)
-
-    def take(holder: SweepStudy):
-        return holder.take(2, lambda number: build_sampler(sweep.config.sweep, sweep.spec, number))
-
-    first = take(study)
-    other = SweepStudy.open(tmp_path, sweep.config.sweep)
-    assert take(other).number == 1  # trial 0 is in work
-    assert take(other) is None
+    first = study.take(2)
+    other = SweepStudy(tmp_path, sweep.config.sweep)
+    assert other.take(2).number == 1  # trial 0 is in work
+    assert other.take(2) is None
     dead = new_lease(60) | {"pid": 2**22 + 1, "born": "1"}
     first.trial.set_user_attr("lease", dead)
-    again = take(other)
+    again = other.take(2)
     assert (again.number, again.point) == (0, first.point)
 
 
@@ -199,7 +189,7 @@ def test_a_trial_that_is_interrupted_is_given_back(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pull_trials(study, sweep.config.sweep, interrupted)
+        pull_trials(study, interrupted)
     assert study.count(TrialState.RUNNING) == 1
     ended = run_all(tmp_path, sweep)
     assert [trial.state for trial in ended.trials] == [TrialState.COMPLETE]
@@ -216,11 +206,11 @@ def test_failures_are_kept_with_their_reason_until_there_are_too_many(tmp_path, 
     with pytest.raises(
         SweepFailed, match=r"3 trials .* failed, more than sweep\.max_failures=2; the last one said: no number"
     ):
-        pull_trials(study, sweep.config.sweep, fail_every_other)
+        pull_trials(study, fail_every_other)
     assert len(study.trials) == 6
     assert capsys.readouterr().out.count("no number") == 3
     sweep.config.sweep.max_failures = 9
-    pull_trials(study, sweep.config.sweep, fail_every_other)
+    pull_trials(study, fail_every_other)
     assert study.count(TrialState.COMPLETE) == 5
 
 
@@ -243,20 +233,20 @@ def test_a_pruned_trial_says_against_what(tmp_path):
                 return Outcome("pruned", reason=why)
         return Outcome("completed", (0.5 + 0.1 * claim.number,))
 
-    pull_trials(study, sweep.config.sweep, train)
+    pull_trials(study, train)
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "PRUNED", "COMPLETE", "PRUNED"]
     assert [sorted(trial.intermediate_values) for trial in study.trials] == [[1, 2, 3], [1, 2], [1, 2, 3], [1, 2]]
     assert study.trials[3].user_attrs["reason"] == (
         "val/accuracy 0.8000 is number 1 of 4 trials there (best 0.8000, median 0.6500)"
     )
-    rows = summarize(study, sweep.config.sweep, []).trials
+    rows = summarize(study).trials
     assert [bool(row.values) for row in rows] == [True, False, True, False]  # a last report is no result
 
 
 def test_a_validation_that_is_reported_again_after_a_resume_counts_once(tmp_path):
     sweep = named("sweep.trials=1")
     study = opened(tmp_path, sweep)
-    claim = study.take(1, lambda number: build_sampler(sweep.config.sweep, sweep.spec, number))
+    claim = study.take(1)
     study.report(claim, 1, 0.5)
     study.report(claim, 1, 0.4)
     assert study.trials[0].intermediate_values == {1: 0.5}
@@ -272,7 +262,7 @@ def test_a_journal_that_a_crash_cut_off_is_mended(tmp_path):
 
 def test_only_one_worker_writes_the_end_and_more_trials_bring_a_new_one(tmp_path):
     study = run_all(tmp_path, named("sweep.trials=2"))
-    other = SweepStudy.open(tmp_path, named("sweep.trials=2").config.sweep)
+    other = SweepStudy(tmp_path, named("sweep.trials=2").config.sweep)
     with study.finishing() as mine:
         assert mine
         with other.finishing() as also_mine:
@@ -287,10 +277,12 @@ def test_only_one_worker_writes_the_end_and_more_trials_bring_a_new_one(tmp_path
 
 
 def test_the_table_has_one_width(tmp_path):
-    spec = named().spec
-    table = TrialTable(spec)
-    row = table.row(7, "completed", (0.91,), (), {LR: 3e-5, WARMUP: 0.1}, (189, 189), 61.0, "0.9100 (7)", 600.0)
-    assert row.split() == ["7", "completed", "0.9100", "3e-05", "0.1", "189/189", "61", "0.9100", "(7)", "10.0", "min"]
+    sweep = named("sweep.trials=11")
+    table = TrialTable(sweep.spec)
+    point, segments = {LR: 3e-5, WARMUP: 0.1}, (("host:1", 1000.0, 1061.0),)
+    trial = TrialRow(0, "completed", point, (0.91,), steps=(189, 189), segments=segments)
+    row = table.row(SweepSummary(sweep.spec, sweep.config.sweep, (trial,), (0,)), 0)
+    assert row.split() == ["0", "completed", "0.9100", "3e-05", "0.1", "189/189", "61", "0.9100", "(0)", "10.2", "min"]
     assert table.head.index("steps") + len("steps") == row.index("189/189") + len("189/189")
 
 
@@ -353,7 +345,7 @@ def check_nothing_was_lost(study: SweepStudy, folder: Path, trials: int, steps: 
 def test_four_workers_of_which_one_is_killed_ten_times_lose_nothing(tmp_path):
     kill_workers_at_random(tmp_path, trials=60, steps=40, kills=10)
     sweep = name_sweep(["sweep=lr_warmup", "sweep.pruner=none", "sweep.name=killed"])
-    check_nothing_was_lost(SweepStudy.open(tmp_path, sweep.config.sweep), tmp_path, 60, 40)
+    check_nothing_was_lost(SweepStudy(tmp_path, sweep.config.sweep), tmp_path, 60, 40)
 
 
 @pytest.fixture
@@ -384,7 +376,7 @@ def test_postgresql_keeps_the_study_as_well(tmp_path, postgres):
     folder.mkdir()
     kill_workers_at_random(folder, 30, 30, 3, postgres)
     sweep = name_sweep(["sweep=lr_warmup", "sweep.pruner=none", "sweep.name=killed", f"sweep.storage='{postgres}'"])
-    check_nothing_was_lost(SweepStudy.open(folder, sweep.config.sweep), folder, 30, 30)
+    check_nothing_was_lost(SweepStudy(folder, sweep.config.sweep), folder, 30, 30)
 
 
 def test_a_store_that_fails_too_does_not_hide_why_a_sweep_stopped(tmp_path, monkeypatch, capsys):

@@ -1,247 +1,287 @@
-"""The pictures of a sweep's trials: history, learning curves, timeline, Pareto front, seeds.
+"""The pictures of a sweep: each function makes one, or returns ``None`` if the trials do not suffice for it.
 
-Each function draws one PNG and returns its path, or ``None`` where the trials do not suffice for it. Those of the space
-are in ``space_figures.py``.
+Optuna draws history, front, importances, slices and contour; we add the trials that did not complete and a ring around
+the best one. What Optuna has not is drawn here: curves by state, the spread of seeds, the workers' time.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from pathlib import Path
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
+import optuna
+from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from optuna.trial import TrialState
+from optuna.visualization import matplotlib as plots
 
 from bertexp.interfaces import RunState
-from bertexp.reports.pictures.figures import BLUE, GREEN, GREY, INK, new_figure, save_figure
-from bertexp.sweeps.reporting.drawing import (
-    COLOURS,
-    MARKS,
-    add_legend,
-    draw_trials,
-    good_limits,
-    is_maximized,
-    limit_values,
-    mark_best,
-    objective_label,
-    shorten,
-    style_axes,
-)
-from bertexp.sweeps.reporting.facts import find_spans, found_value
+from bertexp.reports.pictures.figures import BLUE, DOTS_PER_INCH, GREEN, GREY, INK, ORANGE, new_figure
 from bertexp.sweeps.work.summary import SweepSummary, TrialRow
 
+SKY = "#56B4E9"  # the light blue of Okabe and Ito
+COLOURS = {RunState.PRUNED: GREY, RunState.FAILED: ORANGE, RunState.RUNNING: SKY, RunState.COMPLETED: BLUE}
+LEAST_FOR_IMPORTANCES = 4  # completed trials
+LEAST_FOR_CONTOUR = 5  # points
 SEEDED_UP_TO = 30  # trials; more columns of dots could not be told apart
 
 
-def draw_history(summary: SweepSummary, path: Path) -> Path | None:
-    """Draws the first objective of each trial by number, and the best so far; ``None`` where no trial has a value.
+def draw_history(summary: SweepSummary) -> Figure | None:
+    """The first objective of each trial by number, and the best so far; ``None`` if no trial has a value.
 
-    Pruned and running trials stand at their last report. Values far behind the others are drawn as arrows on the
-    axis's edge, trials without a value as marks on the lower one.
+    Pruned and running trials stand at their last report, failed ones on the lower edge.
     """
-    rows = [row for row in summary.trials if found_value(row) is not None]
+    rows = summary.valued(*COLOURS)
     if not rows:
         return None
-    figure = new_figure(7.4, 3.9)
-    axes = figure.subplots()
-    done = [row for row in rows if row.state == RunState.COMPLETED]
-    last = summary.trials[-1].number
-    if done:
-        better = np.maximum if is_maximized(summary) else np.minimum
-        best = better.accumulate([row.values[0] for row in done])
-        axes.step(
-            [*(row.number for row in done), last + 0.4],
-            [*best, best[-1]],
-            where="post",
-            color=GREEN,
-            linewidth=1.6,
-            label="best so far",
-            zorder=1,
-        )
-    draw_trials(axes, summary, [row.number for row in rows], rows)
-    for row in summary.trials:
-        if found_value(row) is None:
-            axes.plot(
-                row.number,
-                0.0,
-                MARKS[row.state],
-                color=COLOURS[row.state],
-                markersize=7,
-                clip_on=False,
-                zorder=4,
-                transform=axes.get_xaxis_transform(),
-                label=row.state,
-            )
-    if done and len(summary.best) == 1:
-        mark_best(axes, summary, summary.best[0])
-    style_axes(axes, "trial", objective_label(summary, 0))
-    axes.set_xlim(-0.6, last + 0.6)
+    study = _as_study(summary, summary.valued(RunState.COMPLETED))
+    (axes,) = _ask_optuna(plots.plot_optimization_history, study, (7.4, 3.9), target_name="completed")
+    for line in axes.lines:
+        line.set(drawstyle="steps-post", color=GREEN, alpha=1.0, label="best so far")
+    _mark_trials(axes, summary, rows, [row.number for row in rows], [row.value for row in rows])
+    failed = [row.number for row in summary.trials if row.state == RunState.FAILED]
+    if failed:
+        edge = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+        axes.plot(failed, [0] * len(failed), "X", color=ORANGE, label=RunState.FAILED, **edge)
+    _limit(axes, summary, [row.value for row in rows])
     axes.xaxis.set_major_locator(MaxNLocator(12, integer=True, min_n_ticks=1))
-    add_legend(figure, axes)
-    return save_figure(figure, path)
+    return _style(axes, "trial", summary.objective_label(0))
 
 
-def draw_curves(summary: SweepSummary, path: Path) -> Path | None:
-    """Draws each trial's reports over the validation's index; ``None`` where no trial has two."""
-    rows = [row for row in summary.trials if len(_curve(row)[0])]
-    if max((len(_curve(row)[0]) for row in rows), default=0) < 2:
-        return None
-    figure = new_figure(7.4, 3.9)
-    axes = figure.subplots()
-    best = summary.best[0] if len(summary.best) == 1 else None
-    order = (RunState.PRUNED, RunState.FAILED, RunState.RUNNING, RunState.COMPLETED)
-    for row in sorted(rows, key=lambda row: (row.number == best, order.index(row.state))):
-        indices, values = _curve(row)
-        chosen = row.number == best
-        axes.plot(
-            indices,
-            values,
-            color=GREEN if chosen else COLOURS[row.state],
-            linewidth=2.2 if chosen else 1.1,
-            alpha=1.0 if chosen else 0.65,
-            marker="o" if chosen or (len(values) == 1 and row.state != RunState.PRUNED) else None,
-            markersize=4,
-            label=f"best, trial {best}" if chosen else row.state,
-        )
-        if row.state == RunState.PRUNED:
-            axes.plot(indices[-1], values[-1], MARKS[RunState.PRUNED], color=GREY, markersize=5)
-    limit_values(axes, summary, [value for row in rows for value in _curve(row)[1]])
-    style_axes(axes, "validation", objective_label(summary, 0))
-    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
-    add_legend(figure, axes)
-    return save_figure(figure, path)
-
-
-def draw_timeline(summary: SweepSummary, path: Path) -> Path | None:
-    """Draws a bar for each time that a worker took a trial up; ``None`` where none was.
-
-    A trial that was interrupted has several. An open bar's end is not known (see ``find_spans``): it is drawn pale.
-    """
-    spans = find_spans(summary)
-    if not spans:
-        return None
-    workers = list(dict.fromkeys(span.worker for span in sorted(spans, key=lambda span: span.begin)))
-    start, end = min(span.begin for span in spans), max(span.end for span in spans)
-    unit, word = next((u, w) for u, w in ((3600, "h"), (60, "min"), (1, "s")) if end - start >= 3 * u or u == 1)
-    figure = new_figure(8.2, 0.34 * len(workers) + 1.25)
-    axes = figure.subplots()
-    whole = max(end - start, 1e-3)
-    for span in spans:
-        length, row = (span.end - span.begin) / unit, workers.index(span.worker)
-        left = (span.begin - start) / unit
-        axes.barh(
-            row,
-            length,
-            left=left,
-            height=0.72,
-            color=COLOURS[span.state],
-            alpha=0.45 if span.open else 1.0,
-            edgecolor="white",
-            linewidth=1,
-        )
-        if (span.end - span.begin) / whole > 0.013 * len(str(span.number)):  # else the number is wider than its bar
-            colour = INK if span.open or span.state == RunState.RUNNING else "white"
-            axes.text(left + length / 2, row, str(span.number), ha="center", va="center", fontsize=8, color=colour)
-    style_axes(axes, f"{word} since the first start", "")
-    axes.grid(axis="x", color="#E6E6E6", linewidth=0.8)
-    axes.grid(visible=False, axis="y")
-    axes.set_yticks(range(len(workers)), [shorten(name, 24) for name in workers])
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(workers) - 0.5, -0.5)
-    axes.set_xlim(0, whole / unit)
-    keys = [Patch(color=COLOURS[state], label=state) for state in COLOURS if any(span.state == state for span in spans)]
-    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), frameon=False, fontsize=9)
-    return save_figure(figure, path)
-
-
-def draw_pareto(summary: SweepSummary, path: Path) -> Path | None:
-    """Draws the completed trials of two objectives, the second to the right, and their Pareto front.
-
-    ``None`` where there are not two objectives, or no completed trial.
-    """
-    rows = [row for row in summary.trials if row.state == RunState.COMPLETED]
+def draw_pareto(summary: SweepSummary) -> Figure | None:
+    """The completed trials of two objectives, and the numbers of those on the front; ``None`` without any."""
+    rows = summary.valued(RunState.COMPLETED)
     if len(summary.spec.objectives) != 2 or not rows:
         return None
-    figure = new_figure(6.4, 4.4)
-    axes = figure.subplots()
-    front = sorted((row for row in rows if row.number in summary.best), key=lambda row: row.values[1])
-    others = [row for row in rows if row.number not in summary.best]
-    # what a front's trial dominates lies to its left where more is better on the horizontal axis, else to its right
-    where = "pre" if summary.spec.directions[1] == "maximize" else "post"
-    heights, widths = [row.values[0] for row in front], [row.values[1] for row in front]
-    axes.step(widths, heights, where=where, color=GREEN, linewidth=1.5, zorder=1)
-    axes.plot([row.values[1] for row in others], [row.values[0] for row in others], "o", color=BLUE, label="completed")
-    axes.plot(widths, heights, "o", color=GREEN, markersize=8, markeredgecolor="white", label="Pareto front")
-    style_axes(axes, objective_label(summary, 1), objective_label(summary, 0))
-    axes.margins(0.08)
-    axes.grid(axis="x", color="#E6E6E6", linewidth=0.8)
-    add_legend(figure, axes)
-    _label_points(
-        figure, axes, [(row.values[1], row.values[0], str(row.number)) for row in [*front, *others]], len(front)
+    study = _as_study(summary, rows, objectives=2)
+    (axes,) = _ask_optuna(plots.plot_pareto_front, study, (6.4, 4.4))
+    for row in summary.front:
+        axes.annotate(str(row.number), row.values, xytext=(5, 5), textcoords="offset points", fontsize=8, color=INK)
+    return _style(axes, summary.objective_label(0), summary.objective_label(1))
+
+
+def draw_importances(summary: SweepSummary) -> Figure | None:
+    """How much of the first objective's variance each dimension explains; ``None`` for too few trials or dimensions.
+
+    By functional ANOVA over a random forest (Hutter, Hoos and Leyton-Brown 2014, ICML). With 8 to 24 synthetic trials it
+    ranked dimensions right where Optuna's default, PED-ANOVA, which looks at the best tenth alone, did not.
+    """
+    rows = summary.valued(RunState.COMPLETED)
+    varied = [dimension for dimension in summary.spec.space.dimensions if len(dimension.ends()) > 1]
+    if len(rows) < LEAST_FOR_IMPORTANCES or len(varied) < 2 or len({row.value for row in rows}) < 2:
+        return None
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)  # the same picture for the same trials
+    size = (6.4, 0.42 * len(varied) + 1.1)
+    name = f"share of the variance of {summary.spec.objectives[0]}"
+    study = _as_study(summary, rows)
+    (axes,) = _ask_optuna(plots.plot_param_importances, study, size, evaluator=evaluator, target_name=name)
+    return _style(axes, "", "")
+
+
+def draw_slices(summary: SweepSummary) -> Figure | None:
+    """The first objective over the values of each dimension, a panel each; ``None`` if no trial has completed.
+
+    Pruned and running trials stand at their last report.
+    """
+    rows, completed = summary.valued(*COLOURS), summary.valued(RunState.COMPLETED)
+    if not completed:
+        return None
+    values = [row.value for row in rows]
+    panels = _ask_optuna(plots.plot_slice, _as_study(summary, completed), (6.4, 3.6))
+    for axes in panels:
+        name = axes.get_xlabel()
+        settings = [row.point[name] for row in rows]
+        if axes.xaxis.have_units():  # categories, of which Optuna makes texts
+            settings = list(map(repr, settings))
+            axes.tick_params(axis="x", labelrotation=30)
+        _mark_trials(axes, summary, rows, settings, values)
+        axes.autoscale(axis="x")
+        _limit(axes, summary, values)
+        _style(axes, name, summary.objective_label(0) if axes is panels[0] else "")
+    return axes.figure
+
+
+def draw_contour(summary: SweepSummary) -> Figure | None:
+    """The first objective as a map of the first two numeric dimensions, interpolated between the trials.
+
+    Pruned trials count with their last report; those far behind are left out, for they would take all colours.
+
+    Returns:
+        ``None`` for fewer than two numeric dimensions or five different points.
+    """
+    dimensions = summary.spec.space.dimensions
+    names = [d.name for d in dimensions if all(isinstance(end, (int, float)) for end in d.ends())][:2]
+    rows = summary.valued(RunState.COMPLETED, RunState.PRUNED)
+    if len(names) < 2 or not rows:
+        return None
+    low, high = good_limits(summary, [row.value for row in rows])
+    rows = [row for row in rows if low <= row.value <= high]
+    if low == high or len({tuple(row.point[name] for name in names) for row in rows}) < LEAST_FOR_CONTOUR:
+        return None
+    (axes,) = _ask_optuna(
+        plots.plot_contour, _as_study(summary, rows), (6.6, 4.6), params=names, target_name=summary.objective_label(0)
     )
-    return save_figure(figure, path)
+    across, up = axes.get_xlabel(), axes.get_ylabel()
+    _mark_trials(axes, summary, rows, [row.point[across] for row in rows], [row.point[up] for row in rows])
+    return _style(axes, across, up)
 
 
-def draw_seeds(summary: SweepSummary, path: Path) -> Path | None:
-    """Draws the first objective of every seed and their mean, best trial first; ``None`` where there is one seed.
+def draw_curves(summary: SweepSummary) -> Figure | None:
+    """Each trial's reports over the validation's index, coloured by state; ``None`` if no trial has two."""
+    rows = [row for row in summary.trials if row.curve]
+    if max((len(row.curve) for row in rows), default=0) < 2:
+        return None
+    figure = new_figure(7.4, 3.9)
+    axes = figure.subplots()
+    best = summary.winner
+    for row in sorted(rows, key=lambda row: (row is best, list(COLOURS).index(row.state))):
+        look = {"color": COLOURS[row.state], "linewidth": 1.1, "alpha": 0.65, "label": row.state}
+        if row is best:
+            look = {"color": GREEN, "linewidth": 2.2, "label": f"best, trial {row.number}"}
+        end = "x" if row.state == RunState.PRUNED else "o"
+        axes.plot(list(row.curve), list(row.curve.values()), marker=end, markevery=[-1], markersize=5, **look)
+    _limit(axes, summary, [value for row in rows for value in row.curve.values()])
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
+    return _style(axes, "validation", summary.objective_label(0))
+
+
+def draw_seeds(summary: SweepSummary) -> Figure | None:
+    """The first objective of every seed and their mean, best trial first; ``None`` if there is one seed.
 
     Left out are trials far behind (``good_limits``) and those after the best ``SEEDED_UP_TO``.
     """
-    rows = [row for row in summary.trials if row.state == RunState.COMPLETED and row.seed_values]
-    if summary.spec.seeds < 2 or not rows:
+    rows = [row for row in summary.valued(RunState.COMPLETED) if row.seed_values]
+    if not rows:
         return None
-    low, high = good_limits(summary, [row.values[0] for row in rows])
-    rows = sorted(rows, key=lambda row: row.values[0], reverse=is_maximized(summary))[:SEEDED_UP_TO]
-    rows = [row for row in rows if low <= row.values[0] <= high]  # a diverged one would press the others flat
+    low, high = good_limits(summary, [row.value for row in rows])
+    rows = sorted(rows, key=lambda row: row.value, reverse=summary.spec.maximizes)[:SEEDED_UP_TO]
+    rows = [row for row in rows if low <= row.value <= high]
     figure = new_figure(max(0.27 * len(rows) + 1.6, 4.0), 3.6)
     axes = figure.subplots()
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         values = [found[0] for found in row.seed_values]
-        colour = GREEN if row.number in summary.best and len(summary.best) == 1 else BLUE
-        axes.plot([place, place], [min(values), max(values)], color=colour, linewidth=1, alpha=0.4)
-        axes.plot([place] * len(values), values, "o", color=colour, markersize=5, alpha=0.65, markeredgewidth=0)
-        axes.plot([place - 0.32, place + 0.32], [row.values[0]] * 2, color=INK, linewidth=1.6)
-    style_axes(axes, "trial, best mean first (bar: the mean)", objective_label(summary, 0))
+        axes.plot([index] * len(values), values, "o-", color=BLUE, alpha=0.65, markersize=5, linewidth=1)
+        axes.plot(index, row.value, "_", color=INK, markersize=14, markeredgewidth=1.6)
     axes.set_xticks(range(len(rows)), [str(row.number) for row in rows])
-    axes.set_xlim(-0.7, len(rows) - 0.3)
-    return save_figure(figure, path)
+    return _style(axes, "trial, best mean first (bar: the mean)", summary.objective_label(0))
 
 
-def _curve(row: TrialRow) -> tuple[list[int], list[float]]:
-    known = sorted((index, value) for index, value in row.reports.items() if math.isfinite(value))
-    return [index for index, _ in known], [value for _, value in known]
+def draw_timeline(summary: SweepSummary) -> Figure | None:
+    """A bar for each time that a worker took a trial up; ``None`` if none was. One whose end is not known is pale."""
+    spans = sorted(summary.spans, key=lambda span: span.begin)
+    if not spans:
+        return None
+    workers = list(dict.fromkeys(span.worker for span in spans))
+    start, end = spans[0].begin, max(span.end for span in spans)
+    unit, word = next((u, w) for u, w in ((3600, "h"), (60, "min"), (1, "s")) if end - start >= 3 * u or u == 1)
+    figure = new_figure(8.2, 0.34 * len(workers) + 1.25)
+    axes = figure.subplots()
+    for span in spans:
+        look = {"facecolor": COLOURS[span.state], "alpha": 0.45 if span.open else 1.0, "edgecolor": "white"}
+        left, length = (span.begin - start) / unit, (span.end - span.begin) / unit
+        bar = axes.barh(workers.index(span.worker), length, left=left, label=span.state, **look)
+        if (span.end - span.begin) / max(end - start, 1e-3) > 0.013 * len(
+            str(span.number)
+        ):  # else it is wider than its bar
+            axes.bar_label(
+                bar, [str(span.number)], label_type="center", fontsize=8, color=INK if span.open else "white"
+            )
+    axes.set_yticks(range(len(workers)), workers)
+    axes.invert_yaxis()
+    return _style(axes, f"{word} since the first start", "")
 
 
-def _label_points(figure: Figure, axes: Axes, points: Sequence[tuple[float, float, str]], needed: int) -> None:
-    """Writes texts beside points where there is room; the first ``needed`` ones anyway."""
-    figure.draw_without_rendering()  # the layout is not known before
-    spots = axes.transData.transform([(x, y) for x, y, _ in points])
-    em = figure.dpi / 72 * 8  # pixels of a line of text of 8 points
-    taken = [(x - em / 2, y - em / 2, x + em / 2, y + em / 2) for x, y in spots]
-    for index, ((x, y), (*place, text)) in enumerate(zip(spots, points, strict=True)):
-        width = 0.62 * em * len(text)
-        for dx, dy in ((1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1.4), (0, -1.4), (1.6, 0), (-1.6, 0)):
-            middle = (x + dx * (0.4 * em + width / 2), y + dy * 0.9 * em)
-            box = (middle[0] - width / 2, middle[1] - em / 2, middle[0] + width / 2, middle[1] + em / 2)
-            free = not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken)
-            if free or (index < needed and (dx, dy) == (-1.6, 0)):
-                taken.append(box)
-                offset = ((middle[0] - x) * 72 / figure.dpi, (middle[1] - y) * 72 / figure.dpi)
-                axes.annotate(
-                    text,
-                    tuple(place),
-                    xytext=offset,
-                    textcoords="offset points",
-                    ha="center",
-                    va="center",
-                    fontsize=8,
-                    color=GREEN if index < needed else INK,
-                    weight="bold" if index < needed else "normal",
-                    path_effects=[withStroke(linewidth=2.5, foreground="white")],  # over the front's line
-                )
-                break
+def good_limits(summary: SweepSummary, values: Iterable[float]) -> tuple[float, float]:
+    """The range of ``values`` without those far behind, so that a diverged trial does not press the others flat.
+
+    Behind is what lies over three times the distance of the quartiles beyond them, on the bad side only (Tukey 1977,
+    Exploratory Data Analysis: the outer fence).
+    """
+    known = np.asarray(list(values), np.float64)
+    first, third = np.percentile(known, (25, 75))
+    reach = 3 * (third - first)
+    if summary.spec.maximizes:
+        return float(known[known >= first - reach].min()), float(known.max())
+    return float(known.min()), float(known[known <= third + reach].max())
+
+
+def add_legend(figure: Figure) -> None:
+    """Names each kind of mark once, below the picture, where it covers nothing."""
+    kinds = {}
+    for axes in figure.axes:
+        kinds |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    kinds.pop("Infeasible Trial", None)  # Optuna's word, of which there are none
+    if kinds:
+        place = {"loc": "outside lower center", "ncols": len(kinds), "frameon": False, "fontsize": 9}
+        figure.legend(kinds.values(), kinds.keys(), **place)
+
+
+def _as_study(summary: SweepSummary, rows: Sequence[TrialRow], objectives: int = 1) -> optuna.Study:
+    """A study in which ``rows`` have completed with their values, and all others have failed."""
+    study = optuna.create_study(directions=list(summary.spec.directions[:objectives]))
+    for row in summary.trials:
+        values = list(row.values or [row.value])[:objectives]
+        end = {"values": values} if row in rows else {"state": TrialState.FAIL}
+        study.add_trial(optuna.create_trial(params=row.point, distributions=dict(row.distributions), **end))
+    return study
+
+
+def _ask_optuna(
+    plot: Callable[..., Any], study: optuna.Study, inches: tuple[float, float], **options: Any
+) -> list[Axes]:
+    """The panels that one of Optuna's functions draws; it uses pyplot's state, which stays as it was."""
+    look = {"figure.constrained_layout.use": True, "figure.dpi": DOTS_PER_INCH, "figure.figsize": inches}
+    with pyplot.rc_context(look), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # these functions are experimental, and a legend may be empty
+        pyplot.switch_backend("agg")  # no window
+        panels = list(np.ravel(plot(study, **options)))
+    figure = panels[0].figure
+    pyplot.close(figure)
+    figure.set_layout_engine("constrained")
+    figure.suptitle("")
+    for axes in panels:
+        axes.set(facecolor="white", title="")
+        axes.set_title("", loc="left")
+        if axes.get_legend():
+            axes.get_legend().remove()
+    return panels
+
+
+def _mark_trials(
+    axes: Axes, summary: SweepSummary, rows: Sequence[TrialRow], x: Sequence[Any], y: Sequence[Any]
+) -> None:
+    """Draws pruned and running trials, which Optuna leaves out, and a ring around the best one."""
+    for state, mark in ((RunState.PRUNED, "x"), (RunState.RUNNING, "D")):
+        own = [index for index, row in enumerate(rows) if row.state == state]
+        if own:
+            axes.plot([x[i] for i in own], [y[i] for i in own], mark, color=COLOURS[state], markersize=7, label=state)
+    if summary.winner in rows:
+        index = rows.index(summary.winner)
+        look = {"markersize": 12, "markerfacecolor": "none", "markeredgecolor": GREEN, "markeredgewidth": 1.8}
+        axes.plot(x[index], y[index], "o", label=f"best, trial {rows[index].number}", **look)
+
+
+def _limit(axes: Axes, summary: SweepSummary, values: Sequence[float]) -> None:
+    """Sets the vertical axis to ``good_limits`` with a margin."""
+    low, high = good_limits(summary, values)
+    margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    axes.set_ylim(low - margin, high + margin)
+
+
+def _style(axes: Axes, across: str, up: str) -> Figure:
+    """Gives the axes the look of the other reports, and their words; returns the figure."""
+    axes.set_xlabel(across, color=INK, fontsize=10)
+    axes.set_ylabel(up, color=INK, fontsize=10)
+    axes.grid(color="#E6E6E6", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.tick_params(labelsize=9, colors=INK)
+    if axes.get_xscale() == "log":
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
+    return axes.figure

@@ -33,7 +33,7 @@ th[aria-sort=descending]::after { content: " \\25BC"; }
 td:last-child:not(.number) { min-width: 14rem; overflow-wrap: anywhere; }
 .marked td { background: var(--mark); font-weight: 600; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); gap: 1.2rem; }
-#timeline:nth-child(odd) { grid-column: 1 / -1; }  /* alone in its row: the longer, the more can be seen */
+#slices, #timeline:nth-child(odd) { grid-column: 1 / -1; }  /* alone in its row: the longer, the more can be seen */
 figure { margin: 0; border: 1px solid var(--line); border-radius: 6px; overflow: hidden; }
 figure { display: flex; flex-direction: column; }
 img { width: 100%; height: 100%; min-height: 0; object-fit: contain; background: #fff; padding: .5rem; box-sizing: border-box; }

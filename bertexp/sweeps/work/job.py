@@ -17,9 +17,9 @@ from bertexp.sweeps.progress import describe_end
 from bertexp.sweeps.reporting.report import write_report
 from bertexp.sweeps.spec import local_overrides
 from bertexp.sweeps.work.parent import ParentRun
-from bertexp.sweeps.work.study import Claim, Outcome, SweepStudy
-from bertexp.sweeps.work.summary import SweepSummary, best_seed, summarize
-from bertexp.sweeps.work.trial import TrialRunner, drop_checkpoints
+from bertexp.sweeps.work.study import SweepStudy
+from bertexp.sweeps.work.summary import summarize
+from bertexp.sweeps.work.trial import TrialRunner, free_disk
 from bertexp.sweeps.work.worker import pull_trials
 from bertexp.system.console import labelled, say
 from bertexp.system.credentials import put_back
@@ -37,22 +37,16 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
         SweepFailed: too many trials failed.
         RunInterrupted: a signal came; the same command goes on.
     """
-    study = SweepStudy.open(folder, config.sweep)
+    study = SweepStudy(folder, config.sweep)
     swept = [f"{name}={expression}" for name, expression in study.spec.expressions.items()]
     parent = ParentRun(study, config, ["python", "-m", "bertexp", "-m", *words, *swept])
-    trials = TrialRunner(study, folder, words, parent.begin())
+    tags = parent.begin()
     try:
         with StopSignal():  # between trials; a run has its own
-
-            def run_trial(claim: Claim) -> Outcome:
-                if not study.is_being_finished:
-                    _tidy(study, config, folder)
-                return trials(claim)
-
-            pull_trials(study, config.sweep, run_trial)
+            pull_trials(study, TrialRunner(study, words, tags))
             with study.finishing() as mine:
                 if mine:
-                    _finish(study, config, folder, trials, parent, words)
+                    _finish(study, parent, words)
     except BaseException as error:
         state, reason = end_of(error)
         if state == RunState.INTERRUPTED:
@@ -63,32 +57,30 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
             say(labelled("warning", f"the sweep's tracked run does not tell how it ended: {second}"))
         raise
     if mine:
-        say(describe_end(summarize(study, config.sweep, local_overrides(words)), folder))
+        say(describe_end(summarize(study, local_overrides(words)), folder))
     else:
         say(f"the sweep's last worker writes {folder / 'report.html'}")
 
 
-def _finish(
-    study: SweepStudy, config: Config, folder: Path, trials: TrialRunner, parent: ParentRun, words: Sequence[str]
-) -> None:
+def _finish(study: SweepStudy, parent: ParentRun, words: Sequence[str]) -> None:
     """Tests, exports and verifies what ``sweep.export`` names, then writes the report."""
-    summary = summarize(study, config.sweep, local_overrides(words))
-    chosen = {"best": summary.best, "all": tuple(row.number for row in summary.trials if row.values), "none": ()}
-    for number in chosen[config.sweep.export]:
-        _ship(study, trials, number, words)
-    _tidy(study, config, folder)
-    shipped = _tested(study, trials, summary)
-    files = write_report(summary, folder, shipped)
-    if summary.best:
-        run = trials.run_folder(summary.best[0], _best_seed(study, summary.best[0]))
-        write_text(folder / BEST, f"{run.relative_to(folder)}\n")
+    summary = summarize(study, local_overrides(words))
+    chosen = {"best": summary.front, "all": [row for row in summary.trials if row.values], "none": []}
+    for row in chosen[study.rules.export]:
+        _ship(row.number, RunFolder(study.run_folder(row.number, summary.best_seed(row))), words)
+    free_disk(study)
+    shipped: dict[str, Any] = {}  # the best trial's test metrics and their intervals, if it was tested
+    if summary.best_row:
+        run = RunFolder(study.run_folder(summary.best[0], summary.best_seed(summary.best_row)))
+        shipped = {name: value for name, value in run.info.get("metrics", {}).items() if name.startswith("test/")}
+        shipped |= {key: run.info[key] for key in ("intervals", "tests_on_validation") if run.info.get(key)}
+        write_text(study.folder / BEST, f"{run.path.relative_to(study.folder.resolve())}\n")
+    files = write_report(summary, study.folder, shipped)
     parent.finish(summary, {name: value for name, value in shipped.items() if name.startswith("test/")}, files)
 
 
-def _ship(study: SweepStudy, trials: TrialRunner, number: int, words: Sequence[str]) -> None:
+def _ship(number: int, run: RunFolder, words: Sequence[str]) -> None:
     """Goes on with a trained trial as an ordinary run, which tests, exports and verifies it; of several seeds the best."""
-    index = _best_seed(study, number)
-    run = RunFolder(trials.run_folder(number, index))
     if run.info.get("stage") == TESTED:
         return
     if not run.info:
@@ -101,27 +93,3 @@ def _ship(study: SweepStudy, trials: TrialRunner, number: int, words: Sequence[s
     say(f"\ntrial {number} goes on to its test{' and export' if exports else ''}")
     own = put_back(recorded_words(run.info), words)
     runner.run([*own, write("trainer.resume", str(run.path))], owns_process=True)
-
-
-def _tidy(study: SweepStudy, config: Config, folder: Path) -> None:
-    """Frees the disk of ended trials that will not be shipped; a real model's checkpoints take half a gigabyte a trial."""
-    trials = study.trials
-    best = {trial.number for trial in study.best_of(trials)}
-    for trial in trials:
-        shipped = config.sweep.export == "all" and trial.state.name == "COMPLETE"
-        if trial.state.is_finished() and trial.number not in best and not shipped:
-            drop_checkpoints(folder / f"trial-{trial.number:04d}")
-
-
-def _best_seed(study: SweepStudy, number: int) -> int:
-    return best_seed(study.trials[number].user_attrs.get("seed_values") or [[0.0]], study.spec.directions[0])
-
-
-def _tested(study: SweepStudy, trials: TrialRunner, summary: SweepSummary) -> dict[str, Any]:
-    """The best trial's test metrics and their intervals, where it was tested."""
-    if summary.best_row is None:
-        return {}
-    number = summary.best_row.number
-    info = RunFolder(trials.run_folder(number, _best_seed(study, number))).info
-    tested = {name: value for name, value in info.get("metrics", {}).items() if name.startswith("test/")}
-    return tested | {key: info[key] for key in ("intervals", "tests_on_validation") if info.get(key)}

@@ -47,21 +47,20 @@ class ParentRun:
 
     def finish(self, summary: SweepSummary, metrics: dict[str, float], files: Sequence[Path]) -> None:
         """Writes the result, its pictures and files, and ends the run."""
-        states = [row.state for row in summary.trials]
-        counts = {
-            f"trials/{state}": float(states.count(state))
-            for state in (RunState.COMPLETED, RunState.PRUNED, RunState.FAILED)
-        }
-        best = summary.best_row
-        values = dict(zip(summary.spec.objectives, best.values, strict=True)) if best else {}
-        step = len(states)
-        shown = {"objective": best.values[0]} if best else {}
-        with ending(self._open(self._study.recall(RUN_ID), _describe(summary))) as tracker:
-            tracker.log_metrics(counts | shown | values | metrics | {"steps_share": summary.step_share}, step)
+        states, best = (RunState.COMPLETED, RunState.PRUNED, RunState.FAILED), summary.best_row
+        found = {f"trials/{state}": float(summary.count(state)) for state in states}
+        description = "No trial has completed."
+        if best:
+            values = dict(zip(summary.spec.objectives, best.values, strict=True))
+            found |= {"objective": best.values[0]} | values
+            shown = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+            description = (
+                f"Best of {len(summary.trials)} trials: trial {best.number} with {shown}.\n\n`{summary.best_command}`"
+            )
+        with ending(self._open(self._study.recall(RUN_ID), description)) as tracker:
+            tracker.log_metrics(found | metrics | {"steps_share": summary.step_share}, len(summary.trials))
             if best:
-                tracker.log_dict(
-                    {"trial": best.number, "command": summary.best_command} | dict(best.point), "best.json"
-                )
+                tracker.log_dict({"trial": best.number, "command": summary.best_command} | best.point, "best.json")
             for file in files:
                 tracker.log_file(file, "figures" if file.suffix == ".png" else "")
 
@@ -77,12 +76,3 @@ class ParentRun:
         tags = {"sweep": spec.name, "kind": "sweep"} | ({"description": description} if description else {})
         tracker.start(params, provenance_tags(provenance) | tags)
         return tracker
-
-
-def _describe(summary: SweepSummary) -> str:
-    """What the run's page says first."""
-    best = summary.best_row
-    if best is None:
-        return "No trial has completed."
-    values = ", ".join(f"{n} {v:.4f}" for n, v in zip(summary.spec.objectives, best.values, strict=True))
-    return f"Best of {len(summary.trials)} trials: trial {best.number} with {values}.\n\n`{summary.best_command}`"

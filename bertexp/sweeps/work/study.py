@@ -5,8 +5,8 @@ from __future__ import annotations
 import operator
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from bertexp.config.schema import SweepConfig
 from bertexp.interfaces import RunState
-from bertexp.sweeps.samplers import KEPT, build_pruner
+from bertexp.sweeps.samplers import KEPT, build_pruner, build_sampler
 from bertexp.sweeps.space import Point
 from bertexp.sweeps.spec import SweepSpec
-from bertexp.sweeps.storage import Lock, open_storage
+from bertexp.sweeps.storage import open_storage
 from bertexp.system.credentials import hide
 from bertexp.system.identity import is_free, new_lease, renewed, worker_name
 
@@ -63,42 +63,29 @@ class SweepStudy:
     every number once. A trial in work carries a lease; one whose holder is dead is taken over, not started anew.
     """
 
-    def __init__(self, study: optuna.Study, locked: Lock, lease_seconds: float):
-        self.study, self._locked, self._lease_seconds = study, locked, lease_seconds
-        self.spec = SweepSpec.from_dict(study.user_attrs[_SPEC])
-        self._pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
-        self._rule = ""
-
-    @classmethod
-    def create(cls, folder: Path, sweep: SweepConfig, spec: SweepSpec) -> SweepStudy:
-        """Begins the study of ``spec``, or goes on with it.
+    def __init__(self, folder: Path, rules: SweepConfig, spec: SweepSpec | None = None):
+        """Opens the study that ``rules`` name; with ``spec``, begins it or goes on with it.
 
         Raises:
             ConfigError: a study of that name holds another sweep; the message lists the differences.
         """
-        storage, locked = open_storage(folder, sweep.storage)
-        with locked():
-            study = optuna.create_study(
-                storage=storage, study_name=spec.name, directions=list(spec.directions), load_if_exists=True
-            )
-            if _SPEC not in study.user_attrs:
-                study.set_user_attr(_SPEC, spec.as_dict())
-        made = cls(study, locked, sweep.lease_seconds)
-        spec.require_same(made.spec)
-        return made
-
-    @classmethod
-    def open(cls, folder: Path, sweep: SweepConfig) -> SweepStudy:
-        """The study that ``create`` made, for a worker."""
-        storage, locked = open_storage(folder, sweep.storage)
-        opened = cls(optuna.load_study(storage=storage, study_name=sweep.name), locked, sweep.lease_seconds)
-        opened._pruner = build_pruner(sweep.pruner, opened.spec.reports)
-        opened._rule = f"; {KEPT[sweep.pruner]}" if sweep.pruner in KEPT else ""
-        return opened
-
-    def locked(self) -> AbstractContextManager[None]:
-        """Keeps every other worker from changing the study meanwhile."""
-        return self._locked()
+        self.folder, self.rules = folder, rules
+        storage, self.locked = open_storage(
+            folder, rules.storage
+        )  # locked: no other worker changes the study meanwhile
+        if spec is None:
+            self.study = optuna.load_study(storage=storage, study_name=rules.name)
+        else:
+            with self.locked():
+                self.study = optuna.create_study(
+                    storage=storage, study_name=spec.name, directions=list(spec.directions), load_if_exists=True
+                )
+                if _SPEC not in self.study.user_attrs:
+                    self.study.set_user_attr(_SPEC, spec.as_dict())
+        self.spec = SweepSpec.from_dict(self.study.user_attrs[_SPEC])
+        if spec is not None:
+            spec.require_same(self.spec)
+        self._pruner = build_pruner(rules.pruner, self.spec.reports)
 
     # ------------------------------------------------------------- the trials
 
@@ -121,35 +108,33 @@ class SweepStudy:
 
         They are given, for what is decided by the best of them must be decided over the same trials.
         """
-        done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         signs = [1 if direction == "maximize" else -1 for direction in self.spec.directions]
-        values = {
-            trial.number: [sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in done
-        }
+        done = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        values = [tuple(map(operator.mul, signs, trial.values)) for trial in done]
         if len(signs) == 1:
-            return sorted(done, key=lambda trial: (-values[trial.number][0], trial.number))[:1]
+            return [done[values.index(max(values))]] if done else []
 
-        def is_beaten(trial: FrozenTrial) -> bool:
-            own = values[trial.number]
-            return any(own != other and all(map(operator.le, own, other)) for other in values.values())
+        def is_beaten(own: tuple[float, ...]) -> bool:
+            return any(own != other and all(map(operator.le, own, other)) for other in values)
 
-        return [trial for trial in done if not is_beaten(trial)]
+        return [trial for trial, own in zip(done, values, strict=True) if not is_beaten(own)]
 
     # --------------------------------------------------------------- claiming
 
-    def take(self, limit: int, sampler_for: Callable[[int], optuna.samplers.BaseSampler]) -> Claim | None:
+    def take(self, limit: int) -> Claim | None:
         """A trial to work on: one whose worker is gone, else a new one while there are fewer than ``limit``."""
-        with self._locked():
+        with self.locked():
             trials = self.trials
             for frozen in trials:
                 if frozen.state == TrialState.RUNNING and is_free(frozen.user_attrs.get(_LEASE)):
                     if self._end_deadly(frozen):
                         continue
-                    self.study.sampler = sampler_for(frozen.number)  # it may have died before all values were drawn
+                    # it may have died before all values were drawn
+                    self.study.sampler = build_sampler(self.rules, self.spec, frozen.number)
                     return self._claim(optuna.Trial(self.study, frozen._trial_id))
             if len(trials) >= limit:
                 return None
-            self.study.sampler = sampler_for(len(trials))
+            self.study.sampler = build_sampler(self.rules, self.spec, len(trials))
             return self._claim(self.study.ask())
 
     def _end_deadly(self, frozen: FrozenTrial) -> bool:
@@ -172,19 +157,24 @@ class SweepStudy:
         return Claim(trial, point)
 
     def _renew(self, trial: optuna.Trial) -> None:
-        trial.set_user_attr(_LEASE, new_lease(self._lease_seconds))
+        trial.set_user_attr(_LEASE, new_lease(self.rules.lease_seconds))
 
     @contextmanager
     def held(self, claim: Claim) -> Iterator[None]:
         """Renews the claim's lease; where the body raises without having told an end, the trial is given back."""
         try:
-            with renewed(lambda: self._renew(claim.trial), self._lease_seconds / 4):
+            with renewed(lambda: self._renew(claim.trial), self.rules.lease_seconds / 4):
                 yield
         except BaseException:
             if not self._frozen(claim).state.is_finished():
                 self._close_segment(claim)
                 claim.trial.set_user_attr(_LEASE, None)
             raise
+
+    def run_folder(self, number: int, index: int) -> Path:
+        """Where the run of the ``index``-th seed of a trial lies."""
+        trial = self.folder / f"trial-{number:04d}"
+        return trial / f"seed-{self.spec.base_seed + index}" if self.spec.seeds > 1 else trial
 
     # ---------------------------------------------------------------- pruning
 
@@ -198,12 +188,12 @@ class SweepStudy:
         if not self._pruner.prune(self.study, self._frozen(claim)):
             return None
         there = [t.intermediate_values[index] for t in self.trials if index in t.intermediate_values]
-        up = self.spec.directions[0] == "maximize"
+        up = self.spec.maximizes
         better = sum(other > value if up else other < value for other in there)
-        name = self.spec.objectives[0]
+        rule = KEPT.get(self.rules.pruner, "")
         return (
-            f"{name} {value:.4f} is number {better + 1} of {len(there)} trials there (best {(max if up else min)(there):.4f}, "
-            f"median {statistics.median(there):.4f}){self._rule}"
+            f"{self.spec.objectives[0]} {value:.4f} is number {better + 1} of {len(there)} trials there "
+            f"(best {(max if up else min)(there):.4f}, median {statistics.median(there):.4f}){rule}"
         )
 
     # ------------------------------------------------------ telling the ends
@@ -255,16 +245,18 @@ class SweepStudy:
 
         An end that was written for fewer trials than there are now is written anew.
         """
-        with self._locked():
+        with self.locked():
             lease, ended = self.recall(_FINAL), self.ended
             mine = (is_free(lease) if isinstance(lease, dict) or lease is None else lease < ended) and ended > 0
             if mine:
-                self.remember(_FINAL, new_lease(self._lease_seconds))
+                self.remember(_FINAL, new_lease(self.rules.lease_seconds))
         if not mine:
             yield False
             return
         try:
-            with renewed(lambda: self.remember(_FINAL, new_lease(self._lease_seconds)), self._lease_seconds / 4):
+            with renewed(
+                lambda: self.remember(_FINAL, new_lease(self.rules.lease_seconds)), self.rules.lease_seconds / 4
+            ):
                 yield True
         except BaseException:
             self.remember(_FINAL, None)

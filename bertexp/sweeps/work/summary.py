@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from optuna.distributions import BaseDistribution
 
 from bertexp.config.schema import SweepConfig
 from bertexp.config.store import run_line
 from bertexp.interfaces import RunState
 from bertexp.sweeps.space import Point
-from bertexp.sweeps.spec import SweepSpec, choose_sampler
+from bertexp.sweeps.spec import SweepSpec
 from bertexp.sweeps.work.study import SweepStudy, state_of_trial
 
 
@@ -22,16 +25,42 @@ class TrialRow:
     point: Point  # by dotted name
     values: tuple[float, ...] = ()  # one per objective where completed
     reports: Mapping[int, float] = field(default_factory=dict)  # validation index from 1 -> first objective's value
-    steps: tuple[int, int] | None = None  # optimizer steps done, of how many
+    steps: tuple[int, int] = (0, 0)  # optimizer steps done, of how many
     segments: tuple[tuple[str, float, float | None], ...] = ()  # (worker, begin, end): one per start of the trial
     seed_values: tuple[tuple[float, ...], ...] = ()  # per seed, one per objective; empty where there is one seed
     reason: str = ""
     derived: tuple[str, ...] = ()  # overrides that followed from the data, such as how often a pruned trial validates
+    distributions: Mapping[str, BaseDistribution] = field(default_factory=dict)  # what the point was drawn from
 
     @property
     def seconds(self) -> float:
         """Time that workers spent on it."""
         return sum(end - begin for _, begin, end in self.segments if end is not None)
+
+    @property
+    def curve(self) -> dict[int, float]:
+        """The reports that are finite numbers, in order."""
+        return {index: value for index, value in sorted(self.reports.items()) if math.isfinite(value)}
+
+    @property
+    def value(self) -> float | None:
+        """The first objective where the trial completed, else its last report; ``None`` where neither is a finite number."""
+        known = list(self.curve.values()) if self.state != RunState.FAILED else []
+        if self.state == RunState.COMPLETED:
+            known = [value for value in self.values[:1] if math.isfinite(value)]
+        return known[-1] if known else None
+
+
+@dataclass(frozen=True)
+class Span:
+    """The time that a worker had a trial, in UNIX seconds; ``open`` where its end is a guess."""
+
+    worker: str
+    number: int
+    state: RunState  # of the trial
+    begin: float
+    end: float
+    open: bool
 
 
 @dataclass(frozen=True)
@@ -39,26 +68,50 @@ class SweepSummary:
     """A sweep as it stands."""
 
     spec: SweepSpec
-    sampler: str
-    pruner: str
+    rules: SweepConfig
     trials: tuple[TrialRow, ...]
     best: tuple[int, ...]  # trial numbers: one, the Pareto front of several objectives, or none yet
     local: tuple[str, ...] = ()  # overrides that say where to write
 
     @property
+    def front(self) -> list[TrialRow]:
+        """The best trials: one, or the Pareto front."""
+        return [self.trials[number] for number in self.best]
+
+    @property
     def best_row(self) -> TrialRow | None:
         """The (first) best trial."""
-        return self.trials[self.best[0]] if self.best else None
+        return self.front[0] if self.best else None
+
+    @property
+    def winner(self) -> TrialRow | None:
+        """The best trial, if one alone is best."""
+        return self.front[0] if len(self.best) == 1 else None
+
+    def count(self, state: RunState) -> int:
+        """How many trials are in ``state``."""
+        return sum(row.state == state for row in self.trials)
+
+    def valued(self, *states: RunState) -> list[TrialRow]:
+        """The trials in ``states`` that have a value."""
+        return [row for row in self.trials if row.state in states and row.value is not None]
+
+    def objective_label(self, index: int) -> str:
+        """An axis's words."""
+        word = "higher" if self.spec.directions[index] == "maximize" else "lower"
+        return f"{self.spec.objectives[index]} ({word} is better)"
+
+    def best_seed(self, row: TrialRow) -> int:
+        """The index of the seed with the best first objective; 0 where there is one seed."""
+        values = [found[0] for found in row.seed_values] or [0.0]
+        return values.index(max(values) if self.spec.maximizes else min(values))
 
     @property
     def best_overrides(self) -> list[str]:
         """The overrides that make the best trial's run again, test and export included; of several seeds the best one's."""
-        row = self.best_row
-        if row is None:
-            return []
-        seeds = [self.spec.base_seed + best_seed(row.seed_values, self.spec.directions[0])] if row.seed_values else []
-        words = [*self.spec.trial_overrides(row.point, self.local), *row.derived]
-        return words + [f"run.seed={seed}" for seed in seeds]
+        row = self.front[0]
+        seed = [f"run.seed={self.spec.base_seed + self.best_seed(row)}"] if row.seed_values else []
+        return [*self.spec.trial_overrides(row.point, self.local), *row.derived, *seed]
 
     @property
     def best_command(self) -> str:
@@ -68,27 +121,32 @@ class SweepSummary:
     @property
     def step_share(self) -> float:
         """Optimizer steps done by ended trials, as a share of those that none pruned would have done."""
-        ended = [
-            row
-            for row in self.trials
-            if row.state in (RunState.COMPLETED, RunState.PRUNED) and row.steps and row.steps[1]
-        ]
-        return sum(row.steps[0] for row in ended if row.steps) / max(sum(row.steps[1] for row in ended if row.steps), 1)
+        ended = [row.steps for row in self.trials if row.state in (RunState.COMPLETED, RunState.PRUNED)]
+        return sum(done for done, _ in ended) / max(sum(whole for _, whole in ended), 1)
 
     @property
     def seconds_saved(self) -> float:
         """Time that pruned trials would have taken to their ends at their own pace."""
-        pruned = [row for row in self.trials if row.state == RunState.PRUNED and row.steps and row.steps[0]]
-        return sum(row.seconds * (row.steps[1] / row.steps[0] - 1.0) for row in pruned if row.steps)
+        pruned = [row for row in self.trials if row.state == RunState.PRUNED and row.steps[0]]
+        return sum(row.seconds * (row.steps[1] / row.steps[0] - 1.0) for row in pruned)
+
+    @property
+    def spans(self) -> list[Span]:
+        """Every segment of every trial.
+
+        An open one ends, as far as is known, where the trial's next one begins (its worker died, another took over), and
+        the last one of a trial at the sweep's last known moment (it is at work, or died).
+        """
+        spans = []
+        moments = [time for row in self.trials for _, *times in row.segments for time in times if time is not None]
+        for row in self.trials:
+            nexts = [begin for _, begin, _ in row.segments[1:]] + [max(moments, default=0.0)]
+            for (worker, begin, end), upper in zip(row.segments, nexts, strict=False):
+                spans.append(Span(worker, row.number, row.state, begin, upper if end is None else end, end is None))
+        return spans
 
 
-def best_seed(seed_values: Sequence[Sequence[float]], direction: str) -> int:
-    """The place of the seed with the best first objective."""
-    sign = 1 if direction == "maximize" else -1
-    return max(range(len(seed_values)), key=lambda index: sign * seed_values[index][0])
-
-
-def summarize(study: SweepStudy, rules: SweepConfig, local: list[str]) -> SweepSummary:
+def summarize(study: SweepStudy, local: Sequence[str] = ()) -> SweepSummary:
     """Reads the study as it stands."""
     rows, trials = [], study.trials
     for trial in trials:
@@ -101,13 +159,13 @@ def summarize(study: SweepStudy, rules: SweepConfig, local: list[str]) -> SweepS
                 # of a pruned trial Optuna gives the last report as its value
                 values=tuple(trial.values or ()) if trial.state.name == "COMPLETE" else (),
                 reports=dict(trial.intermediate_values),
-                steps=tuple(facts["steps"]) if facts.get("steps") else None,
+                steps=tuple(facts.get("steps", (0, 0))),
                 segments=tuple(tuple(part) for part in facts.get("segments", ())),
                 seed_values=tuple(tuple(values) for values in facts.get("seed_values", ())),
                 reason=facts.get("reason", ""),
                 derived=tuple(facts.get("derived", ())),
+                distributions=trial.distributions,
             )
         )
     best = tuple(trial.number for trial in study.best_of(trials))
-    sampler = choose_sampler(rules, study.spec.space)
-    return SweepSummary(study.spec, sampler, rules.pruner, tuple(rows), best, tuple(local))
+    return SweepSummary(study.spec, study.rules, tuple(rows), best, tuple(local))

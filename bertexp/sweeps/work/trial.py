@@ -7,9 +7,8 @@ import logging
 import math
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 
@@ -68,13 +67,12 @@ class TrialRunner:
 
     Args:
         study: told the validations.
-        folder: of the sweep; a trial's folder is ``trial-<number>``, with ``seed-<seed>`` below where there are several.
         words: the worker's own, which say where it writes, and hold the secrets that the study hides.
         tags: of every tracked run.
     """
 
-    def __init__(self, study: SweepStudy, folder: Path, words: Sequence[str], tags: dict[str, str]):
-        self._study, self._folder, self._words, self._tags = study, folder, list(words), tags
+    def __init__(self, study: SweepStudy, words: Sequence[str], tags: dict[str, str]):
+        self._study, self._words, self._tags = study, list(words), tags
         self._warm = WarmParts()
 
     def __call__(self, claim: Claim) -> Outcome:
@@ -83,37 +81,38 @@ class TrialRunner:
         Raises:
             RunInterrupted: a signal came; the trial can go on from its checkpoint.
         """
-        spec, started = self._study.spec, time.time()
-        found: list[dict[str, float]] = []
+        if not self._study.is_being_finished:
+            free_disk(self._study)
+        spec, found = self._study.spec, []
+        means: dict[str, float] = {}
+        state, reason, facts = RunState.COMPLETED, "", {}
         try:
             with self._tracked(claim) as (tracker, tags):
                 for index in range(spec.seeds):
                     found.append(self._run(claim, index, tags))
                     gc.collect()
+                over_seeds = {name: [metrics[name] for metrics in found] for name in spec.objectives}
+                means = {name: statistics.fmean(values) for name, values in over_seeds.items()}
                 if spec.seeds > 1:
-                    tracker.log_metrics(_mean_and_spread(found), 0)
-        except (RunInterrupted, KeyboardInterrupt):
+                    facts["seed_values"] = list(zip(*over_seeds.values(), strict=True))
+                    spreads = {f"{name}_spread": statistics.stdev(values) for name, values in over_seeds.items()}
+                    tracker.log_metrics(means | spreads | {"objective": means[spec.objectives[0]]}, 0)
+        except RunInterrupted:
             raise
         except RunPruned as ended:
-            return Outcome(RunState.PRUNED, reason=str(ended), facts=self._facts(claim, started))
+            state, reason = RunState.PRUNED, str(ended)
         except Exception as error:  # whatever it is, the sweep goes on; the run's log has the traceback
             first_line = (str(error).splitlines() or [""])[0]
-            return Outcome(
-                RunState.FAILED, reason=f"{type(error).__name__}: {first_line}", facts=self._facts(claim, started)
-            )
-        facts = self._facts(claim, started)
-        if spec.seeds > 1:
-            facts["seed_values"] = [[metrics[name] for name in spec.objectives] for metrics in found]
-        values = tuple(statistics.fmean(metrics[name] for metrics in found) for name in spec.objectives)
-        if not all(map(math.isfinite, values)):
-            return Outcome(RunState.FAILED, reason=f"the objective {values[0]} is no number", facts=facts)
-        return Outcome(RunState.COMPLETED, values, facts=facts)
+            state, reason = RunState.FAILED, f"{type(error).__name__}: {first_line}"
+        else:
+            if not all(map(math.isfinite, means.values())):
+                state, reason = RunState.FAILED, f"the objective {means[spec.objectives[0]]} is no number"
+        return Outcome(state, tuple(means.values()), reason, facts | {"steps": self._steps(claim)})
 
-    def _facts(self, claim: Claim, started: float) -> dict:
-        """Steps of the last seed's run that began, done and of how many, and this worker's seconds."""
-        infos = [RunFolder(self.run_folder(claim.number, index)).info for index in range(self._study.spec.seeds)]
-        steps = [info["steps"] for info in infos if "steps" in info]
-        return {"steps": steps[-1] if steps else [0, 0], "seconds": time.time() - started}
+    def _steps(self, claim: Claim) -> list[int]:
+        """Steps of the last seed's run that began: done, and of how many."""
+        infos = [RunFolder(self._study.run_folder(claim.number, index)).info for index in range(self._study.spec.seeds)]
+        return [info["steps"] for info in [{"steps": [0, 0]}, *infos] if "steps" in info][-1]
 
     @contextmanager
     def _tracked(self, claim: Claim) -> Iterator[tuple[Tracker, dict[str, str]]]:
@@ -129,12 +128,6 @@ class TrialRunner:
             self._study.note(claim, "mlflow_run_id", tracker.run_id)
             yield tracker, tags | ({"parent_run_id": tracker.run_id} if tracker.run_id else {})
 
-    def run_folder(self, number: int, index: int) -> Path:
-        """Where the run of the ``index``-th seed of a trial lies."""
-        spec = self._study.spec
-        trial = self._folder / f"trial-{number:04d}"
-        return trial / f"seed-{spec.base_seed + index}" if spec.seeds > 1 else trial
-
     def overrides(self, claim: Claim, index: int) -> list[str]:
         """The command line of the ``index``-th seed's run."""
         spec = self._study.spec
@@ -144,7 +137,7 @@ class TrialRunner:
 
     def _run(self, claim: Claim, index: int, tags: dict[str, str]) -> dict[str, float]:
         """The objectives of one seed's run."""
-        folder = RunFolder(self.run_folder(claim.number, index))
+        folder = RunFolder(self._study.run_folder(claim.number, index))
         former = folder.info
         if former.get("state") == RunState.COMPLETED:  # the worker died between its run's end and the trial's
             return former["objectives"]
@@ -199,18 +192,15 @@ class TrialRunner:
         return [f"trainer.validate_every_steps={trainer.validate_every_steps}"]
 
 
-def _mean_and_spread(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Of each objective over the seeds; ``objective`` is the first one's mean."""
-    values = {name: [objectives[name] for objectives in found] for name in found[0]}
-    means = {name: statistics.fmean(over_seeds) for name, over_seeds in values.items()}
-    spreads = {f"{name}_spread": statistics.stdev(over_seeds) for name, over_seeds in values.items()}
-    return means | spreads | {"objective": next(iter(means.values()))}
-
-
-def drop_checkpoints(folder: Path) -> None:
-    """Frees the disk of a trial that will not be shipped or gone on with."""
-    for checkpoints in [folder / "checkpoints", *folder.glob("seed-*/checkpoints")]:
-        remove_checkpoints(checkpoints)
+def free_disk(study: SweepStudy) -> None:
+    """Removes checkpoints of ended trials that will not be shipped; a real model's take half a gigabyte a trial."""
+    trials = study.trials
+    best = {trial.number for trial in study.best_of(trials)}
+    for trial in trials:
+        shipped = study.rules.export == "all" and trial.state.name == "COMPLETE"
+        if trial.state.is_finished() and trial.number not in best and not shipped:
+            for index in range(study.spec.seeds):
+                remove_checkpoints(RunFolder(study.run_folder(trial.number, index)).checkpoints)
 
 
 def _require_validation(objectives: Sequence[str], config: Config, dataset: TextDataset) -> None:
