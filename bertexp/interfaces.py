@@ -98,7 +98,9 @@ class Report(Protocol):
             predicted: the columns of ``read`` and ``row`` <int64>, for all examples of these rows, by ascending row.
         """
 
-    def intervals(self, metrics: Any) -> dict[str, tuple[float, float]]:
+    no_interval: str  # why a metric has none
+
+    def intervals(self, metrics: Any) -> dict[str, tuple[float, float] | None]:
         """95% intervals by metric, the one to name first at the front; ``metrics`` are the task's own."""
 
     def find_sameness(self, path: Path) -> str:

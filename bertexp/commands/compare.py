@@ -15,6 +15,7 @@ from typing import Any
 from bertexp.commands import CommandParser
 from bertexp.errors import ConfigError
 from bertexp.interfaces import RunState
+from bertexp.reports.intervals import SMALLEST_CLASS
 from bertexp.reports.paired import ALL_PAIRS_UP_TO, Pair, compare_pairs, group_by_rows
 from bertexp.runs.comparison import Compared, different_parameters, find_runs
 from bertexp.system.console import aligned
@@ -68,7 +69,7 @@ def _report(
         yield from _table("metric", cells, runs)
     tested = [run for run in runs if run.predictions]
     if any(run.predictions and run.predictions.confusions is not None for run in runs):
-        yield "[low, high]: 95% bootstrap interval, from the logged predictions"
+        yield f"[low, high]: 95% interval, from the logged predictions; a mean over classes needs {SMALLEST_CLASS} rows of each"
     yield ""
     notes = _notes(runs)
     yield from [*notes, ""] if notes else []
@@ -78,7 +79,7 @@ def _report(
     yield from aligned([_PAIR_HEAD, *map(_pair_cells, pairs)])
     if len(tested) > ALL_PAIRS_UP_TO:
         yield f"more than {ALL_PAIRS_UP_TO} runs: each is compared with the most accurate one only"
-    correction = f", corrected for all {tests} pairs (Holm); the intervals are not corrected" if tests > 1 else ""
+    correction = f", corrected for all {tests} pairs (Holm), as the intervals are" if tests > 1 else ""
     yield f"p: McNemar's exact test{correction}"
     yield "the test is of these trained models on rows like these; another run.seed may turn out otherwise"
 
@@ -108,7 +109,7 @@ _PAIR_HEAD = ["pair", "accuracy difference", "95% interval", "right alone", "ver
 
 
 def _pair_cells(pair: Pair) -> list[str]:
-    interval = f"[{pair.low:+.4f}, {pair.high:+.4f}]"
+    interval = "no disagreement" if pair.low is None else f"[{pair.low:+.4f}, {pair.high:+.4f}]"
     alone = f"{pair.only_first} : {pair.only_second} rows"
     return [f"{pair.first} - {pair.second}", f"{pair.difference:+.4f}", interval, alone, pair.verdict]
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-
-from bertexp.reports.statistics import bootstrap_interval
 
 DENSE_CLASSES = 100  # up to so many, every pair of classes is a cell; above, only those that occurred
 
 
 class Marginals(NamedTuple):
-    """Rows by class, <int or float>[…, classes] each; accuracy, F1 and Matthews correlation need no more."""
+    """Rows by class, <float64>[classes] each; accuracy, F1 and Matthews correlation need no more."""
 
     hits: np.ndarray  # true and predicted
     true: np.ndarray
@@ -58,23 +55,9 @@ class Confusions:
     def marginals(self) -> Marginals:
         """Of the rows counted so far, <float64>[classes]."""
         true, predicted, counts = self.cells()
-        return Marginals(*(found[0] for found in self._sum(true, predicted, counts[None])))
-
-    def interval(self, metric: Callable[[Marginals], np.ndarray]) -> tuple[float, float]:
-        """The 95% bootstrap interval of a metric, from marginals <float64>[resamples, classes] to <float>[resamples]."""
-        true, predicted, counts = self.cells()
-        return bootstrap_interval(lambda cells: metric(self._sum(true, predicted, cells)), counts)
-
-    def _sum(self, true: np.ndarray, predicted: np.ndarray, cells: np.ndarray) -> Marginals:
-        """Marginals <float64>[n, classes] of cells <int64>[n, cells]."""
-
-        def total(of_class: np.ndarray, weights: np.ndarray) -> np.ndarray:
-            positions = np.arange(len(weights))[:, None] * self.classes + of_class
-            sums = np.bincount(positions.ravel(), weights.ravel(), len(weights) * self.classes)
-            return sums.reshape(len(weights), self.classes)
-
         right = true == predicted
-        return Marginals(total(true[right], cells[:, right]), total(true, cells), total(predicted, cells))
+        sums = ((true[right], counts[right]), (true, counts), (predicted, counts))
+        return Marginals(*(np.bincount(of_class, weights, self.classes) for of_class, weights in sums))
 
 
 def count_confusions(true: np.ndarray, predicted: np.ndarray, classes: int) -> Confusions:
@@ -85,12 +68,12 @@ def count_confusions(true: np.ndarray, predicted: np.ndarray, classes: int) -> C
 
 
 def accuracy_of(counts: Marginals) -> np.ndarray:
-    """Share of rows whose class was predicted, <float64>[…]."""
+    """Share of rows whose class was predicted, a float."""
     return counts.hits.sum(-1) / np.maximum(counts.true.sum(-1), 1)
 
 
 def precision_of(counts: Marginals) -> np.ndarray:
-    """Precision of the second class if there are two, else the mean over classes, <float64>[…]; 0 where undefined."""
+    """Precision of the second class if there are two, else the mean over classes, a float; 0 where undefined."""
     return _of_interest(counts.hits / np.maximum(counts.predicted, 1))
 
 
@@ -105,7 +88,7 @@ def f1_of(counts: Marginals) -> np.ndarray:
 
 
 def matthews_of(counts: Marginals) -> np.ndarray:
-    """Matthews correlation for any number of classes, <float64>[…]; 0 where undefined (Gorodkin 2004, eq. 8)."""
+    """Matthews correlation for any number of classes, a float; 0 where undefined (Gorodkin 2004, eq. 8)."""
     total, correct = counts.true.sum(-1), counts.hits.sum(-1)
     covariance = total * correct - (counts.true * counts.predicted).sum(-1)
     spread = np.sqrt((total**2 - (counts.true**2).sum(-1)) * (total**2 - (counts.predicted**2).sum(-1)))

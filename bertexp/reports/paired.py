@@ -13,9 +13,8 @@ import numpy as np
 
 from bertexp.errors import DataError
 from bertexp.reports.confusions import Confusions, count_confusions
-from bertexp.reports.statistics import bootstrap_interval
+from bertexp.reports.intervals import LEVEL, difference_interval
 
-LEVEL = 0.05  # of the whole family of tests
 ALL_PAIRS_UP_TO = 6  # runs; of more, each is shown against the best only
 
 
@@ -42,8 +41,10 @@ class Pair:
     only_first: int  # rows that the first run alone has right
     only_second: int
     difference: float  # of the accuracies
-    low: float  # 95% paired bootstrap interval of the difference, not corrected for the number of pairs
-    high: float
+    low: (
+        float | None
+    )  # interval of the difference at the level that Holm's correction leaves; None without disagreement
+    high: float | None
     p: float  # McNemar's exact test
     p_corrected: float  # Holm, over every pair there is
 
@@ -172,7 +173,7 @@ def compare_pairs(tested: Mapping[str, Predictions]) -> tuple[list[Pair], int]:
         for group in groups:
             best = max(group, key=lambda name: tested[name].accuracy)
             shown += [(best, other) for other in group if other != best]
-    return [_describe(tested, pair, corrected[frozenset(pair)]) for pair in shown], len(every)
+    return [_describe(tested, pair, corrected[frozenset(pair)], len(every)) for pair in shown], len(every)
 
 
 def _discordant(tested: Mapping[str, Predictions], pair: tuple[str, str]) -> tuple[int, int]:
@@ -180,17 +181,13 @@ def _discordant(tested: Mapping[str, Predictions], pair: tuple[str, str]) -> tup
     return int((first & ~second).sum()), int((second & ~first).sum())
 
 
-def _describe(tested: Mapping[str, Predictions], pair: tuple[str, str], p_values: Sequence[float]) -> Pair:
-    only_first, only_second = _discordant(tested, pair)
-    rows = len(tested[pair[0]].correct)
-    # drawing rows is drawing these cells: the pairing is kept
-    cells = np.array([[rows - only_first - only_second, only_first], [only_second, 0]])
-    low, high = bootstrap_interval(_difference, cells)
+def _describe(tested: Mapping[str, Predictions], pair: tuple[str, str], p_values: Sequence[float], tests: int) -> Pair:
     p, p_corrected = p_values
+    only_first, only_second = _discordant(tested, pair)
+    rows, low, high = len(tested[pair[0]].correct), None, None
+    if only_first or only_second:
+        left = p / p_corrected if p_corrected else 1 / tests  # of the family's level
+        low, high = difference_interval(only_first, only_second, rows, LEVEL * left)
+        # the exact test is the stricter one: where it tells nothing apart, the interval holds 0
+        low, high = (low, high) if p_corrected < LEVEL else (min(low, 0.0), max(high, 0.0))
     return Pair(*pair, only_first, only_second, (only_first - only_second) / rows, low, high, p, p_corrected)
-
-
-def _difference(cells: np.ndarray) -> np.ndarray:
-    """<int64>[resamples, 2, 2], ties and rows that one run alone has right, to <float64>[resamples]."""
-    shares = (cells[..., 0, 1] - cells[..., 1, 0]) / cells.sum((-2, -1))
-    return np.asarray(shares, np.float64)

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bertexp.config.resolve import flat_parameters
 from bertexp.config.schema import Config
 from bertexp.errors import ConfigError, RunNotFound
-from bertexp.reports.confusions import Marginals, accuracy_of, f1_of, matthews_of
+from bertexp.reports.confusions import accuracy_of, f1_of, matthews_of
+from bertexp.reports.intervals import OF_CONFUSIONS
 from bertexp.reports.paired import Predictions, read_predictions
 from bertexp.runs.folder import RunFolder, find_run
 
 BOOKKEEPING = ("run.name", "run.dry", "run.outputs_dir", "trainer.resume", "tracking.", "sweep.", "export.")
 
-
-RESAMPLED: dict[str, Callable[[Marginals], np.ndarray]] = {"accuracy": accuracy_of, "f1": f1_of, "mcc": matthews_of}
+OF_MARGINALS = {"accuracy": accuracy_of, "f1": f1_of, "mcc": matthews_of}
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A value and, where it was computed from logged predictions, its 95% bootstrap interval."""
+    """A value and, where it was computed from logged predictions, its 95% interval if it has one."""
 
     value: float
     low: float | None = None
@@ -64,8 +62,9 @@ class Compared:
             split, confusions = self._judged_split(self.predictions.accuracy), self.predictions.confusions
             if confusions is not None:
                 counts = confusions.marginals()
-                for name, metric in RESAMPLED.items():
-                    found[f"{split}/{name}"] = Metric(float(metric(counts)), *confusions.interval(metric))
+                for name, metric in OF_MARGINALS.items():
+                    interval = OF_CONFUSIONS[name](confusions) or (None, None)
+                    found[f"{split}/{name}"] = Metric(float(metric(counts)), *interval)
         rest = {name: Metric(known[name]) for name in sorted(known) if name.startswith(("test/", "val/"))}
         return found | {name: metric for name, metric in rest.items() if name not in found}
 

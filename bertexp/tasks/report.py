@@ -21,6 +21,7 @@ class PredictionsReport:
     """See ``interfaces.Report``; ``read`` gives the file's columns of each row as they are."""
 
     answered = "row was given"
+    no_interval = "no row has anything to count"  # why a metric has none
     judged_by: tuple[str, ...] = ("label", "predicted")  # columns that tell right from wrong
 
     def finish(self, rows: pa.Table, predicted: pa.Table) -> dict[str, pa.Array]:

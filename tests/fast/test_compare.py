@@ -92,9 +92,20 @@ def test_interval_of_a_difference_keeps_the_pairing(tmp_path):
     half = [n < 200 for n in range(400)]
     (pair,), _ = compare_pairs(read_all(tmp_path, judged(half), judged([*half[:398], True, True])))
     assert pair.difference == -0.005
-    assert -0.02 < pair.low < -0.005 < pair.high <= 0  # unpaired it would reach from -0.07 to 0.07
+    assert -0.02 < pair.low < -0.005 < 0 <= pair.high < 0.005  # unpaired it would reach from -0.07 to 0.07
     assert not pair.real
     assert pair.verdict == "not told apart (p = 0.5)"
+
+
+def test_an_interval_and_its_verdict_say_the_same(tmp_path):
+    right = [[n >= wrong for n in range(60)] for wrong in (0, 5, 9, 14)]
+    pairs, _ = compare_pairs(read_all(tmp_path, *map(judged, [*right, right[0]])))
+    assert {pair.real for pair in pairs} == {True, False}
+    for pair in pairs:
+        if pair.only_first or pair.only_second:
+            assert (pair.low > 0 or pair.high < 0) == pair.real
+        else:
+            assert (pair.low, pair.high, pair.verdict) == (None, None, "not told apart (p = 1)")
 
 
 def test_many_runs_meet_the_best_but_are_corrected_for_every_pair(tmp_path):
@@ -188,7 +199,11 @@ def test_json_holds_the_pairs_and_whole_values(tmp_path, capsys):
     assert "a" * 50 not in out
     found = json.loads((tmp_path / "found.json").read_text())
     assert [run["parameters"] for run in found["runs"]] == [{"model.path": "a" * 50}, {"model.path": "b" * 50}]
-    assert found["runs"][0]["metrics"]["test/accuracy"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert found["runs"][0]["metrics"]["test/accuracy"] == {
+        "value": 1.0,
+        "low": pytest.approx(0.025 ** (1 / 8)),  # of no error in eight rows
+        "high": 1.0,
+    }
     (pair,) = found["pairs"]
     assert (pair["first"], pair["second"], pair["only_first"], pair["p"], pair["real"]) == ("A", "B", 8, 2 / 2**8, True)
 

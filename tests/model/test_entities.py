@@ -1,4 +1,4 @@
-"""Entity scores: those of seqeval, and its counts for the bootstrap."""
+"""Entity scores: those of seqeval."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pytest
 from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import BILOU, IOB2, IOBES
 
-from bertexp.reports.statistics import bootstrap_sums, f1_of_sums
 from bertexp.tasks.tagging.entities import count_entities, entity_sets, precision_recall_f1
 
 TAGS = {
@@ -54,15 +53,3 @@ def test_of_tags_without_a_scheme_every_word_counts():
 
 def test_nothing_found_is_no_division_by_zero():
     assert [float(score) for score in precision_recall_f1(np.zeros(3, np.int64))] == [0.0, 0.0, 0.0]
-
-
-def test_the_interval_is_that_of_drawing_sentences_one_by_one():
-    generator = np.random.default_rng(1)
-    true = [generator.choice(TAGS["IOB2"], generator.integers(2, 9)).tolist() for _ in range(120)]
-    predicted = [[t if generator.random() < 0.8 else "O" for t in tags] for tags in true]
-    counts = count_entities(true, predicted, TAGS["IOB2"])
-    low, high = bootstrap_sums(f1_of_sums, counts.sum(1), resamples=4000)
-    drawn = [counts[generator.integers(0, 120, 120)].sum((0, 1)) for _ in range(4000)]
-    expected = np.percentile(precision_recall_f1(np.array(drawn))[2], (2.5, 97.5))
-    np.testing.assert_allclose((low, high), expected, atol=0.006)
-    assert low < precision_recall_f1(counts.sum((0, 1)))[2] < high

@@ -1,4 +1,4 @@
-"""Intervals and metrics against their definitions, samples, and pictures of every size."""
+"""Metrics against their definitions, samples, and pictures of every size."""
 
 import re
 from pathlib import Path
@@ -12,8 +12,8 @@ from sklearn.metrics import confusion_matrix, f1_score, matthews_corrcoef
 
 from bertexp.interfaces import EncoderLayers
 from bertexp.models.source.architecture import BertArchitecture
-from bertexp.reports import statistics
 from bertexp.reports.confusions import Confusions, accuracy_of, count_confusions, f1_of, matthews_of
+from bertexp.reports.intervals import accuracy_interval
 from bertexp.reports.pictures.figures import (
     draw_confusion_matrix,
     draw_curves,
@@ -21,7 +21,6 @@ from bertexp.reports.pictures.figures import (
     draw_model,
 )
 from bertexp.reports.pictures.model_rows import make_layer_rows
-from bertexp.reports.statistics import bootstrap_interval, wilson_interval
 from bertexp.tasks.classification.report import ClassificationReport
 from bertexp.tasks.multi_label.report import MultiLabelReport
 from bertexp.tasks.question_answering.report import QuestionAnsweringReport
@@ -42,12 +41,6 @@ def is_picture(path: Path) -> bool:
     return path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 3000
 
 
-def test_wilson_interval_is_the_published_one():
-    # Newcombe 1998, Statistics in Medicine 17, table I: 81 of 263, and 0 of 20
-    assert wilson_interval(81, 263, z=1.95996) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson_interval(0, 20, z=1.95996) == pytest.approx((0.0, 0.1611), abs=5e-5)
-
-
 @pytest.mark.parametrize("classes", [2, 5])
 def test_metrics_of_counts_equal_scikit_learn(classes):
     labels, predictions = make_rows(classes)
@@ -58,24 +51,6 @@ def test_metrics_of_counts_equal_scikit_learn(classes):
 
 def test_matthews_of_a_constant_answer_is_zero():
     assert matthews_of(count_confusions([0] * 5 + [1] * 7, [1] * 12, 2).marginals()) == 0
-
-
-def test_bootstrap_agrees_with_wilson_and_repeats_with_its_seed():
-    labels, predictions = make_rows(2)
-    counts = count_confusions(labels, predictions, 2)
-    low, high = counts.interval(accuracy_of)
-    assert (low, high) == pytest.approx(wilson_interval(int((labels == predictions).sum()), len(labels)), abs=0.005)
-    assert counts.interval(accuracy_of) == (low, high)
-
-
-def test_resamples_drawn_a_few_at_a_time_are_those_drawn_at_once(monkeypatch):
-    def shares(cells: np.ndarray) -> np.ndarray:
-        return np.trace(cells, axis1=-2, axis2=-1) / cells.sum((-2, -1))
-
-    matrix = count_confusions(*make_rows(5), 5).matrix()
-    at_once = bootstrap_interval(shares, matrix)
-    monkeypatch.setattr(statistics, "_CELLS_AT_ONCE", 60)
-    assert bootstrap_interval(shares, matrix) == at_once
 
 
 @pytest.mark.parametrize("classes", [2, 5, 150])
@@ -93,8 +68,8 @@ def test_confusions_are_the_same_in_batches_and_leave_out_unknown_rows(classes):
         np.testing.assert_array_equal(found.hits, expected.diagonal())
         np.testing.assert_array_equal(found.true, expected.sum(1))
         np.testing.assert_array_equal(found.predicted, expected.sum(0))
-    low, high = whole.interval(accuracy_of)
-    assert (low, high) == parts.interval(accuracy_of)
+    low, high = accuracy_interval(whole)
+    assert (low, high) == accuracy_interval(parts)
     assert low < accuracy_of(found) < high
 
 

@@ -45,12 +45,16 @@ def report_results(record: RunRecord, trained: Trained, test: TestResult) -> dic
     """
     folder, tracker = record.folder, record.tracker
     report, path = trained.parts.task.make_report(), folder.predictions()
-    intervals = report.intervals(test.measured)
+    measured = report.intervals(test.measured)
+    intervals = {name: bounds for name, bounds in measured.items() if bounds}
     _say_metrics(test, intervals)
     for name, (low, high) in intervals.items():
         bounds = {f"{test.split}/{name}_low": low, f"{test.split}/{name}_high": high}
         tracker.log_metrics(bounds, trained.state.step)
-    for hint in filter(None, (test.measured.left_out, report.find_sameness(path))):
+    without = [
+        f"no interval of {test.split}/{name}: {report.no_interval}" for name in measured if name not in intervals
+    ]
+    for hint in filter(None, (*without, test.measured.left_out, report.find_sameness(path))):
         say(labelled("hint", hint))
     say()
     for line in report.samples(path):

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from bertexp.reports.confusions import f1_of, matthews_of
+from bertexp.reports.intervals import OF_CONFUSIONS, SMALLEST_CLASS, Interval, accuracy_interval
 from bertexp.reports.pictures.figures import draw_confusion_matrix
-from bertexp.reports.statistics import quote, wilson_interval
+from bertexp.reports.statistics import quote
 from bertexp.tasks.classification.metrics import ClassificationMetrics
 from bertexp.tasks.report import PredictionsReport, chance_columns, verdict
 
 if TYPE_CHECKING:
     from bertexp.tasks.classification.task import Classification
 
-_RESAMPLED = {"f1": f1_of, "mcc": matthews_of}  # main metrics whose interval is bootstrapped; accuracy has Wilson's
 _WIDTH = 100
 
 
 class ClassificationReport(PredictionsReport):
     """Confusion matrix, accuracy, probabilities of every class."""
+
+    no_interval = f"a mean over classes has one if each class has {SMALLEST_CLASS} rows"
 
     def __init__(self, task: Classification):
         self._task, self._names = task, pa.array(task.label_names, pa.string())
@@ -38,11 +39,10 @@ class ClassificationReport(PredictionsReport):
         labels = rows["label"].to_numpy()
         return self._names.take(pa.array(labels, mask=labels < 0))
 
-    def intervals(self, metrics: ClassificationMetrics) -> dict[str, tuple[float, float]]:
-        counts = metrics.confusions.marginals()
-        intervals = {"accuracy": wilson_interval(int(counts.hits.sum()), int(counts.true.sum()))}
-        main = self._task.main_metric
-        return ({main: metrics.confusions.interval(_RESAMPLED[main])} if main in _RESAMPLED else {}) | intervals
+    def intervals(self, metrics: ClassificationMetrics) -> dict[str, Interval | None]:
+        main, confusions = self._task.main_metric, metrics.confusions
+        first = {main: OF_CONFUSIONS[main](confusions)} if main in OF_CONFUSIONS else {}
+        return first | {"accuracy": accuracy_interval(confusions)}
 
     def show(self, row: Mapping[str, Any], missed: bool) -> list[str]:
         start = f"{verdict(row, missed)}  {row['predicted']:{self._column}} {row['probability']:4.0%}  "

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from bertexp.reports.intervals import Interval, ratio_interval, share_interval
 from bertexp.reports.pictures.figures import draw_bars
-from bertexp.reports.statistics import bootstrap_sums, f1_of_sums, quote
+from bertexp.reports.statistics import f1_of_sums, quote
 from bertexp.tasks.multi_label.metrics import MultiLabelMetrics
 from bertexp.tasks.report import PredictionsReport, chance_columns, verdict
 
@@ -35,11 +36,11 @@ class MultiLabelReport(PredictionsReport):
         labels = rows["label"].to_pylist()
         return pa.array([None if label is None else self._in_words(label) for label in labels], pa.string())
 
-    def intervals(self, metrics: MultiLabelMetrics) -> dict[str, tuple[float, float]]:
-        right = metrics.right
+    def intervals(self, metrics: MultiLabelMetrics) -> dict[str, Interval | None]:
+        right, (hits, given, wanted) = metrics.right, metrics.by_row.T
         return {
-            "f1": bootstrap_sums(f1_of_sums, metrics.by_row),
-            "exact_match": bootstrap_sums(lambda sums: sums[:, 0] / len(right), right[:, None]),
+            "f1": ratio_interval(hits, (given + wanted) / 2),
+            "exact_match": share_interval(right.mean(), len(right)),
         }
 
     def show(self, row: Mapping[str, Any], missed: bool) -> list[str]:

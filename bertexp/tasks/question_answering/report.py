@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bertexp.reports.intervals import Interval, ratio_interval, share_interval
 from bertexp.reports.pictures.figures import draw_bars
 from bertexp.reports.predictions import ROW, read_slices
-from bertexp.reports.statistics import bootstrap_sums, quote, wilson_interval
+from bertexp.reports.statistics import quote
 from bertexp.tasks.question_answering.answers import Candidates, choose_answers, cut_bytes, exact_match, f1_score
 from bertexp.tasks.question_answering.metrics import QuestionAnsweringMetrics
 from bertexp.tasks.report import PredictionsReport, verdict
@@ -57,12 +58,11 @@ class QuestionAnsweringReport(PredictionsReport):
             columns[name] = pa.array(judged, pa.float64())
         return columns
 
-    def intervals(self, metrics: QuestionAnsweringMetrics) -> dict[str, tuple[float, float]]:
+    def intervals(self, metrics: QuestionAnsweringMetrics) -> dict[str, Interval | None]:
         f1, exact = metrics.by_question().T
-        n = len(f1)
         intervals = {
-            "f1": bootstrap_sums(lambda sums: sums[:, 0] / n, f1[:, None]),
-            "exact_match": wilson_interval(int(exact.sum()), n),
+            "f1": ratio_interval(f1, np.ones(len(f1))),
+            "exact_match": share_interval(exact.mean(), len(exact)),
         }
         main = self._task.main_metric
         return {main: intervals[main]} | intervals if main in intervals else intervals

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from bertexp.reports.intervals import Interval, correlation_interval, error_interval
 from bertexp.reports.pictures.figures import draw_scatter
 from bertexp.reports.predictions import read_slices
-from bertexp.reports.statistics import bootstrap_sums, correlation_interval, quote
+from bertexp.reports.statistics import quote
 from bertexp.tasks.regression.metrics import RegressionMetrics
 from bertexp.tasks.report import PredictionsReport
 
@@ -24,6 +25,8 @@ _WIDTH = 100
 class RegressionReport(PredictionsReport):
     """Predicted numbers against the wanted ones."""
 
+    no_interval = "it is undefined, for the predicted or the wanted numbers are all the same"
+
     def __init__(self, task: Regression):
         self._main = task.main_metric
 
@@ -34,12 +37,17 @@ class RegressionReport(PredictionsReport):
         labels = rows["label"].to_numpy()
         return pa.array(labels, pa.float32(), mask=np.isnan(labels))
 
-    def intervals(self, metrics: RegressionMetrics) -> dict[str, tuple[float, float]]:
-        values, errors = metrics.result(), np.abs(metrics.predicted - metrics.wanted)[:, None]
-        rows = len(errors)
-        intervals = {name: correlation_interval(values[name], rows, name) for name in ("spearman", "pearson")}
-        intervals["mae"] = bootstrap_sums(lambda sums: sums[:, 0] / rows, errors)
-        intervals["rmse"] = bootstrap_sums(lambda sums: np.sqrt(sums[:, 0] / rows), errors**2)
+    def intervals(self, metrics: RegressionMetrics) -> dict[str, Interval | None]:
+        from scipy.stats import rankdata  # here, since a run needs it first after its training
+
+        pairs = metrics.predicted, metrics.wanted
+        low, high = error_interval(*pairs, power=2)
+        intervals = {
+            "spearman": correlation_interval(*map(rankdata, pairs)),
+            "pearson": correlation_interval(*pairs),
+            "mae": error_interval(*pairs, power=1),
+            "rmse": (low**0.5, high**0.5),
+        }
         return {self._main: intervals[self._main]} | intervals if self._main in intervals else intervals
 
     def find_missed(self, path: Path) -> np.ndarray:

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from bertexp.data.formats.tags import entity_types, scheme_of
+from bertexp.reports.intervals import Interval, ratio_interval
 from bertexp.reports.pictures.figures import draw_bars
-from bertexp.reports.statistics import bootstrap_sums, f1_of_sums
+from bertexp.reports.statistics import f1_of_sums
 from bertexp.tasks.report import PredictionsReport, verdict
 from bertexp.tasks.tagging.entities import Entity, entity_sets
 from bertexp.tasks.tagging.metrics import TaggingMetrics
@@ -39,12 +40,9 @@ class TaggingReport(PredictionsReport):
         words = [None if tags is None else " ".join(self._names[tag] for tag in tags) for tags in labels]
         return pa.array(words, pa.string())
 
-    def intervals(self, metrics: TaggingMetrics) -> dict[str, tuple[float, float]]:
-        counts = metrics.by_sentence
-        return {
-            "f1": bootstrap_sums(f1_of_sums, counts[:, :3]),
-            "accuracy": bootstrap_sums(lambda sums: sums[:, 0] / sums[:, 1], counts[:, 3:]),
-        }
+    def intervals(self, metrics: TaggingMetrics) -> dict[str, Interval | None]:
+        hits, predicted, true, right, words = metrics.by_sentence.T
+        return {"f1": ratio_interval(hits, (predicted + true) / 2), "accuracy": ratio_interval(right, words)}
 
     def missed(self, rows: pa.RecordBatch) -> np.ndarray:
         """Those with other entities than labelled."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from bertexp.reports.intervals import share_interval
 from bertexp.reports.pictures.figures import draw_bars
-from bertexp.reports.statistics import quote, wilson_interval
+from bertexp.reports.statistics import quote
 from bertexp.tasks.report import PredictionsReport, verdict
 
 
@@ -24,7 +25,7 @@ class OrdinalReport(PredictionsReport):
         return pa.array(self._names[labels], pa.string(), mask=labels < 0)
 
     def intervals(self, metrics):
-        return {"accuracy": wilson_interval(metrics.hits, metrics.rows)}
+        return {"accuracy": share_interval(metrics.hits / metrics.rows, metrics.rows)}
 
     def show(self, row, missed):
         return [f"{verdict(row, missed)}  {row['predicted']} of {row['label']}  {quote(row['text'], 60)}"]
