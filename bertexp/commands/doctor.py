@@ -24,12 +24,10 @@ from bertexp.system import devices
 from bertexp.system.console import labelled
 from bertexp.system.cores import available_cores
 from bertexp.system.credentials import hide
-from bertexp.system.provenance import read_versions
+from bertexp.system.provenance import STACK, TENSORFLOW, memory_bytes, read_versions
 from bertexp.tracking.mlflow.store import local_path, resolve_uri
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
-TENSORFLOW_FAMILY = ("tensorflow", "tensorflow-text", "tf-keras", "tf-models-official")  # one release, 2.20
-STACK = (*TENSORFLOW_FAMILY, "tensorflow-hub", "hydra-core", "mlflow", "optuna", "pyarrow", "numpy")
 CUDA_WHEEL = "nvidia-cudnn-cu12"
 CHECKOUT = Path(__file__).resolve().parents[2]
 GIB = 2**30
@@ -85,18 +83,18 @@ def check_packages(versions: Mapping[str, str], cure: str) -> Check:
     if missing:
         return Check(PROBLEM, "packages", f"missing: {', '.join(missing)}", cure)
     finding = ", ".join(f"{name} {version}" for name, version in versions.items())
-    releases = {versions[name].rsplit(".", 1)[0] for name in TENSORFLOW_FAMILY}
+    releases = {versions[name].rsplit(".", 1)[0] for name in TENSORFLOW}
     if len(releases) > 1:
         return Check(PROBLEM, "packages", f"TensorFlow's packages are of different releases: {finding}", cure)
     return Check(OK, "packages", finding)
 
 
-def check_machine(cores: int, memory: int | None, bfloat16: bool = False) -> Check:
-    """``memory`` in bytes, None if the system does not tell; ``bfloat16``: whether the CPU multiplies such matrices itself."""
-    finding = f"{cores} cores" + (f", {memory / GIB:.1f} GiB memory" if memory else "")
+def check_machine(cores: int, memory: int, bfloat16: bool = False) -> Check:
+    """``memory`` in bytes; ``bfloat16``: whether the CPU multiplies such matrices itself."""
+    finding = f"{cores} cores, {memory / GIB:.1f} GiB memory"
     if bfloat16:
         finding += ", bfloat16 units (trainer.precision=mixed_bfloat16 takes two thirds of the time)"
-    if memory is not None and memory < MIN_MEMORY:
+    if memory < MIN_MEMORY:
         return Check(WARNING, "machine", finding, "take smaller models or trainer.batch_size=8")
     return Check(OK, "machine", finding)
 
@@ -110,16 +108,16 @@ def check_devices(facts: DeviceFacts, cure_import: str, cure_cuda: str) -> Check
     if not facts.nvidia:
         return Check(OK, "devices", "no NVIDIA GPU; runs use the CPU")
     if facts.hidden:
-        cure = "unset CUDA_VISIBLE_DEVICES"
-        return Check(WARNING, "devices", f"{facts.nvidia}, hidden by CUDA_VISIBLE_DEVICES; runs use the CPU", cure)
-    if facts.system != "Linux x86_64":
-        finding = f"{facts.nvidia}, but TensorFlow's wheels for {facts.system} have no CUDA; runs use the CPU"
-        return Check(WARNING, "devices", finding, "run in NVIDIA's TensorFlow container, or take the CPU")
-    if not facts.cuda_wheels:
-        finding = f"{facts.nvidia}, but TensorFlow's CUDA wheels are missing; runs use the CPU"
-        return Check(WARNING, "devices", finding, cure_cuda)
-    finding = f"{facts.nvidia}, its CUDA wheels are there, but TensorFlow does not see it; runs use the CPU"
-    return Check(WARNING, "devices", finding, "`nvidia-smi` must work and name driver 525 or newer")
+        why, cure = "hidden by CUDA_VISIBLE_DEVICES", "unset CUDA_VISIBLE_DEVICES"
+    elif facts.system != "Linux x86_64":
+        why = f"but TensorFlow's wheels for {facts.system} have no CUDA"
+        cure = "run in NVIDIA's TensorFlow container, or take the CPU"
+    elif not facts.cuda_wheels:
+        why, cure = "but TensorFlow's CUDA wheels are missing", cure_cuda
+    else:
+        why = "its CUDA wheels are there, but TensorFlow does not see it"
+        cure = "`nvidia-smi` must work and name driver 525 or newer"
+    return Check(WARNING, "devices", f"{facts.nvidia}, {why}; runs use the CPU", cure)
 
 
 def check_outputs(folder: Path, writable: bool, free: int) -> Check:
@@ -166,21 +164,14 @@ def report(checks: Sequence[Check]) -> list[str]:
 def observe_devices() -> DeviceFacts:
     """Imports TensorFlow in a process of its own, so that a crash there is an answer too."""
     environment = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
-    gpus: tuple[str, ...] = ()
-    error = ""
+    command, gpus, error = [sys.executable, "-c", _ASK_TENSORFLOW], (), ""
     try:
         answer = subprocess.run(
-            [sys.executable, "-c", _ASK_TENSORFLOW],
-            capture_output=True,
-            text=True,
-            env=environment,
-            timeout=TENSORFLOW_SECONDS,
-            check=False,
+            command, capture_output=True, text=True, env=environment, timeout=TENSORFLOW_SECONDS, check=True
         )
-        if answer.returncode:
-            error = (answer.stderr.strip().splitlines() or [f"it ended with status {answer.returncode}"])[-1]
-        else:
-            gpus = tuple(json.loads(answer.stdout.splitlines()[-1]))
+        gpus = tuple(json.loads(answer.stdout.splitlines()[-1]))
+    except subprocess.CalledProcessError as failed:
+        error = (failed.stderr.strip().splitlines() or [f"it ended with status {failed.returncode}"])[-1]
     except subprocess.TimeoutExpired:
         error = f"no answer within {TENSORFLOW_SECONDS} seconds"
     return DeviceFacts(
@@ -205,7 +196,7 @@ def cure_cuda() -> str:
     """The line that brings TensorFlow's CUDA wheels at the version that is here."""
     if sys.prefix == str(CHECKOUT / ".venv"):
         return shlex.join(["make", "-C", str(CHECKOUT), "setup", "GPU=1"])
-    version = read_versions(["tensorflow"])["tensorflow"]
+    version = read_versions(["tensorflow"]).get("tensorflow", "2.20.*")
     return shlex.join([sys.executable, "-m", "pip", "install", f"tensorflow[and-cuda]=={version}"])
 
 
@@ -217,7 +208,7 @@ def main(words: Sequence[str]) -> int:
     nearest = next(folder for folder in (outputs, *outputs.parents) if folder.exists())
     checks = [
         check_python(sys.version_info[:2], sys.executable),
-        check_machine(available_cores(), _memory(), _has_bfloat16_units()),
+        check_machine(available_cores(), memory_bytes(), _has_bfloat16_units()),
         check_packages(read_versions(STACK), cure_packages()),
         check_outputs(outputs, os.access(nearest, os.W_OK | os.X_OK), shutil.disk_usage(nearest).free),
         check_store(hide(uri), local_path(uri)),
@@ -229,18 +220,9 @@ def main(words: Sequence[str]) -> int:
     return 2 if any(check.mark == PROBLEM for check in checks) else 0
 
 
-def _memory() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return None
-
-
 def _has_bfloat16_units() -> bool:
-    try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
+    path = Path("/proc/cpuinfo")
+    return path.exists() and "amx_bf16" in path.read_text(encoding="utf-8")
 
 
 def _size(count: float) -> str:

@@ -5,6 +5,7 @@ Whatever can be wrong with the command line or the input is found before TensorF
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -62,14 +63,8 @@ def main(words: Sequence[str]) -> int:
 
     predictor = Predictor(folder)
     predictions: list[Prediction] = []
-    with Progress(
-        "",
-        len(rows),
-        "texts",
-        tell=lambda line: print(line, file=sys.stderr),
-        leave=True,
-        disable=len(rows) <= ROWS_PER_STEP,
-    ) as bar:
+    aside = functools.partial(print, file=sys.stderr)
+    with Progress("", len(rows), "texts", tell=aside, leave=True, disable=len(rows) <= ROWS_PER_STEP) as bar:
         for begin in range(0, len(rows), ROWS_PER_STEP):
             step = rows[begin : begin + ROWS_PER_STEP]
             if in_words:

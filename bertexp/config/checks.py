@@ -6,7 +6,7 @@ learning_rate: float | None = setting(None, "at its peak; null: as the weights a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,15 +23,21 @@ def require(condition: bool, message: str) -> None:
 
 @dataclass(frozen=True)
 class About:
-    """What a setting says of itself; a range holds for a number, and null is always allowed if it is the default."""
+    """What a setting says of itself; null is always allowed if it is the default.
+
+    Attributes:
+        unit: of a number.
+        choices: the values that there are; empty: any.
+        minimum, maximum, above, below: the range of a number, its ends included in the first two and not in the others.
+    """
 
     meaning: str
     unit: str = ""
-    choices: tuple[Any, ...] = ()
+    choices: Collection[Any] = ()
     minimum: float | None = None
     maximum: float | None = None
-    above: float | None = None  # an exclusive minimum
-    below: float | None = None  # an exclusive maximum
+    above: float | None = None
+    below: float | None = None
 
     def holds(self, value: Any) -> bool:
         """Whether ``value`` lies in the range; not a number (nan) lies in none."""
@@ -54,29 +60,16 @@ class About:
         return " and ".join(filter(None, (low, high)))
 
 
-def setting(
-    default: Any,
-    meaning: str,
-    *,
-    unit: str = "",
-    choices: Iterable[Any] = (),
-    minimum: float | None = None,
-    maximum: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-) -> Any:
+def setting(default: Any, meaning: str, **values: Any) -> Any:
     """A dataclass field that says of itself what it means.
 
     Args:
         default: a value, or a function that makes one, such as ``list``.
         meaning: part of a sentence; what null stands for is said here.
-        unit: of a number.
-        choices: the values that there are.
-        minimum, maximum, above, below: the range of a number, its ends included in the first two and not in the others.
+        values: the other attributes of ``About``, which say what values there are.
     """
-    about = About(meaning, unit, tuple(choices), minimum, maximum, above, below)
     given: dict[str, Any] = {"default_factory" if callable(default) else "default": default}
-    return dataclasses.field(**given, metadata={_KEY: about})
+    return dataclasses.field(**given, metadata={_KEY: About(meaning, **values)})
 
 
 def about(field: dataclasses.Field[Any]) -> About:

@@ -71,17 +71,9 @@ def words_of_model(config: Config) -> list[str]:
 
 def flat_parameters(config: Config) -> dict[str, Any]:
     """Every setting of the run under its dotted name, as MLflow shows it: ``optimizer.learning_rate`` -> 3e-05."""
-    flat: dict[str, Any] = {}
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                walk(f"{prefix}.{key}" if prefix else key, inner)
-        else:
-            flat[prefix] = value
-
-    walk("", {key: value for key, value in dataclasses.asdict(config).items() if key != "sweep"})
-    return flat
+    groups = dataclasses.asdict(config)
+    del groups["sweep"]
+    return {f"{group}.{name}": value for group, settings in groups.items() for name, value in settings.items()}
 
 
 def _fill(config: Config) -> None:

@@ -64,7 +64,7 @@ def aligned(rows: Sequence[Sequence[str]], left: int | None = None) -> list[str]
     return [align(row, widths_of(rows), left) for row in rows]
 
 
-class Progress:
+class Progress(contextlib.AbstractContextManager["Progress"]):
     """How far a piece of work is: a bar on a terminal, elsewhere a line now and then.
 
     Args:
@@ -89,14 +89,13 @@ class Progress:
         tell: Callable[[str], None] = say,
         **bar: Any,
     ):
+        from tqdm import tqdm
+
         self._total, self._done, self._every_seconds, self._tell = total, done, every_seconds, tell
         self._line = line or (lambda done, _, left: labelled(what, f"{done:,} of {total:,} {unit}, {left:.0f} s left"))
-        self._bar: Any = None
-        if sys.stderr.isatty() and not (_quiet and tell is say):
-            from tqdm import tqdm
-
-            ours = {"desc": what, "unit": f" {unit}", "unit_scale": True, "dynamic_ncols": True, "leave": False}
-            self._bar = tqdm(total=total, initial=done, **(ours | bar))
+        self.is_bar = sys.stderr.isatty() and not (_quiet and tell is say)  # if not, lines are shown
+        ours = {"desc": what, "unit": f" {unit}", "unit_scale": True, "dynamic_ncols": True, "leave": False}
+        self._bar = tqdm(total=total, initial=done, **({"disable": not self.is_bar} | ours | bar))
         self.begin_after(0)
 
     def begin_after(self, units: int) -> None:
@@ -108,40 +107,28 @@ class Progress:
     def advance(self, units: int = 1, values: Mapping[str, float] | None = None) -> None:
         """Tells that so many more units are done, and numbers to show beside them."""
         self._count(units)
-        if self._bar is not None:
-            if values:
-                self._bar.set_postfix({name.split("/")[-1]: f"{value:.3f}" for name, value in values.items()})
-            return
+        if values:
+            self._bar.set_postfix({name.split("/")[-1]: f"{value:.3f}" for name, value in values.items()})
         now, done = time.monotonic(), self._done - self._begun
-        if done and now - self._told >= self._every_seconds:
+        if not self.is_bar and done and now - self._told >= self._every_seconds:
             self._told = now
             left = ((self._total or self._done) - self._done) * (now - self._started) / done
             self._tell(self._line(self._done, values or {}, left))
 
     def _count(self, units: int) -> None:
         self._done += units
-        if self._bar is not None:
-            self._bar.update(units)
-
-    @property
-    def is_bar(self) -> bool:
-        """Whether a bar is shown; if not, lines are."""
-        return self._bar is not None
+        self._bar.update(units)
 
     def tell(self, text: str) -> None:
         """Prints a line of its own, above the bar."""
-        if self._bar is not None:
+        if self.is_bar:
             self._bar.write(text, file=sys.stdout)
         else:
             self._tell(text)
 
     def close(self) -> None:
         """Takes the bar away."""
-        if self._bar is not None:
-            self._bar.close()
-
-    def __enter__(self) -> Progress:
-        return self
+        self._bar.close()
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -155,8 +142,7 @@ def log_to(file: Path, redirect_stderr: bool) -> Iterator[None]:
     our errors, crash traces) keeps the terminal.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    stream = open(file, "a", encoding="utf-8")  # noqa: SIM115  closed below
-    handler = _LogFile(stream)
+    handler = _LogFile(file, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
     root = logging.getLogger()
     former_handlers, former_level = root.handlers[:], root.level
@@ -167,7 +153,7 @@ def log_to(file: Path, redirect_stderr: bool) -> Iterator[None]:
     former_stderr = sys.stderr
     if saved is not None:
         former_stderr.flush()
-        os.dup2(stream.fileno(), 2)
+        os.dup2(handler.stream.fileno(), 2)
         sys.stderr = os.fdopen(os.dup(saved), "w", buffering=1, encoding="utf-8", errors="replace")
         faulthandler.enable(sys.stderr)
     try:
@@ -181,10 +167,10 @@ def log_to(file: Path, redirect_stderr: bool) -> Iterator[None]:
         logging.captureWarnings(False)
         root.handlers, root.level = former_handlers, former_level
         with contextlib.suppress(OSError):  # a full disk keeps the last lines
-            stream.close()
+            handler.close()
 
 
-class _LogFile(logging.StreamHandler):
+class _LogFile(logging.FileHandler):
     """Hides secrets, whoever logs them. Stays silent if a line cannot be written: a full disk is told by what must be kept, not by each line of the log."""
 
     def format(self, record: logging.LogRecord) -> str:

@@ -6,11 +6,10 @@ Standard library only, so that an unreachable network is known before anything h
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import hashlib
 import http.client
 import os
-import queue
 import shutil
 import socket
 import ssl
@@ -33,6 +32,11 @@ _AGENT = {"User-Agent": f"bertexp/{__version__}"}  # some hosts refuse Python's 
 _CHUNK_BYTES = 1 << 18
 _FAILURES = 3  # attempts in a row that bring no new byte
 _PAUSE_SECONDS = 0.5  # before the second attempt, doubled before the third
+_BROKEN = {  # by what it raises
+    socket.gaierror: "its name cannot be resolved",
+    TimeoutError: "no answer in time",
+    ConnectionRefusedError: "connection refused",
+}
 _CURE = "give a path to a local copy (dataset.path, model.path) or a mirror"
 
 
@@ -52,15 +56,17 @@ def probe(urls: Iterable[str], timeout_seconds: float = 5.0) -> dict[str, str | 
         For each address None if it can be fetched, else the reason why not.
     """
     reasons: dict[str, str | None] = dict.fromkeys(urls, f"no answer within {timeout_seconds:g} s{_proxy_note()}")
-    answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
-    for url in reasons:
-        threading.Thread(target=lambda u=url: answers.put((u, _why_not(u, timeout_seconds))), daemon=True).start()
+
+    def ask(url: str) -> None:
+        reasons[url] = _why_not(url, timeout_seconds)
+
+    threads = [threading.Thread(target=ask, args=(url,), daemon=True) for url in reasons]
+    for thread in threads:
+        thread.start()
     deadline = time.monotonic() + timeout_seconds
-    with contextlib.suppress(queue.Empty):
-        for _ in range(len(reasons)):
-            url, reason = answers.get(timeout=max(0.0, deadline - time.monotonic()))
-            reasons[url] = reason
-    return reasons
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return dict(reasons)  # one that was left behind may answer yet
 
 
 def fetch(
@@ -89,14 +95,14 @@ def fetch(
         if destination.exists():
             return
         part = Path(f"{destination}.part")
-        resumed = _download(address, part, sha256, timeout_seconds)
-        wrong = _difference(part, destination, sha256, size)
-        if wrong and resumed:  # perhaps two versions were glued together
-            part.unlink()
-            _download(address, part, sha256, timeout_seconds)
+        for _ in range(2):  # several transfers may have glued two versions together
+            in_one = _download(address, part, sha256, timeout_seconds)
             wrong = _difference(part, destination, sha256, size)
+            if wrong:
+                part.unlink()
+            if in_one or not wrong:
+                break
         if wrong:
-            part.unlink()
             raise NetworkError(f"{url} does not hold the expected file: {wrong}; {_CURE}")
         publish(part, destination)
         Path(f"{part}.validator").unlink(missing_ok=True)
@@ -118,47 +124,48 @@ def _why_not(url: str, timeout_seconds: float) -> str | None:
     url = https_address(url)
     if wrong := _wrong_with(url):
         return wrong
-    for method, headers in (("HEAD", {}), ("GET", {"Range": "bytes=0-0"})):
+    try:
         try:
-            _open(url, method, headers, timeout_seconds).close()
-            return None
+            _open(url, "HEAD", {}, timeout_seconds).close()
         except urllib.error.HTTPError as error:
-            if error.code == 416:  # an empty file has no first byte
-                return None
-            if method == "GET" or error.code not in (400, 403, 405, 501):
-                return f"HTTP {error.code}"
-        except Exception as error:
-            return _reason(error)
+            if error.code not in (400, 403, 405, 501):
+                raise
+            _open(url, "GET", {"Range": "bytes=0-0"}, timeout_seconds).close()
+    except urllib.error.HTTPError as error:
+        return None if error.code == 416 else f"HTTP {error.code}"  # an empty file has no first byte
+    except Exception as error:
+        return _reason(error)
     return None
 
 
 def _reason(error: BaseException) -> str:
     """Says in a few words why a connection failed."""
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
-    if isinstance(cause, socket.gaierror):
-        return f"its name cannot be resolved{_proxy_note()}"
-    if isinstance(cause, TimeoutError):
-        return f"no answer in time{_proxy_note()}"
-    if isinstance(cause, ConnectionRefusedError):
-        return f"connection refused{_proxy_note()}"
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate cannot be verified ({cause.verify_message})"
-    return f"{cause or type(cause).__name__}{_proxy_note()}"
+    for kind, words in _BROKEN.items():
+        if isinstance(cause, kind):
+            return words + _proxy_note()
+    return (str(cause) or type(cause).__name__) + _proxy_note()
 
 
 def _proxy_note() -> str:
-    return (
-        " (a proxy is set by https_proxy or http_proxy)" if {"http", "https"} & set(urllib.request.getproxies()) else ""
-    )
+    is_set = {"http", "https"} & set(urllib.request.getproxies())
+    return " (a proxy is set by https_proxy or http_proxy)" if is_set else ""
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _download(url: str, part: Path, sha256: str | None, timeout_seconds: float) -> bool:
-    """Brings ``part`` to its full length; returns whether it was put together from more than one transfer."""
-    resumed, failures = False, 0
-    furthest = part.stat().st_size if part.exists() else 0
+    """Brings ``part`` to its full length; returns whether that took one transfer from its first byte to its last."""
+    furthest, failures = _size(part), 0
+    in_one = furthest == 0
     while True:
         try:
-            return _transfer(url, part, sha256, timeout_seconds) or resumed
+            _transfer(url, part, sha256, timeout_seconds)
+            return in_one
         except urllib.error.HTTPError as error:
             if error.code < 500 and error.code not in (408, 416, 429):
                 raise NetworkError(f"{url} answers HTTP {error.code} ({error.reason}); {_CURE}") from error
@@ -169,8 +176,7 @@ def _download(url: str, part: Path, sha256: str | None, timeout_seconds: float) 
             if getattr(error, "errno", None) in NO_SPACE:
                 raise
             reason = _reason(error)
-        now = part.stat().st_size if part.exists() else 0
-        resumed = resumed or now > 0
+        now, in_one = _size(part), False
         failures = 0 if now > furthest else failures + 1  # a server that begins anew may fall back each time
         furthest = max(furthest, now)
         if failures == _FAILURES:
@@ -179,14 +185,14 @@ def _download(url: str, part: Path, sha256: str | None, timeout_seconds: float) 
         time.sleep(_PAUSE_SECONDS * 2**failures / 2)
 
 
-def _transfer(url: str, part: Path, sha256: str | None, timeout_seconds: float) -> bool:
-    """One request that appends to ``part`` or starts it anew; returns whether it appended.
+def _transfer(url: str, part: Path, sha256: str | None, timeout_seconds: float) -> None:
+    """One request that appends to ``part`` or starts it anew.
 
     A part may be continued if the server can tell that the file is still the same (If-Range, RFC 9110 section
     13.1.5), or if a checksum will tell in the end.
     """
     memory = Path(f"{part}.validator")
-    have = part.stat().st_size if part.exists() else 0
+    have = _size(part)
     saved_url, _, validator = memory.read_text().partition("\n") if have and memory.exists() else ("", "", "")
     headers = {}
     if have and saved_url == hide(url) and (validator or sha256):
@@ -216,26 +222,18 @@ def _transfer(url: str, part: Path, sha256: str | None, timeout_seconds: float) 
             os.fsync(sink.fileno())
     if total is not None and have < total:
         raise ConnectionError(f"the connection broke at {have} of {total} bytes")
-    return appends
 
 
 def _progress(url: str, have: int, total: int | None) -> Progress:
     """Of bytes, on standard error; begins with the address."""
     name = urllib.parse.urlsplit(url).path.rsplit("/", 1)[-1] or url
     whole = f" of {total / 1e6:.1f} MB" if total else ""
+    tell = functools.partial(print, file=sys.stderr, flush=True)
 
-    def tell(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+    def line(done: int, _: object, left: float) -> str:
+        return f"  {name}: {done / 1e6:.1f}{whole}" + (f", {left:.0f} s left" if total else "")
 
-    bar = Progress(
-        name,
-        total,
-        "B",
-        done=have,
-        line=lambda done, _, left: f"  {name}: {done / 1e6:.1f}{whole}" + (f", {left:.0f} s left" if total else ""),
-        tell=tell,
-        leave=True,
-    )
+    bar = Progress(name, total, "B", done=have, line=line, tell=tell, leave=True)
     if not bar.is_bar:
         tell(f"downloading {hide(url)}{whole}")
     return bar

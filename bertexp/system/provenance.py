@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import platform
@@ -16,23 +17,9 @@ from bertexp.system.cores import available_cores
 from bertexp.system.credentials import hide
 from bertexp.system.devices import find_nvidia
 
-PACKAGES = (
-    "bertexp",
-    "tensorflow",
-    "tensorflow-cpu",
-    "tensorflow-text",
-    "tf-keras",
-    "tf-models-official",
-    "tensorflow-hub",
-    "hydra-core",
-    "omegaconf",
-    "mlflow",
-    "optuna",
-    "pyarrow",
-    "numpy",
-    "safetensors",
-    "scikit-learn",
-)
+TENSORFLOW = ("tensorflow", "tensorflow-text", "tf-keras", "tf-models-official")  # of one release, 2.20
+STACK = (*TENSORFLOW, "tensorflow-hub", "hydra-core", "mlflow", "optuna", "pyarrow", "numpy")
+PACKAGES = (*STACK, "bertexp", "tensorflow-cpu", "omegaconf", "safetensors", "scikit-learn")
 
 
 def collect_provenance(command: Sequence[str]) -> dict[str, Any]:
@@ -50,7 +37,7 @@ def collect_provenance(command: Sequence[str]) -> dict[str, Any]:
         "hardware": {
             "cpu": _cpu_model(),
             "cores": available_cores(),
-            "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+            "memory_gib": round(memory_bytes() / 2**30, 1),
             "gpu": [name for name in find_nvidia().split("; ") if name],
         },
         "versions": read_versions(),
@@ -70,14 +57,17 @@ def provenance_tags(provenance: dict[str, Any]) -> dict[str, str]:
     return tags
 
 
+def memory_bytes() -> int:
+    """Returns the size of the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def read_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Returns the versions of those of ``packages`` that are installed, without importing them."""
     versions = {}
     for name in packages:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return versions
 
 
@@ -86,18 +76,18 @@ def read_commit(folder: Path) -> dict[str, Any] | None:
 
     None if there is no checkout or no git; a package installed inside another project's folder is not its part.
     """
+    git = ("git", "-C", str(folder))
     try:
-        _git(folder, "ls-files", "--error-unmatch", "__init__.py")
-        commit = _git(folder, "rev-parse", "HEAD")
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
+        _answer_of(*git, "ls-files", "--error-unmatch", "__init__.py")
+        commit = _answer_of(*git, "rev-parse", "HEAD")
+        changed = _answer_of(*git, "status", "--porcelain", "--untracked-files=no")
     except (OSError, subprocess.SubprocessError):
         return None
     return {"commit": commit, "dirty": bool(changed)}
 
 
-def _git(folder: Path, *words: str) -> str:
-    answer = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=5, check=True)
-    return answer.stdout.strip()
+def _answer_of(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
 
 
 def _user() -> str:
@@ -108,14 +98,10 @@ def _user() -> str:
 
 
 def _cpu_model() -> str:
-    try:
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
         if platform.system() == "Darwin":
-            return subprocess.run(
-                ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, timeout=5, check=True
-            ).stdout.strip()
+            return _answer_of("sysctl", "-n", "machdep.cpu.brand_string")
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
-    except (OSError, subprocess.SubprocessError):
-        pass
     return platform.processor() or platform.machine()

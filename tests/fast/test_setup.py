@@ -219,8 +219,8 @@ def test_doctor_judges_python_disk_and_memory():
     assert doctor.check_outputs(Path("/o"), writable=False, free=10**12).mark == PROBLEM
     assert doctor.check_outputs(Path("/o"), writable=True, free=10**8).mark == PROBLEM
     assert doctor.check_machine(2, 2 * doctor.GIB).mark == WARNING
-    assert "trainer.precision=mixed_bfloat16" in doctor.check_machine(2, None, bfloat16=True).finding
-    assert "bfloat16" not in doctor.check_machine(2, None).finding
+    assert "trainer.precision=mixed_bfloat16" in doctor.check_machine(2, 8 * doctor.GIB, bfloat16=True).finding
+    assert "bfloat16" not in doctor.check_machine(2, 8 * doctor.GIB).finding
 
 
 def test_doctor_counts_the_runs_of_a_store_and_finds_a_broken_one(tmp_path: Path):
@@ -256,3 +256,10 @@ def test_nvidia_smi_is_asked_for_names_and_driver(tmp_path: Path, monkeypatch):
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin:/usr/bin")
     assert devices.find_nvidia() == "NVIDIA H200, driver 550.54.15"
+
+
+def test_doctor_reports_a_tensorflow_that_is_not_installed(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "read_versions", lambda packages: {})
+    monkeypatch.setattr(doctor, "observe_devices", lambda: DeviceFacts(tensorflow_error="ModuleNotFoundError"))
+    assert doctor.main([f"run.outputs_dir={tmp_path}"]) == 2
+    assert "missing: tensorflow, " in capsys.readouterr().out
