@@ -23,8 +23,7 @@ from bertexp.commands import COMMANDS, refuse
 from bertexp.config.catalog import check_overrides, explain
 from bertexp.config.resolve import compose_config, resolve
 from bertexp.config.store import register, register_folder, run_line, shipped_folder
-from bertexp.config.sweep_syntax import split_overrides
-from bertexp.config.words import PLAIN, belongs, part_flags, read
+from bertexp.config.words import belongs, part_flags, read, split_overrides
 from bertexp.errors import BertexpError, ConfigError
 from bertexp.runs.folder import with_former_overrides
 from bertexp.system.credentials import hide
@@ -45,7 +44,8 @@ def work_on_sweep(composed: DictConfig) -> BaseException | None:
     except BaseException as error:
         return error
     finally:
-        _remove_if_empty(folder)
+        with contextlib.suppress(OSError):  # something was written; Hydra makes the folder before anything is checked
+            folder.rmdir()
     return None
 
 
@@ -87,10 +87,10 @@ def _run(words: Sequence[str]) -> None:
 
         run(settings, owns_process=True)
         return
-    register(settings if "--cfg" in flags else None)
     if not flags.keys() & _NOT_OF_SETTINGS:
         settings = with_former_overrides(settings)
         check_overrides(settings)
+    register(settings if "--cfg" in flags else None)
     if "--multirun" in flags:  # Hydra acts on what it has composed, so it must have been looked at before
         compose_config(split_overrides(settings)[0])
     sys.argv[1:] = [*(word for flag in flags.items() for word in flag if word), *(read(word).text for word in settings)]
@@ -107,16 +107,8 @@ def _run(words: Sequence[str]) -> None:
 
 def _refuse_sweep(settings: Sequence[str]) -> None:
     for word in map(read, settings):
-        if belongs(word.key, ["sweep"]) and word.kind == PLAIN and word.value is not None:
+        if belongs(word.key, ["sweep"]) and word.value is not None:
             raise ConfigError(f"{word.text} asks for a sweep, which runs with -m: {run_line('-m', *settings)}")
-
-
-def _remove_if_empty(folder: Path) -> None:
-    """Hydra makes the run folder before anything is checked; a run that wrote nothing leaves nothing."""
-    made = [folder, folder.parent, folder.parent.parent] if folder.parent.name == "runs" else [folder]
-    with contextlib.suppress(OSError):  # not empty
-        for path in made:
-            path.rmdir()
 
 
 def _leave_unless_heard() -> None:

@@ -70,17 +70,14 @@ def groups() -> dict[str, type[Settings]]:
 
 
 def all_settings() -> dict[str, Listed]:
-    """Every setting by its dotted name, group by group."""
-    listed: dict[str, Listed] = {}
-    for group, settings in groups().items():
-        listed |= _list(settings)
-        if group == "task":
-            for task in all_tasks():
-                own = {name: row for name, row in _list(task.settings).items() if name not in _list(settings)}
-                for name, row in own.items():
-                    owners = (*(listed[name].tasks if name in listed else ()), task.name)
-                    listed[name] = dataclasses.replace(row, tasks=owners)
-    return listed
+    """Every setting by its dotted name, those of single tasks too."""
+    shared = {name: row for settings in groups().values() for name, row in _list(settings).items()}
+    own: dict[str, Listed] = {}
+    for task in all_tasks():
+        for name, row in _list(task.settings).items():
+            owners = own[name].tasks if name in own else ()
+            own[name] = dataclasses.replace(row, tasks=(*owners, task.name))
+    return own | shared
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
@@ -91,7 +88,10 @@ def check_overrides(overrides: Sequence[str]) -> None:
         if belongs(key, ["hydra"]):
             check_hydra_word(word)
         elif key in groups:
-            _check_options(key, word.listed, groups[key])
+            for option in word.listed:
+                if option not in (options := groups[key]):
+                    hint = f"{did_you_mean(option, options)}; there are {', '.join(options) or 'none'}"
+                    raise ConfigError(f"{key}={option} does not exist{hint}")
         elif key not in settings:
             raise ConfigError(f"{_unknown(key, groups)}; `python -m bertexp --cfg job` shows them all")
 
@@ -132,11 +132,3 @@ def _unknown(key: str, groups: Iterable[str]) -> str:
     last = [name.split(".")[-1] for name in settings]
     hint = did_you_mean(key, [*groups, *settings]) or did_you_mean(key.rsplit(".", 1)[-1], last)
     return f"{key} is not a setting{hint}"
-
-
-def _check_options(group: str, wanted: Sequence[str], options: dict[str, str]) -> None:
-    for option in wanted:
-        if option not in options:
-            raise ConfigError(
-                f"{group}={option} does not exist{did_you_mean(option, options)}; there are {', '.join(options) or 'none'}"
-            )

@@ -15,12 +15,6 @@ from bertexp.errors import ConfigError, did_you_mean
 _KEY = "bertexp"  # of a field's metadata
 
 
-def require(condition: bool, message: str) -> None:
-    """Raises ``ConfigError`` with ``message`` unless ``condition`` holds."""
-    if not condition:
-        raise ConfigError(message)
-
-
 @dataclass(frozen=True)
 class About:
     """What a setting says of itself; null is always allowed if it is the default.
@@ -100,4 +94,5 @@ class Settings:
             if says.choices and value not in says.choices:
                 listed = [str(choice) for choice in says.choices]
                 raise ConfigError(f"{name}={value} is not one of {', '.join(listed)}{did_you_mean(str(value), listed)}")
-            require(not says.range or says.holds(value), f"{name}={value} must be {says.range}")
+            if says.range and not says.holds(value):
+                raise ConfigError(f"{name}={value} must be {says.range}")

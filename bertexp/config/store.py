@@ -19,9 +19,6 @@ from bertexp.errors import ConfigError, did_you_mean
 from bertexp.tasks.registry import all_tasks
 
 PACKAGE = Path(__file__).resolve().parents[1]
-TEMPLATES = {  # options that differ in a number: the file, whose name and text hold its place, and the numbers
-    "model/small_bert_l{layers}.yaml": ("{layers}", (2, 4, 6, 8, 10, 12)),
-}
 _ADDED = "--config-dir "  # how the provider of a user's option begins
 
 
@@ -66,51 +63,48 @@ def register(words: Iterable[str] | None = None) -> None:
     """Stores ``Config`` as the base that every YAML merges into, the tasks, the options of templates and the recipes.
 
     Hydra finds the options of ``conf/`` itself; its search path makes groups of sub-folders only, so the recipes of a
-    top-level ``experiments/`` are stored one by one, but none if ``words`` are given and ask for none, since each takes a
-    millisecond. A process that composes many runs stores each once.
+    top-level ``experiments/`` are stored one by one. Each takes a millisecond: if ``words`` are given and name neither a
+    model nor a recipe, none of these is stored. A process that composes many runs stores each once.
     """
-    recipes = words is None or any("experiment" in word for word in words)
-    repo = ConfigStore.instance().repo
-    if "base_config.yaml" not in repo:
-        ConfigStore.instance().store(name="base_config", node=Config)
+    store = ConfigStore.instance()
+    if "base_config.yaml" not in store.repo:
+        store.store(name="base_config", node=Config)
     for task in all_tasks():
-        if f"{task.name}.yaml" not in repo.get("task", {}):
-            ConfigStore.instance().store(group="task", name=task.name, node=task.settings)
-    for option in [*(_recipes() if recipes else ()), *_from_templates()]:
-        if f"{option.name}.yaml" not in repo.get(option.group, {}):
-            option.store()
+        if f"{task.name}.yaml" not in store.repo.get("task", {}):
+            store.store(group="task", name=task.name, node=task.settings)
+    if words is None or any("experiment" in word or "model" in word for word in words):
+        for option in [*_recipes(), *_small_berts()]:
+            if f"{option.name}.yaml" not in store.repo.get(option.group, {}):
+                option.store()
 
 
 def register_folder(folder: Path) -> None:
-    """Adds the options ``<group>/<name>.yaml`` of a user's folder, for ``--config-dir``.
+    """Adds the options ``<group>/<name>.yaml`` of a user's folder, for ``--config-dir``, to all others.
 
     Raises:
         ConfigError: there is no such folder, or a file's group is unknown, its name taken, or its text no YAML.
     """
     if not folder.is_dir():
         raise ConfigError(f"--config-dir {folder} is no folder; name one that holds <group>/<name>.yaml")
+    register()
+    groups = group_options()
     for path in sorted(folder.glob("*/*.yaml")):
-        groups = group_options()
-        group, name = path.parent.name, path.stem
-        if group not in groups:
-            raise ConfigError(
-                f"{path}: {group} is not a group{did_you_mean(group, groups)}; there are {', '.join(groups)}"
-            )
-        if name in groups[group]:
-            raise ConfigError(f"{path}: {group}={name} is there already; give the file another name")
-        Option(group, name, path.read_text(encoding="utf-8"), path.resolve()).store(_ADDED)
+        option = _read(path)._replace(path=path.resolve())
+        if option.group not in groups:
+            known = f"{did_you_mean(option.group, groups)}; there are {', '.join(groups)}"
+            raise ConfigError(f"{path}: {option.group} is not a group{known}")
+        if option.name in groups[option.group]:
+            raise ConfigError(f"{path}: {option.group}={option.name} is there already; give the file another name")
+        option.store(_ADDED)
 
 
 def group_options() -> dict[str, dict[str, str]]:
     """Options of each config group with the sentence that explains them."""
     groups: dict[str, dict[str, str]] = {}
-    for folder in sorted(path for path in shipped_folder("conf").iterdir() if path.is_dir()):
-        groups[folder.name] = {}
-        for path in sorted(folder.glob("*.yaml")):
-            option = Option(folder.name, path.stem, path.read_text(encoding="utf-8"), path)
-            groups[option.group][option.name] = option.sentence
+    for option in _shipped():
+        groups.setdefault(option.group, {})[option.name] = option.sentence
     groups |= {"task": {task.name: task.help for task in all_tasks()}, "experiment": {}}
-    for option in [*_recipes(), *_from_templates(), *_added(groups)]:
+    for option in [*_recipes(), *_small_berts(), *_added(groups)]:
         groups[option.group][option.name] = option.sentence
     return groups
 
@@ -161,21 +155,28 @@ def _added(groups: Iterable[str]) -> Iterator[Option]:
                 yield Option(group, file.removesuffix(".yaml"), text, path)
 
 
+def _read(path: Path) -> Option:
+    return Option(path.parent.name, path.stem, path.read_text(encoding="utf-8"), path)
+
+
+@functools.cache
+def _shipped() -> tuple[Option, ...]:
+    return tuple(_read(path) for path in sorted(shipped_folder("conf").glob("*/*.yaml")))
+
+
 @functools.cache
 def _recipes() -> tuple[Option, ...]:
     paths = sorted(shipped_folder("experiments").glob("*.yaml"))
-    return tuple(Option("experiment", path.stem, path.read_text(encoding="utf-8"), path) for path in paths)
+    return tuple(_read(path)._replace(group="experiment") for path in paths)
 
 
 @functools.cache
-def _from_templates() -> tuple[Option, ...]:
-    return tuple(_fill_templates())
-
-
-def _fill_templates() -> Iterator[Option]:
-    for name, (place, numbers) in TEMPLATES.items():
-        path = PACKAGE / "config/templates" / name
-        text = path.read_text(encoding="utf-8")
-        for number in numbers:
-            filled = path.stem.replace(place, str(number))
-            yield Option(path.parent.name, filled, text.replace(place, str(number)), path)
+def _small_berts() -> tuple[Option, ...]:
+    """Options that differ in their number of layers alone, from one template."""
+    template = _read(PACKAGE / "config/templates/model/small_bert_l{layers}.yaml")
+    return tuple(
+        template._replace(
+            name=template.name.replace("{layers}", layers), text=template.text.replace("{layers}", layers)
+        )
+        for layers in ("2", "4", "6", "8", "10", "12")
+    )

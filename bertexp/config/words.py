@@ -12,7 +12,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override, Quote, QuotedString
@@ -21,7 +21,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bertexp.errors import ConfigError, did_you_mean
 
-PLAIN, SWEEP, DELETE = "plain", "sweep", "delete"
 FLAGS = {  # of Hydra: other spellings, and the values that may follow (an empty tuple: any one)
     "--help": ("-h", None),
     "--multirun": ("-m", None),
@@ -37,6 +36,7 @@ FLAGS = {  # of Hydra: other spellings, and the values that may follow (an empty
 }
 _MODES = ("--run", "--multirun", "--cfg", "--info", "--shell-completion", "--hydra-help", "--version")
 _SHORT = {short: flag for flag, (short, _) in FLAGS.items()}
+Value = str | int | float | bool  # of a sweep; a text is written in Hydra's grammar
 _HOME = re.compile(r"([^=]+)=(~(?:/.*)?)", re.DOTALL)
 
 
@@ -47,19 +47,22 @@ class Word:
     Attributes:
         text: the word, its home folder spelled out.
         key: the dotted name of a setting, or a config group.
-        kind: ``plain`` (one value), ``sweep`` (several) or ``delete`` (``~key``).
         override: what Hydra's parser made of it.
     """
 
     text: str
     key: str
-    kind: str
     override: Override
 
     @property
+    def is_sweep(self) -> bool:
+        """Whether it gives several values."""
+        return self.override.is_sweep_override()
+
+    @property
     def value(self) -> Any:
-        """A plain word's value; None of another."""
-        return self.override.value() if self.kind == PLAIN else None
+        """The one value that it gives; None of a sweep and of ``~key``."""
+        return None if self.is_sweep or self.override.is_delete() else self.override.value()
 
     @property
     def expression(self) -> str:
@@ -69,11 +72,22 @@ class Word:
     @property
     def listed(self) -> list[str]:
         """The texts of the values that the word lists: one value, or a choice; none of an interval or a glob."""
-        if self.kind == SWEEP:
+        if self.is_sweep:
             can_be_listed = self.override.is_choice_sweep() and not isinstance(self.override.value(), Glob)
             return list(self.override.sweep_string_iterator()) if can_be_listed else []
         values = self.value if isinstance(self.value, list) else [self.value]
         return [str(value) for value in values if value is not None]
+
+
+@dataclass(frozen=True)
+class SweptValues:
+    """Either ``choices``, or the inclusive bounds ``low`` and ``high`` with an optional ``step``."""
+
+    choices: tuple[Value, ...] = ()
+    low: float | int | None = None
+    high: float | int | None = None
+    step: float | int | None = None
+    log: bool = False
 
 
 def read(text: str) -> Word:
@@ -145,6 +159,59 @@ def replace(texts: Iterable[str], new: Sequence[str]) -> list[str]:
     return [*(text for text in texts if read(text).key not in given), *new]
 
 
+def split_overrides(texts: Iterable[str]) -> tuple[list[str], dict[str, str]]:
+    """Divides a command line into fixed overrides and swept ones (name -> expression); a later word wins."""
+    last = {word.key: word for word in map(read, texts)}
+    fixed = [word.text for word in last.values() if not word.is_sweep]
+    return fixed, {key: word.expression for key, word in last.items() if word.is_sweep}
+
+
+def read_sweep(name: str, expression: str, options: Sequence[str] = ()) -> SweptValues:
+    """Reads the values of ``name=expression``, such as ``tag(log, interval(1e-5, 3e-4))``.
+
+    Args:
+        options: what ``glob(…)`` chooses from, where ``name`` is a config group.
+
+    Raises:
+        ConfigError: the expression is none of Hydra's sweeps, or its values cannot be swept over.
+    """
+    word = read(f"{name}={expression}")
+    if not word.is_sweep:
+        raise ConfigError(
+            f"the space of {name} is {expression!r}, which is one value: give interval(low, high), range(start, stop, "
+            f"step), choice(a, b) or a list a,b"
+        )
+    override, sweep = word.override, cast(Any, word.override.value())
+    log = "log" in getattr(sweep, "tags", ())
+    if override.is_interval_sweep():
+        whole = isinstance(sweep.start, int) and not log
+        return _between(name, sweep.start, sweep.end, 1 if whole else None, log)
+    if override.is_range_sweep() and not sweep.shuffle and len(values := list(sweep.range())) > 1:
+        numbers = (min(values), max(values), abs(sweep.step))
+        kind = int if all(isinstance(number, int) for number in numbers) else float
+        low, high, step = map(kind, numbers)
+        return _between(name, low, high, None if log else step, log)
+    if isinstance(sweep, Glob):
+        made: tuple[Value, ...] = tuple(sweep.filter(list(options)))
+    else:
+        pairs = zip(override.sweep_iterator(), override.sweep_string_iterator(), strict=True)
+        made = tuple(value if isinstance(value, (bool, int, float)) else text for value, text in pairs)
+    if len(set(made)) < len(made) or not made:
+        what = "names a value twice" if made else "has no values"
+        raise ConfigError(f"{name}={expression} {what}; list each value once")
+    return SweptValues(made)
+
+
+def _between(name: str, low: float, high: float, step: float | None, log: bool) -> SweptValues:
+    if low >= high:
+        raise ConfigError(f"the space of {name} runs from {low:g} to {high:g}; the first bound must be the smaller one")
+    if log and low <= 0:
+        raise ConfigError(
+            f"the space of {name} is logarithmic and begins at {low:g}; begin above 0, or leave out tag(log, …)"
+        )
+    return SweptValues(low=low, high=high, step=step, log=log)
+
+
 def write(key: str, value: Any) -> str:
     """The word that gives ``key`` this value: None, a bool, a number, a text, or lists and mappings of them."""
     return f"{key}={_in_grammar(value)}"
@@ -190,8 +257,7 @@ def _parse(text: str) -> Word:
             raise ConfigError(f"{text!r} is not a setting like model=tiny") from None
         quoted = re.sub(r"=.*", '="..."', text, flags=re.DOTALL)
         raise ConfigError(f"{text!r} cannot be read; quote values with special characters: '{quoted}'") from error
-    kind = DELETE if override.is_delete() else SWEEP if override.is_sweep_override() else PLAIN
-    return Word(text, override.key_or_group, kind, override)
+    return Word(text, override.key_or_group, override)
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from bertexp.config.sweep_syntax import SweptValues, Value, read_sweep
+from bertexp.config.words import SweptValues, Value, read_sweep
 
 if TYPE_CHECKING:
     import optuna

@@ -12,8 +12,7 @@ from typing import Any
 from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.schema import Config, SweepConfig
 from bertexp.config.store import group_options
-from bertexp.config.sweep_syntax import split_overrides
-from bertexp.config.words import belongs, only, read, value_of, without
+from bertexp.config.words import belongs, only, read, split_overrides, value_of, without
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.runs.plan import Plan, make_plan
 from bertexp.sweeps.space import Point, Space, as_override, make_space

@@ -9,8 +9,7 @@ from typing import Any
 
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import Config, SweepConfig
-from bertexp.config.sweep_syntax import split_overrides
-from bertexp.config.words import replace, without, write
+from bertexp.config.words import replace, split_overrides, without, write
 from bertexp.errors import ConfigError
 from bertexp.runs.plan import describe_plan
 from bertexp.sweeps.progress import describe_end, describe_sweep

@@ -142,7 +142,8 @@ def log_to(file: Path, redirect_stderr: bool) -> Iterator[None]:
     our errors, crash traces) keeps the terminal.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    handler = _LogFile(file, encoding="utf-8")
+    stream = open(file, "a", encoding="utf-8")  # noqa: SIM115  closed below
+    handler = _LogFile(stream)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
     root = logging.getLogger()
     former_handlers, former_level = root.handlers[:], root.level
@@ -153,7 +154,7 @@ def log_to(file: Path, redirect_stderr: bool) -> Iterator[None]:
     former_stderr = sys.stderr
     if saved is not None:
         former_stderr.flush()
-        os.dup2(handler.stream.fileno(), 2)
+        os.dup2(stream.fileno(), 2)
         sys.stderr = os.fdopen(os.dup(saved), "w", buffering=1, encoding="utf-8", errors="replace")
         faulthandler.enable(sys.stderr)
     try:
@@ -167,10 +168,10 @@ def log_to(file: Path, redirect_stderr: bool) -> Iterator[None]:
         logging.captureWarnings(False)
         root.handlers, root.level = former_handlers, former_level
         with contextlib.suppress(OSError):  # a full disk keeps the last lines
-            handler.close()
+            stream.close()
 
 
-class _LogFile(logging.FileHandler):
+class _LogFile(logging.StreamHandler):
     """Hides secrets, whoever logs them. Stays silent if a line cannot be written: a full disk is told by what must be kept, not by each line of the log."""
 
     def format(self, record: logging.LogRecord) -> str:

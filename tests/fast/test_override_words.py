@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -52,26 +53,26 @@ def composed_from(line: str):
 @pytest.mark.parametrize("value", [*AWKWARD, None, True, 3, 1e-5, ["a", "b c", ["d,e"]], {"a": 1, "b": "x y"}])
 def test_what_is_written_is_read_again(value):
     word = words.read(words.write("dataset.path", value))
-    assert (word.key, word.kind, word.value) == ("dataset.path", words.PLAIN, value)
+    assert (word.key, word.is_sweep, word.value) == ("dataset.path", False, value)
     assert type(word.value) is type(value)
 
 
 @pytest.mark.parametrize(
-    ("text", "key", "kind", "expression", "listed"),
+    ("text", "key", "is_sweep", "expression", "listed"),
     [
-        ("model=tiny", "model", words.PLAIN, "tiny", ["tiny"]),
-        ("run.name='a=b'", "run.name", words.PLAIN, "'a=b'", ["a=b"]),
-        ("++trainer.max_steps=2", "trainer.max_steps", words.PLAIN, "2", ["2"]),
-        ("model=tiny,custom", "model", words.SWEEP, "tiny,custom", ["tiny", "custom"]),
-        ("model=glob(small_*)", "model", words.SWEEP, "glob(small_*)", []),
-        ("optimizer.learning_rate=interval(0,1)", "optimizer.learning_rate", words.SWEEP, "interval(0,1)", []),
-        ("~sweep", "sweep", words.DELETE, "", []),
-        ("~model=tiny", "model", words.DELETE, "tiny", []),
+        ("model=tiny", "model", False, "tiny", ["tiny"]),
+        ("run.name='a=b'", "run.name", False, "'a=b'", ["a=b"]),
+        ("++trainer.max_steps=2", "trainer.max_steps", False, "2", ["2"]),
+        ("model=tiny,custom", "model", True, "tiny,custom", ["tiny", "custom"]),
+        ("model=glob(small_*)", "model", True, "glob(small_*)", []),
+        ("optimizer.learning_rate=interval(0,1)", "optimizer.learning_rate", True, "interval(0,1)", []),
+        ("~sweep", "sweep", False, "", []),
+        ("~model=tiny", "model", False, "tiny", []),
     ],
 )
-def test_a_word_has_a_key_a_kind_and_what_it_lists(text, key, kind, expression, listed):
+def test_a_word_has_a_key_and_what_it_lists(text, key, is_sweep, expression, listed):
     word = words.read(text)
-    assert (word.key, word.kind, word.expression, word.listed) == (key, kind, expression, listed)
+    assert (word.key, word.is_sweep, word.expression, word.listed) == (key, is_sweep, expression, listed)
 
 
 def test_words_are_found_dropped_and_replaced_by_their_keys(monkeypatch):
@@ -291,3 +292,11 @@ def test_the_offline_line_runs_offline(tmp_path, monkeypatch, capsys, given):
 def test_the_model_of_a_config_can_be_asked_for_again(given):
     config, _ = compose_config(given)
     assert compose_config(words_of_model(config))[0].model == config.model
+
+
+def test_a_resumed_run_is_shown_with_the_recipe_that_it_began_with(finished):
+    info = json.loads((finished / "run.json").read_text())
+    (finished / "run.json").write_text(json.dumps(info | {"overrides": ["experiment=imdb_small_bert"]}))
+    words = ["--cfg", "job", f"trainer.resume={finished}", "model.dropout=0.3"]
+    shown = subprocess.run([sys.executable, "-m", "bertexp", *words], capture_output=True, text=True)
+    assert "name: small_bert_l4" in shown.stdout, shown.stderr

@@ -18,7 +18,7 @@ from bertexp.commands import COMMANDS, compare, encode, predict, ui
 from bertexp.config import words
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import SweepConfig
-from bertexp.config.sweep_syntax import split_overrides
+from bertexp.config.words import split_overrides
 from bertexp.data.encoded.encoding import Encoding
 from bertexp.runs import runner
 from bertexp.runs.folder import find_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bertexp.config.resolve import compose_config
-from bertexp.config.sweep_syntax import split_overrides
+from bertexp.config.words import split_overrides
 from bertexp.errors import BertexpError, ConfigError
 from bertexp.sweeps.space import Dimension, as_override, make_space
 from bertexp.sweeps.spec import choose_sampler, count_trials

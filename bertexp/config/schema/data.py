@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import MISSING
 
-from bertexp.config.checks import Settings, require, setting
+from bertexp.config.checks import Settings, setting
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.interfaces import LONG_TEXTS
 
@@ -65,17 +65,15 @@ class DatasetConfig(Settings, group="dataset"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.window_overlap is None or self.window_overlap <= self.max_length // 2,
-            f"dataset.window_overlap={self.window_overlap} must lie in 0 .. {self.max_length // 2}, half of dataset.max_length",
-        )
-        require(
-            len(self.label_separator) == 1, f"dataset.label_separator={self.label_separator!r} must be one character"
-        )
-        require(
-            self.val_fraction + self.test_fraction < 1,
-            f"dataset.val_fraction={self.val_fraction} and dataset.test_fraction={self.test_fraction} leave no rows to train on",
-        )
+        if self.overlap > (half := self.max_length // 2):
+            raise ConfigError(
+                f"dataset.window_overlap={self.window_overlap} must lie in 0 .. {half}, half of dataset.max_length"
+            )
+        if len(self.label_separator) != 1:
+            raise ConfigError(f"dataset.label_separator={self.label_separator!r} must be one character")
+        if self.val_fraction + self.test_fraction >= 1:
+            held_out = f"dataset.val_fraction={self.val_fraction} and dataset.test_fraction={self.test_fraction}"
+            raise ConfigError(f"{held_out} leave no rows to train on")
 
     @property
     def overlap(self) -> int:
@@ -93,24 +91,24 @@ class TaskConfig(Settings, group="task"):
     def __post_init__(self) -> None:
         super().__post_init__()
         own = type(self).name
-        require(
-            self.name == own,
-            f"task.name={self.name} does not go with the settings of task={own}; write task={self.name}",
-        )
+        if self.name != own:
+            raise ConfigError(
+                f"task.name={self.name} does not go with the settings of task={own}; write task={self.name}"
+            )
         if self.main_metric is None:
             return
         from bertexp.tasks.registry import all_tasks
 
+        given, metrics = f"task.main_metric={self.main_metric}", self.spec.metrics
         others = [task.name for task in all_tasks() if self.main_metric in task.metrics]
-        require(
-            not others or self.name in others,
-            f"task.main_metric={self.main_metric}, which may be the data set's own, is measured by task="
-            f"{' or '.join(others)} and not by task={self.name}: leave task={self.name} out, or give "
-            f"task.main_metric={self.spec.metrics[0]} with it",
-        )
-        if self.main_metric not in (metrics := self.spec.metrics):
+        if others and self.name not in others:
+            raise ConfigError(
+                f"{given}, which may be the data set's own, is measured by task={' or '.join(others)} and not by "
+                f"task={self.name}: leave task={self.name} out, or give task.main_metric={metrics[0]} with it"
+            )
+        if not others:
             hint = did_you_mean(self.main_metric, metrics)
-            raise ConfigError(f"task.main_metric={self.main_metric} is not one of {', '.join(metrics)}{hint}")
+            raise ConfigError(f"{given} is not one of {', '.join(metrics)}{hint}")
 
     @property
     def spec(self) -> TaskSpec:

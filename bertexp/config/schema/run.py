@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from bertexp.config.checks import Settings, require, setting
+from bertexp.config.checks import Settings, setting
+from bertexp.errors import ConfigError
 
 
 @dataclass
@@ -75,12 +76,8 @@ class SweepConfig(Settings, group="sweep"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            not (self.objective and self.objectives),
-            "sweep.objective and sweep.objectives are both given; drop one of them",
-        )
-        require(
-            not (self.objectives and len(self.objectives) > 1 and self.pruner != "none"),
-            f"sweep.pruner={self.pruner} cannot judge several objectives at once; set sweep.pruner=none or one "
-            "sweep.objective",
-        )
+        if self.objective and self.objectives:
+            raise ConfigError("sweep.objective and sweep.objectives are both given; drop one of them")
+        if self.objectives and len(self.objectives) > 1 and self.pruner != "none":
+            cure = "set sweep.pruner=none or one sweep.objective"
+            raise ConfigError(f"sweep.pruner={self.pruner} cannot judge several objectives at once; {cure}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bertexp.config.checks import Settings, require, setting
+from bertexp.config.checks import Settings, setting
+from bertexp.errors import ConfigError
 from bertexp.models.poolings.spec import POOLINGS
 from bertexp.training.optimizers.spec import OPTIMIZERS
 
@@ -53,10 +54,9 @@ class ModelConfig(Settings, group="model"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.hidden_size and self.num_heads:
-            require(
-                self.hidden_size % self.num_heads == 0,
-                f"model.hidden_size={self.hidden_size} cannot be divided into model.num_heads={self.num_heads}",
+        if self.hidden_size and self.num_heads and self.hidden_size % self.num_heads:
+            raise ConfigError(
+                f"model.hidden_size={self.hidden_size} cannot be divided into model.num_heads={self.num_heads}"
             )
 
 
@@ -147,10 +147,8 @@ class TrainerConfig(Settings, group="trainer"):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.lanes == "auto" or (self.lanes.isdecimal() and int(self.lanes) > 0),
-            f"trainer.lanes={self.lanes} must be auto or a whole number above 0",
-        )
+        if self.lanes != "auto" and not (self.lanes.isdecimal() and int(self.lanes)):
+            raise ConfigError(f"trainer.lanes={self.lanes} must be auto or a whole number above 0")
 
     def run_length(self, train_batches: int) -> RunLength:
         """The length of a run over ``train_batches`` batches an epoch, known without TensorFlow.
