@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.dataset import dataset as open_dataset
 
 from bertexp.system.files import atomic_file, scratch_folder
 
@@ -57,17 +58,7 @@ def read_slices(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
 
 def read_rows(path: Path, rows: np.ndarray) -> list[dict[str, Any]]:
     """A few rows <int>[n] with all their columns, in the order in which they are named."""
-    found: dict[int, dict[str, Any]] = {}
-    with pq.ParquetFile(path) as file:
-        begin = 0
-        for group in range(file.num_row_groups):
-            end = begin + file.metadata.row_group(group).num_rows
-            wanted = [int(row) for row in rows if begin <= row < end]
-            if wanted:
-                table = file.read_row_group(group).take([row - begin for row in wanted])
-                found |= zip(wanted, table.to_pylist(), strict=True)
-            begin = end
-    return [found[int(row)] for row in rows]
+    return open_dataset(path, format="parquet").take(rows).to_pylist()
 
 
 class _Sorter:

@@ -25,12 +25,12 @@ Points = Sequence[tuple[int, float]]  # (optimizer step, value), steps ascending
 History = Sequence[tuple[int, Mapping[str, float]]]  # (optimizer step, values by metric name `split/name`)
 
 BLUE, ORANGE, GREEN, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#8A8A8A", "#222222"
-SPLIT_COLOURS = {"train": BLUE, "val": ORANGE, "test": GREEN}
-SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
+SPLITS = {"train": ("training", BLUE), "val": ("validation", ORANGE), "test": ("test", GREEN)}
 DOTS_PER_INCH = 150
 MATRIX_CLASSES = 200  # of a confusion matrix
-TRAINED, FROZEN, WEIGHTLESS = "#9CCBEA", "#DDDDDD", "#FFFFFF"
-EDGES = {TRAINED: "#0072B2", FROZEN: "#777777", WEIGHTLESS: "#777777"}
+TRAINED = {"facecolor": "#9CCBEA", "edgecolor": BLUE}
+FROZEN = {"facecolor": "#DDDDDD", "edgecolor": "#777777"}
+WEIGHTLESS = {"facecolor": "#FFFFFF", "edgecolor": "#777777"}
 BOX_WIDTH, BOX_HEIGHT, GAP, STACK = 5.6, 0.62, 0.34, 0.05  # inches
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -55,16 +55,14 @@ def draw_curves(
     Args:
         best_step: the step of the checkpoint that was kept, marked by a dashed line.
     """
-    curves = {
-        name: {split: _points_of(history, f"{split}/{name}") for split in SPLIT_COLOURS}
-        for name in metrics
-        if any(f"{split}/{name}" in values for _, values in history for split in SPLIT_COLOURS)
-    }
-    panels = max(len(curves), 1)
+    occurring = {name for _, values in history for name in values}
+    shown = [name for name in metrics if not occurring.isdisjoint(f"{split}/{name}" for split in SPLITS)]
+    panels = max(len(shown), 1)
     figure = new_figure(4.8 * panels, 3.6)
-    for axes, (name, splits) in zip(figure.subplots(1, panels, squeeze=False)[0], curves.items(), strict=False):
-        for split, points in splits.items():
-            _draw_split(axes, points, split)
+    for axes, name in zip(figure.subplots(1, panels, squeeze=False)[0], shown, strict=False):
+        for split in SPLITS:
+            metric = f"{split}/{name}"
+            _draw_split(axes, [(step, values[metric]) for step, values in history if metric in values], split)
         if best_step is not None:
             axes.axvline(best_step, color=GREY, linewidth=1, linestyle=(0, (4, 3)), label="best checkpoint", zorder=0)
         _finish_axes(axes, name.replace("_", " "))
@@ -143,21 +141,18 @@ def draw_model(layers: Sequence[LayerRow], path: Path) -> Path:
     axes.set_xlim(-0.1, BOX_WIDTH + 0.1)
     axes.set_ylim(height + 0.05, -0.05)
     axes.set_axis_off()
+    middle = BOX_WIDTH / 2
+    arrow = {"arrowstyle": "-|>", "color": INK, "linewidth": 1, "shrinkA": 1, "shrinkB": 1}
     for index, row in enumerate(layers):
         top = index * (BOX_HEIGHT + GAP)
         _draw_box(axes, row, top)
         if index:
-            axes.annotate(
-                "",
-                xy=(BOX_WIDTH / 2, top - _stacked(row) * STACK),
-                xytext=(BOX_WIDTH / 2, top - GAP),
-                arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1, "shrinkA": 1, "shrinkB": 1},
-            )
+            axes.annotate("", (middle, top - _stacked(row) * STACK), (middle, top - GAP), arrowprops=arrow)
     trained = sum(row.parameters for row in layers if row.trained)
     frozen = sum(row.parameters for row in layers if row.parameters and not row.trained)
-    keys = [Patch(facecolor=TRAINED, edgecolor=EDGES[TRAINED], label=f"trained: {_count(trained)} weights")]
+    keys = [Patch(**TRAINED, label=f"trained: {_count(trained)} weights")]
     if frozen:
-        keys.append(Patch(facecolor=FROZEN, edgecolor=EDGES[FROZEN], label=f"frozen: {_count(frozen)} weights"))
+        keys.append(Patch(**FROZEN, label=f"frozen: {_count(frozen)} weights"))
     figure.legend(handles=keys, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return save_figure(figure, path)
 
@@ -211,7 +206,7 @@ def _draw_split(axes: Axes, points: Points, split: str) -> None:
     if not points:
         return
     steps, values = _arrays(points)
-    word, colour = SPLIT_WORDS[split], SPLIT_COLOURS[split]
+    word, colour = SPLITS[split]
     if len(steps) <= 30:
         line = {"linewidth": 1.8, "marker": "o", "markersize": 4.5}
         if len(steps) == 1:  # the one test result: no line in the legend either
@@ -230,10 +225,6 @@ def _running_mean(values: np.ndarray, width: int) -> np.ndarray:
     return np.convolve(np.where(known, values, 0.0), window, "same") / np.maximum(
         np.convolve(known.astype(float), window, "same"), 1
     )
-
-
-def _points_of(history: History, name: str) -> Points:
-    return [(step, values[name]) for step, values in history if name in values]
 
 
 def _arrays(points: Points) -> tuple[np.ndarray, np.ndarray]:
@@ -259,44 +250,19 @@ def _shorten(name: str, length: int) -> str:
 
 
 def _draw_box(axes: Axes, row: LayerRow, top: float) -> None:
-    face = WEIGHTLESS if not row.parameters else TRAINED if row.trained else FROZEN
+    colours = WEIGHTLESS if not row.parameters else TRAINED if row.trained else FROZEN
     for behind in reversed(range(_stacked(row) + 1)):
-        axes.add_patch(
-            FancyBboxPatch(
-                (behind * STACK, top - behind * STACK),
-                BOX_WIDTH - 0.1,
-                BOX_HEIGHT,
-                boxstyle="round,pad=0,rounding_size=0.07",
-                facecolor=face,
-                edgecolor=EDGES[face],
-                linewidth=1,
-            )
-        )
+        corner, form = (behind * STACK, top - behind * STACK), "round,pad=0,rounding_size=0.07"
+        axes.add_patch(FancyBboxPatch(corner, BOX_WIDTH - 0.1, BOX_HEIGHT, boxstyle=form, linewidth=1, **colours))
+    upper, lower = top + BOX_HEIGHT * (0.34 if row.detail else 0.5), top + BOX_HEIGHT * 0.72
+    left, right = 0.16, BOX_WIDTH - 0.26
+    style = {"color": INK, "va": "center"}
     name = f"{row.repeat} {TIMES} {row.name}" if row.repeat > 1 else row.name
-    axes.text(
-        0.16,
-        top + BOX_HEIGHT * (0.34 if row.detail else 0.5),
-        name,
-        fontsize=10.5,
-        color=INK,
-        va="center",
-        weight="bold",
-    )
-    axes.text(0.16, top + BOX_HEIGHT * 0.72, row.detail, fontsize=8.5, color=INK, va="center")
-    axes.text(
-        BOX_WIDTH - 0.26,
-        top + BOX_HEIGHT * (0.34 if row.detail else 0.5),
-        row.shape,
-        fontsize=9,
-        color=INK,
-        va="center",
-        ha="right",
-        family="monospace",
-    )
+    axes.text(left, upper, name, fontsize=10.5, weight="bold", **style)
+    axes.text(left, lower, row.detail, fontsize=8.5, **style)
+    axes.text(right, upper, row.shape, fontsize=9, ha="right", family="monospace", **style)
     if row.parameters:
-        axes.text(
-            BOX_WIDTH - 0.26, top + BOX_HEIGHT * 0.72, f"{_count(row.parameters)} weights", fontsize=8.5, color=INK, va="center", ha="right"
-        )  # fmt: skip
+        axes.text(right, lower, f"{_count(row.parameters)} weights", fontsize=8.5, ha="right", **style)
 
 
 def _stacked(row: LayerRow) -> int:

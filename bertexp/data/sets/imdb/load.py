@@ -9,7 +9,6 @@ import hashlib
 import tarfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -69,12 +68,18 @@ def _identity(archive: Path) -> str:
 def _read_archive(archive: Path) -> dict[str, pa.Table]:
     reviews: dict[str, list[tuple[str, str, int]]] = {split: [] for split in _SPLITS}
     try:
-        for split, label, name, content in _reviews(archive):
-            reviews[split].append((name, content.decode("utf-8-sig"), label))
+        with tarfile.open(archive) as tar:  # not as a stream (r|*): that takes a cut archive for a whole one
+            for member in tar:
+                split, folder, name = ["", "", *member.name.split("/")][-3:]
+                is_review = member.isfile() and split in reviews and folder in _CLASSES and name.endswith(".txt")
+                content = tar.extractfile(member) if is_review else None
+                if content is not None:
+                    text = content.read().decode("utf-8-sig")
+                    reviews[split].append((f"{folder}/{name}", text, _CLASSES[folder]))
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise DataError(f"{archive} is not a whole tar archive ({error}); fetch it again") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{archive}: the review {name} is not UTF-8") from error
+        raise DataError(f"{archive}: the review {folder}/{name} is not UTF-8") from error
     tables = {}
     for split, rows in reviews.items():
         if len({label for _, _, label in rows}) < 2:
@@ -83,16 +88,3 @@ def _read_archive(archive: Path) -> dict[str, pa.Table]:
         _, texts, labels = zip(*rows, strict=True)
         tables[split] = pa.table([pa.array(texts, pa.string()), pa.array(labels, pa.int32())], _SCHEMA)
     return tables
-
-
-def _reviews(archive: Path) -> Iterator[tuple[str, int, str, bytes]]:
-    """Yields split, class index, name (``neg/0_3.txt``) and content of every labelled review."""
-    with tarfile.open(archive) as tar:  # not as a stream (r|*): that takes a cut archive for a whole one
-        for member in tar:
-            parts = member.name.split("/")
-            if len(parts) < 3 or not member.isfile() or not parts[-1].endswith(".txt"):
-                continue
-            split, folder, name = parts[-3:]
-            content = tar.extractfile(member) if split in _SPLITS and folder in _CLASSES else None
-            if content is not None:
-                yield split, _CLASSES[folder], f"{folder}/{name}", content.read()

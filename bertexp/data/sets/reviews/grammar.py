@@ -14,9 +14,13 @@ from __future__ import annotations
 
 import re
 import zlib
-from itertools import product
+from collections.abc import Collection, Iterable
+from itertools import repeat
 from pathlib import Path
 from random import Random
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 _FOLDER = Path(__file__).parent
 _SYMBOL = re.compile(r"<([=!~]?)(\w+)>")
@@ -25,14 +29,7 @@ _FLIP = str.maketrans("=!", "!=")
 _POLARITIES = ("negative", "positive")
 
 # How often each construction carries the verdict, in parts of their sum.
-CONSTRUCTIONS = {
-    "plain": 32,
-    "affirming": 13,
-    "negation": 24,
-    "but": 12,
-    "quoting": 11,
-    "would_have": 8,
-}
+CONSTRUCTIONS = {"plain": 32, "affirming": 13, "negation": 24, "but": 12, "quoting": 11, "would_have": 8}
 # The shapes of a review and their shares; "verdict" stands for one of the constructions above.
 SHAPES = {
     "verdict verdict": 30,
@@ -79,31 +76,28 @@ def _weighted(entry: str) -> tuple[int, str]:
 
 def _expansions(rule: str, rules: dict[str, list[str]]) -> list[str]:
     """Every sentence with open slots that a rule can become."""
-    marks = list(_SYMBOL.finditer(rule))
-    choices = []
-    for mark in marks:
-        entries = [_weighted(entry)[1] for entry in rules[mark[2]]]
-        texts = [text for entry in entries for text in _expansions(entry, rules)]
-        choices.append([text.translate(_FLIP) for text in texts] if mark[1] == "!" else texts)
-    pieces = _SYMBOL.split(rule)[::3]
-    return [
-        "".join(part for pair in zip(pieces, (*chosen, ""), strict=True) for part in pair)
-        for chosen in product(*choices)
-    ]
+    symbol = _SYMBOL.search(rule)
+    if symbol is None:
+        return [rule]
+    texts = [text for entry in rules[symbol[2]] for text in _expansions(_weighted(entry)[1], rules)]
+    if symbol[1] == "!":
+        texts = [text.translate(_FLIP) for text in texts]
+    rests = _expansions(rule[symbol.end() :], rules)
+    return [rule[: symbol.start()] + text + rest for text in texts for rest in rests]
 
 
-class Deck:
-    """Deals entries in random order, each as often as its weight says, before it deals one again.
+class Deck(Generic[T]):
+    """Deals entries in random order, each as often as its weight says (once by default), before it deals one again.
 
     Only ``Random.random`` is used: it alone is promised to give the same numbers in every Python version.
     """
 
-    def __init__(self, entries: list[tuple[int, str]], random: Random):
-        self._entries = [entry for weight, entry in entries for _ in range(weight)]
+    def __init__(self, entries: Iterable[T], random: Random, weights: Iterable[int] = repeat(1)):
+        self._entries = [entry for entry, weight in zip(entries, weights) for _ in range(weight)]  # noqa: B905
         self._random = random
-        self._rest: list[str] = []
+        self._rest: list[T] = []
 
-    def deal(self, avoid: tuple[str, ...] = ()) -> str:
+    def deal(self, avoid: Collection[T] = ()) -> T:
         """Returns the next entry that is not in ``avoid``, or any where all are."""
         for _ in range(2):
             for position, entry in enumerate(self._rest):
@@ -117,22 +111,15 @@ class ReviewWriter:
     """Writes the reviews of one split from its own templates and fillers and the shared opinion words."""
 
     def __init__(self, split: str, seed: int):
-        self._random = Random(f"{split}-{seed}")
+        self._random = random = Random(f"{split}-{seed}")
         words = read_sections("opinions.txt") | read_sections(f"fillers_{split}.txt")
-        self._words = {name: self._deck(entries) for name, entries in words.items()}
-        self._shapes = Deck([(weight, shape) for shape, weight in SHAPES.items()], self._random)
-        self._constructions = Deck([(weight, name) for name, weight in CONSTRUCTIONS.items()], self._random)
-        self._rules: dict[str, Deck] = {}
-        self._templates: dict[str, Deck] = {}
+        self._words = {name: Deck(entries, random) for name, entries in words.items()}
+        self._shapes = Deck(SHAPES, random, SHAPES.values())
+        self._constructions = Deck(CONSTRUCTIONS, random, CONSTRUCTIONS.values())
+        self._rules: dict[str, Deck[Deck[str]]] = {}  # a symbol's rules, each of which deals its templates
         for symbol in (*CONSTRUCTIONS, "setting", "aside"):
-            owned = make_templates(symbol, split)
-            names = [f"{symbol} {number}" for number in range(len(owned))]
-            self._rules[symbol] = Deck([(w, n) for (w, _), n in zip(owned, names, strict=True)], self._random)
-            self._templates |= {n: self._deck(templates) for (_, templates), n in zip(owned, names, strict=True)}
-        self.used_templates: set[str] = set()
-
-    def _deck(self, entries: list[str]) -> Deck:
-        return Deck([(1, entry) for entry in entries], self._random)
+            weights, owned = zip(*make_templates(symbol, split), strict=True)
+            self._rules[symbol] = Deck([Deck(templates, random) for templates in owned], random, weights)
 
     def write(self, verdict: int) -> str:
         """Returns one review; ``verdict`` is 0 for blame and 1 for praise."""
@@ -140,8 +127,7 @@ class ReviewWriter:
         sentences = []
         for kind in self._shapes.deal().split():
             symbol = self._constructions.deal() if kind == "verdict" else kind
-            template = self._templates[self._rules[symbol].deal()].deal()
-            self.used_templates.add(template)
+            template = self._rules[symbol].deal().deal()
             sentences.append(_polish(self._fill(template, verdict, known)))
         return " ".join(sentences)
 
@@ -152,14 +138,14 @@ class ReviewWriter:
             mark, name = slot.groups()
             if mark:
                 polarity = {"=": verdict, "!": 1 - verdict, "~": int(self._random.random() < 0.5)}[mark]
-                entry = self._words[f"{name} {_POLARITIES[polarity]}"].deal(avoid=tuple(known.values()))
+                entry = self._words[f"{name} {_POLARITIES[polarity]}"].deal(avoid=known.values())
                 known[f"opinion {len(known)}"] = entry
                 return entry
             if name == "film":
                 return self._film(known)
             if name == "was":  # agrees with the thing
                 return known["was"]
-            entry = self._words["film" if name == "other" else name].deal(avoid=tuple(known.values()))
+            entry = self._words["film" if name == "other" else name].deal(avoid=known.values())
             known[name], _, known["was"] = entry.partition("/")
             return known[name]
 
@@ -170,10 +156,8 @@ class ReviewWriter:
         if "film" in known:
             clear = not known.keys() & {"other", "thing", "place"}
             return "it" if clear and self._random.random() < 0.7 else "this film"
-        if self._random.random() < 0.3:
-            known["film"] = "this film"
-        else:
-            known["film"] = self._words["film"].deal(avoid=tuple(known.values()))
+        is_bare = self._random.random() < 0.3
+        known["film"] = "this film" if is_bare else self._words["film"].deal(avoid=known.values())
         return known["film"]
 
 
