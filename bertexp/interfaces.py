@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     import tensorflow as tf
+    import tf_keras
 
     from bertexp.config.schema import TaskConfig
+    from bertexp.serving.saved_model.graph import GraphTokenizer, Signatures
+    from bertexp.serving.spec import ServingSpec
     from bertexp.tasks.spec import TaskSpec
 
 FEATURES = ("input_word_ids", "input_mask", "input_type_ids")  # of a batch of tokens, <int32>[batch, seq] each
@@ -101,7 +104,7 @@ class Report(Protocol):
     no_interval: str  # why a metric has none
 
     def intervals(self, metrics: Any) -> dict[str, tuple[float, float] | None]:
-        """95% intervals by metric, the one to name first at the front; ``metrics`` are the task's own."""
+        """95% intervals by metric; ``metrics`` are the task's own."""
 
     def find_sameness(self, path: Path) -> str:
         """A sentence if rows of several labels all got one answer; else ""."""
@@ -141,6 +144,9 @@ class Task(Protocol):
 
     def answers(self, truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """<float32>[rows, …]: the numbers of its answer that an export must reproduce."""
+
+    def make_signatures(self, model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec) -> Signatures:
+        """The functions that the exported model serves, ``serving_default`` among them."""
 
 
 class EncoderLayers(NamedTuple):

@@ -89,8 +89,9 @@ class TextDataset:
         return self
 
     def spell_label(self, label: pa.Scalar) -> str:
-        """A row's label in words."""
-        return self.spec.spell(label.as_py(), self.label_names)
+        """A row's label in words; ``?`` if it is unknown."""
+        spelled = self.spec.spell(label.as_py(), self.label_names)
+        return "?" if spelled is None else spelled
 
 
 def is_labelled(table: pa.Table) -> bool:

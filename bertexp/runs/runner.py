@@ -182,9 +182,9 @@ def ship(record: RunRecord, trained: Trained, verifier: Verifier) -> VerifyRepor
     Raises:
         ExportError: the export cannot be reloaded or differs by more than ``export.tolerance``.
     """
-    from bertexp.serving.saved_model.shipping import export_model
+    from bertexp.serving.saved_model.export import ship_model
 
-    report = export_model(record.config, trained.parts, verifier, record.folder, record.tracker)
+    report = ship_model(record.config, trained.parts, verifier, record.folder, record.tracker)
     record.folder.update_info(export_difference=report.max_difference)
     return report
 

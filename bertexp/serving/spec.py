@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bertexp.config.schema import TaskConfig
 from bertexp.errors import RunNotFound
 from bertexp.interfaces import Task
 from bertexp.system.files import read_numbered
 from bertexp.tasks.registry import find_task
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-    Signatures = dict[str, tf.types.experimental.PolymorphicFunction]
 
 FORMAT = 2  # of bertexp.json; `serving/saved_model/pyfunc.py` reads it, too
 _FILE = "bertexp.json"

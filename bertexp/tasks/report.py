@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertexp.reports.predictions import ROW, read_rows, read_slices
-from bertexp.reports.statistics import choose_samples
+from bertexp.reports.statistics import choose_samples, quote
+from bertexp.tasks.base import BaseTask
 
 SHOWN_CLASSES = 100  # up to so many, each has a column of its probability; above, the likeliest are listed
 LISTED_CLASSES = 10
@@ -24,6 +25,9 @@ class PredictionsReport:
     no_interval = "no row has anything to count"  # why a metric has none
     judged_by: tuple[str, ...] = ("label", "predicted")  # columns that tell right from wrong
 
+    def __init__(self, task: BaseTask):
+        self._task: Any = task  # a subclass asks its own kind of task
+
     def finish(self, rows: pa.Table, predicted: pa.Table) -> dict[str, pa.Array]:
         """``label``, ``predicted`` and the other columns of ``read``."""
         columns = {"label": self.spell_labels(rows)}
@@ -31,7 +35,8 @@ class PredictionsReport:
 
     def spell_labels(self, rows: pa.Table) -> pa.Array:
         """The labels in words, null where unknown."""
-        raise NotImplementedError
+        spec, names = self._task.spec, self._task.label_names
+        return pa.array([spec.spell(label, names) for label in rows["label"].to_pylist()], pa.string())
 
     def find_missed(self, path: Path) -> np.ndarray:
         """<bool>[rows]: which rows of a file of predictions were not predicted as labelled."""
@@ -70,7 +75,20 @@ class PredictionsReport:
 
     def show(self, row: Mapping[str, Any], missed: bool) -> list[str]:
         """A row of the file as lines for the terminal."""
-        raise NotImplementedError
+        return [sample_line(row, missed, row["predicted"], row["label"])]
+
+
+def draw_counted_bars(counts: Mapping[str, int], values: Sequence[float] | np.ndarray, title: str, path: Path) -> None:
+    """Draws a bar for each name in ``counts``, which stand in brackets behind the names."""
+    from bertexp.reports.pictures.figures import draw_bars  # matplotlib is needed first after a fit
+
+    draw_bars([f"{name} ({count:,})" for name, count in counts.items()], values, title, path)
+
+
+def sample_line(row: Mapping[str, Any], missed: bool, predicted: str, label: str, width: int = 100) -> str:
+    """``wrong  predicted  "the row's text"  (true: label)``; the text is cut if the line is longer than ``width``."""
+    start, end = f"{verdict(row, missed)}  {predicted}  ", f"  (true: {label})" if missed else ""
+    return start + quote(row["text"], max(width - len(start) - len(end), 20)) + end
 
 
 def verdict(row: Mapping[str, Any], missed: bool) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from types import ModuleType
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bertexp.config.schema import TaskConfig
@@ -12,14 +11,12 @@ from bertexp.interfaces import LONG_TEXTS
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import tf_keras
 
     from bertexp.data.examples import Examples
     from bertexp.data.examples.module import DataModule
+    from bertexp.data.sets.spec import DataSet
     from bertexp.data.table import TextDataset
     from bertexp.interfaces import AnswerColumn, Task
-    from bertexp.serving.saved_model.packing import GraphTokenizer
-    from bertexp.serving.spec import ServingSpec, Signatures
 
 
 class TaskSpec:
@@ -27,10 +24,9 @@ class TaskSpec:
 
     The folder is a package with these modules. They are imported when they are needed:
 
-        spec.py       a subclass of this class and the dataclass of the task's settings; imports no TensorFlow
-        task.py       ``build(settings, dataset)``: loss, metrics, report (``interfaces.Task``)
-        examples.py   ``build_examples(source, split)``, unless an example is a text or pair with its label
-        signature.py  ``make_signatures(model, tokenizer, spec)``: the graphs that the exported model serves
+        spec.py      a subclass of this class and the dataclass of the task's settings; imports no TensorFlow
+        task.py      ``build(settings, dataset)``: loss, metrics, report, served graphs (``interfaces.Task``)
+        examples.py  ``build_examples(source, split)``, if the spec says ``own_examples``
 
     ``register_task`` makes an instance known by its ``name``: ``task=<name>`` then chooses it.
 
@@ -46,6 +42,7 @@ class TaskSpec:
         nouns: what a label is called, and what many are.
         sample_names: the classes of rehearsals; (): those of the data set, or two.
         numbers: the output of the exported model that must equal the trained model's.
+        own_examples: whether an example is something else than a text or pair with its label.
         reads_words: whether rows are sentences in words, with a label for each.
         reads_positions: whether it reads the encoder's output at every position, and not one vector of a text.
         reads_windows: whether it reads the whole of a long text, in windows of which each is an example.
@@ -63,6 +60,7 @@ class TaskSpec:
     nouns: tuple[str, str] = ("class", "classes")
     sample_names: tuple[str, ...] = ()
     numbers = "probabilities"
+    own_examples = False
     reads_words = False
     reads_positions = False
     reads_windows = False
@@ -83,21 +81,30 @@ class TaskSpec:
 
     def build_examples(self, source: DataModule, split: str) -> Examples:
         """What is learned from in a split."""
+        if self.own_examples:
+            return self._beside("examples").build_examples(source, split)
         return source.build_texts(split)
 
-    def spell(self, label: Any, label_names: Sequence[str]) -> str:
-        """A row's label, as it stands in the table, in words."""
-        return label_names[label] if label >= 0 else "?"
+    def spell(self, label: Any, label_names: Sequence[str]) -> str | None:
+        """A row's label, as it stands in the table, in words; None if it is unknown."""
+        return label_names[label] if label >= 0 else None
 
     def sample_label(self, row: int, classes: int) -> Any:
         """A label for a row of a rehearsal, as it stands in the table."""
         return row % classes
 
-    def sample_rows(self, texts: Sequence[str], dataset: str, classes: int, has_pair: bool) -> pa.Table:
-        """Rows for a rehearsal in place of ``dataset``, made of texts; columns as of ``TextDataset``."""
-        from bertexp.data.sets.samples import label_texts
+    def sample_rows(self, texts: Sequence[str], dataset: DataSet, classes: int, has_pair: bool) -> pa.Table:
+        """Rows for a rehearsal in place of ``dataset``, made of texts; columns as of ``TextDataset``.
 
-        return label_texts(texts, self, classes, has_pair)
+        Here each text, or each with the one after it, and its ``sample_label``.
+        """
+        import pyarrow as pa
+
+        from bertexp.data.labels import make_labels
+
+        columns = {"text": texts} | ({"text_pair": [*texts[1:], texts[0]]} if has_pair else {})
+        labels = [self.sample_label(row, classes) for row in range(len(texts))]
+        return pa.table(columns | {"label": pa.array(labels, make_labels(self.label_form).type)})
 
     def inputs(self, has_pair: bool) -> tuple[str, ...]:
         """The names of the texts that the exported model takes, in the order of the columns text and text_pair."""
@@ -120,10 +127,6 @@ class TaskSpec:
         """What the exported model says of a row."""
         raise NotImplementedError
 
-    def make_signatures(self, model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec) -> Signatures:
-        """The functions that the exported model serves, ``serving_default`` among them."""
-        return self._beside("signature").make_signatures(model, tokenizer, spec)
-
-    def _beside(self, name: str) -> ModuleType:
+    def _beside(self, name: str) -> Any:
         """A module of the task's folder."""
-        return importlib.import_module(f"{type(self).__module__.rpartition('.')[0]}.{name}")
+        return import_module(f"{type(self).__module__.rpartition('.')[0]}.{name}")

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from seqeval.metrics import f1_score, precision_score, recall_score
 from seqeval.scheme import BILOU, IOB2, IOBES
+from toy import measure
 
-from bertexp.tasks.tagging.entities import count_entities, entity_sets, precision_recall_f1
+from bertexp.reports.statistics import f1_of_sums
+from bertexp.tasks.tagging.entities import count_entities, entity_sets
+from bertexp.tasks.tagging.task import Tagging
 
 TAGS = {
     "IOB2": ["O", "B-PER", "I-PER", "B-creative-work", "I-creative-work"],
@@ -15,6 +18,12 @@ TAGS = {
     "BILOU": ["O", "B-PER", "I-PER", "L-PER", "U-PER"],
     "IOB2 without types": ["O", "B", "I"],
 }
+
+
+def scores_of(counts: np.ndarray) -> list[float]:
+    """Precision, recall and F1 of entities found, predicted and true ones."""
+    hits, given, there = counts
+    return [hits / max(given, 1), hits / max(there, 1), float(f1_of_sums(counts))]
 
 
 @pytest.mark.parametrize("scheme", TAGS)
@@ -26,10 +35,10 @@ def test_scores_of_any_tags_are_seqevals(scheme):
         true, predicted = ([generator.choice(TAGS[scheme], n).tolist() for n in lengths] for _ in range(2))
         predicted[0] = true[0] = TAGS[scheme][1:]
         counts = count_entities(true, predicted, TAGS[scheme])
-        found = precision_recall_f1(counts.sum((0, 1)))
+        found = scores_of(counts.sum((0, 1)))
         expected = [score(true, predicted, **strict) for score in (precision_score, recall_score, f1_score)]
         np.testing.assert_allclose(found, expected)
-        by_type = precision_recall_f1(counts.sum(0)[counts[..., 2].sum(0) + counts[..., 1].sum(0) > 0])[2]
+        by_type = f1_of_sums(counts.sum(0)[counts[..., 2].sum(0) + counts[..., 1].sum(0) > 0])
         np.testing.assert_allclose(by_type, f1_score(true, predicted, average=None, **strict))
 
 
@@ -48,8 +57,11 @@ def test_an_entity_counts_only_with_its_type_and_both_bounds():
 def test_of_tags_without_a_scheme_every_word_counts():
     assert entity_sets([["NN", "O", "NN"]], None) == [{("NN", 0, 1), ("NN", 2, 3)}]
     counts = count_entities([["NN", "VB", "NN"]], [["NN", "NN", "NN"]], ["NN", "VB"]).sum((0, 1))
-    assert [float(score) for score in precision_recall_f1(counts)] == pytest.approx([2 / 3] * 3)
+    assert scores_of(counts) == pytest.approx([2 / 3] * 3)
 
 
 def test_nothing_found_is_no_division_by_zero():
-    assert [float(score) for score in precision_recall_f1(np.zeros(3, np.int64))] == [0.0, 0.0, 0.0]
+    logits = np.zeros((1, 3, 3), np.float32)
+    logits[..., 0] = 1.0
+    found = measure(Tagging(TAGS["IOB2"][:3]), np.array([[-1, 0, -1]], np.int32), logits)
+    assert (found["precision"], found["recall"], found["f1"], found["accuracy"]) == (0.0, 0.0, 0.0, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,9 @@ from bertexp.runs.folder import RunFolder
 from bertexp.runs.runner import run
 from bertexp.tasks.classification.task import Classification
 from bertexp.tasks.multi_label.task import MultiLabel
+from bertexp.tasks.question_answering.task import QuestionAnswering
+from bertexp.tasks.regression.task import Regression
+from bertexp.tasks.tagging.task import Tagging
 from bertexp.training.evaluation import Batch
 
 ROWS = 300
@@ -161,6 +165,51 @@ def test_a_run_of_many_classes_says_once_what_it_leaves_out(tmp_path, capsys):
     assert found["test/f1"].value == pytest.approx(result.metrics["test/f1"])
     with pytest.raises(ConfigError, match="roc_auc"):
         run([*words, "task.main_metric=roc_auc"])
+
+
+def test_samples_show_right_and_wrong_ones_on_one_line_each(tmp_path):
+    texts = [
+        f"review number {i}\nwith a second line, and many more words than a terminal is wide " * 3 for i in range(40)
+    ]
+    wrong = np.isin(np.arange(40), [3, 7, 9, 11])
+    table = pa.table(
+        {
+            "text": texts,
+            "label": ["negative"] * 40,
+            "predicted": np.where(wrong, "positive", "negative"),
+            "probability": np.where(wrong, 0.8, 0.9),
+        }
+    )
+    report, path = Classification(("negative", "positive")).make_report(), tmp_path / "rows.parquet"
+    pq.write_table(table, path, row_group_size=7)
+    lines = report.samples(path)
+    assert len(lines) == 6
+    assert sum(line.startswith("wrong  positive  80%") and line.endswith("(true: negative)") for line in lines) == 3
+    assert all("\n" not in line and len(line) <= 100 for line in lines)
+    pq.write_table(table.slice(0, 2).set_column(1, "label", pa.nulls(2, pa.string())), path)
+    assert [line[:17] for line in report.samples(path)] == ["?      negative  "] * 2
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "predicted", "found"),
+    [
+        (Classification(("neg", "pos")), ["pos", "neg", "neg"], ["neg"] * 3, "every row was given neg; train longer"),
+        (MultiLabel(("a", "b")), ["a, b", "b"], ["(none)"] * 2, r"every row was given \(none\)"),
+        (Tagging(("O", "B-x")), ["O B-x O", "O O"], ["O O O", "O O"], "every word was tagged O"),
+        (QuestionAnswering(), ["Paris", "1870"], ["", ""], "every row was given no answer"),
+        (Regression(), [1.0, 2.0], [1.5, 1.5], "every row was given 1.5"),
+    ],
+)
+def test_a_model_that_says_the_same_of_everything_is_pointed_out(tmp_path, task, labels, predicted, found):
+    pq.write_table(pa.table({"label": labels, "predicted": predicted}), tmp_path / "rows.parquet")
+    assert re.match(found, task.make_report().find_sameness(tmp_path / "rows.parquet"))
+
+
+def test_different_answers_and_equal_labels_are_nothing_to_point_out(tmp_path):
+    for labels, predicted in ((["a", "b"], ["b", "a"]), (["a", "a"], ["a", "a"]), ([None, None], ["a", "a"])):
+        table = pa.table({"label": pa.array(labels, pa.string()), "predicted": predicted})
+        pq.write_table(table, tmp_path / "rows.parquet")
+        assert Classification(("a", "b")).make_report().find_sameness(tmp_path / "rows.parquet") == ""
 
 
 PEAK = """

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import tensorflow as tf
-from tiny_questions import VOCAB, SpanModel, make_examples, random_table
+from tiny_questions import VOCAB, SpanModel, choose, make_examples, random_table
 from toy import measure
 
 from bertexp.config.schema import DatasetConfig, TrainerConfig
@@ -77,11 +77,11 @@ def test_logits_that_name_every_answer_are_judged_perfect():
     found = measure(task, truth, logits)
     assert (found["f1"], found["exact_match"]) == (1.0, 1.0)
     assert found["loss"] < 1e-6
-    answers = task.choose(truth, logits)
+    choice, texts = choose(task, examples, logits)
     gold = [label[0]["text"] if label else "" for label in table["label"].to_pylist()]
-    assert answers.rows.tolist() == list(range(60))
-    assert answers.texts == gold
-    assert min(answers.scores) > 0.99
+    assert examples.source_rows[choice.windows].tolist() == list(range(60))
+    assert texts == gold
+    assert min(choice.chances) > 0.99
     always = measure(QuestionAnswering(), truth, logits)
     assert always["exact_match"] == pytest.approx(np.mean([bool(text) for text in gold]))
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from tiny_questions import VOCAB, SpanModel, make_examples, make_spec, random_table, run
+from tiny_questions import VOCAB, SpanModel, choose, make_examples, make_spec, random_table, run
 
 from bertexp.commands.predict import main
 from bertexp.data.table import TextDataset
@@ -19,9 +19,9 @@ from bertexp.interfaces import Report
 from bertexp.reports.paired import read_predictions
 from bertexp.reports.predictions import write_predictions
 from bertexp.serving.saved_model.export import export_saved_model
+from bertexp.serving.saved_model.graph import make_tokenizer
 from bertexp.serving.saved_model.predictor import Predictor
 from bertexp.serving.saved_model.pyfunc import TextModel
-from bertexp.serving.saved_model.signatures import make_signatures
 from bertexp.serving.spec import read_about
 from bertexp.tasks.question_answering.task import QuestionAnswering
 from bertexp.tracking.mlflow.model import make_signature
@@ -34,20 +34,20 @@ def test_the_exported_graph_answers_as_python_does_whatever_the_length(null_answ
     examples = make_examples(table)
     assert np.bincount(examples.source_rows).max() > 5
     task = QuestionAnswering(max_answer_length=4, null_answers=null_answers)
-    expected = task.choose(examples.truth(np.arange(len(examples.lengths))), run(model, examples))
-    serve = make_signatures(model, VOCAB, True, make_spec(null_answers))["serving_default"]
+    expected, texts = choose(task, examples, run(model, examples))
+    serve = task.make_signatures(model, make_tokenizer(VOCAB, True), make_spec(null_answers))["serving_default"]
     found = serve(tf.constant(table["text"].to_pylist()), tf.constant(table["text_pair"].to_pylist()))
-    assert [answer.decode() for answer in found["answer"].numpy()] == expected.texts
+    assert [answer.decode() for answer in found["answer"].numpy()] == texts
     np.testing.assert_array_equal(found["start"], expected.starts)
     np.testing.assert_array_equal(found["end"], expected.ends)
-    np.testing.assert_allclose(found["score"], expected.scores, rtol=1e-4)
+    np.testing.assert_allclose(found["score"], expected.chances, rtol=1e-4)
     assert {name: tensor.dtype for name, tensor in found.items()} == {
         "answer": tf.string,
         "score": tf.float32,
         "start": tf.int64,
         "end": tf.int64,
     }
-    assert (0 < sum(not text for text in expected.texts) < 90) == null_answers
+    assert (0 < sum(not text for text in texts) < 90) == null_answers
     for question, context in ((["ab"], [""]), ([""], [" \n"]), ([], [])):
         nothing = serve(tf.constant(question, tf.string), tf.constant(context, tf.string))
         assert nothing["answer"].numpy().tolist() == [b""] * len(question)
@@ -57,14 +57,13 @@ def test_the_exported_graph_answers_as_python_does_whatever_the_length(null_answ
 def test_the_shipped_model_answers_in_python_on_the_command_line_and_from_files(tmp_path, capsys):
     table, model = random_table(20), SpanModel()
     examples = make_examples(table)
-    places = np.arange(len(examples.lengths))
-    expected = QuestionAnswering(4).choose(examples.truth(places), run(model, examples))
+    expected, texts = choose(QuestionAnswering(4), examples, run(model, examples))
     folder = export_saved_model(model, VOCAB, True, make_spec(), tmp_path / "model")  # checks the operations too
     questions, contexts = table["text"].to_pylist(), table["text_pair"].to_pylist()
     found = Predictor(folder).predict(questions, contexts, batch_size=7)
-    assert [one.answer["answer"] for one in found] == expected.texts
+    assert [one.answer["answer"] for one in found] == texts
     assert [one.answer["start"] for one in found] == expected.starts.tolist()
-    np.testing.assert_allclose([one.answer["score"] for one in found], expected.scores, rtol=1e-4)
+    np.testing.assert_allclose([one.answer["score"] for one in found], expected.chances, rtol=1e-4)
     main([str(folder), questions[1], contexts[1], "--json"])
     record = json.loads(capsys.readouterr().out)
     assert record == {"question": questions[1], "context": contexts[1]} | found[1].answer
@@ -73,9 +72,9 @@ def test_the_shipped_model_answers_in_python_on_the_command_line_and_from_files(
         csv.writer(file).writerows([("question", "context"), *zip(questions, contexts, strict=True)])
     main([str(folder), "--file", str(tmp_path / "in.csv"), "--output", str(tmp_path / "out.csv")])
     with open(tmp_path / "out.csv", newline="") as file:
-        assert [row["answer"] for row in csv.DictReader(file)] == expected.texts
+        assert [row["answer"] for row in csv.DictReader(file)] == texts
     table = TextModel(folder).predict({"question": questions[:2], "context": contexts[:2]})
-    assert table["answer"].tolist() == expected.texts[:2]
+    assert table["answer"].tolist() == texts[:2]
     declared = make_signature(read_about(folder))
     assert declared.outputs.input_names() == list(table.columns)
 
@@ -99,7 +98,7 @@ def test_the_report_judges_questions_not_windows(tmp_path):
     write(path, table, report, batch)
     metrics, rows = measured.result(), pq.read_table(path)
     assert rows.num_rows == 60
-    assert rows["predicted"].to_pylist() == task.choose(batch.truth, batch.logits).texts
+    assert rows["predicted"].to_pylist() == choose(task, examples, batch.logits)[1]
     assert np.mean(rows["f1"]) == pytest.approx(metrics["f1"])
     assert np.mean(rows["exact_match"]) == pytest.approx(metrics["exact_match"])
     for name, (low, high) in report.intervals(measured).items():

@@ -238,9 +238,10 @@ def test_a_test_file_without_tags_is_predicted(tmp_path):
     (folder / "test.txt").write_text("\n".join("".join(f"{word}\n" for word in words) for words, _ in sentences))
     result = run(
         ["dataset=conll", f"dataset.path={folder}", "model.hidden_size=64", "trainer.max_epochs=1", "tracking=none",
-         "export.enabled=false", f"run.outputs_dir={tmp_path}"]
+         "task.main_metric=accuracy", "export.enabled=false", f"run.outputs_dir={tmp_path}"]
     )  # fmt: skip
     assert "val/f1" in result.metrics
+    assert list(result.intervals) == ["val/accuracy", "val/f1"]  # the main metric's first
     assert pq.read_table(result.predictions)["label"].null_count == 0  # of the validation rows, which have tags
     table = pq.read_table(result.folder / "predictions-test.parquet")
     assert table["words"].to_pylist() == [words for words, _ in sentences]

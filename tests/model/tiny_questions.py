@@ -9,6 +9,7 @@ import tf_keras
 
 from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.serving.spec import ServingSpec
+from bertexp.tasks.question_answering.answers import Choice, choose_answers, cut_bytes
 from bertexp.tasks.question_answering.examples import QuestionExamples
 from bertexp.tasks.question_answering.task import QuestionAnswering
 
@@ -75,6 +76,14 @@ def run(model: SpanModel, examples: QuestionExamples) -> np.ndarray:
         logits = model(examples.pack(places)[0]).numpy()
         found.append(np.pad(logits, [(0, 0), (0, max(0, width - logits.shape[1])), (0, 0)])[:, :width])
     return np.concatenate(found)
+
+
+def choose(task: QuestionAnswering, examples: QuestionExamples, logits: np.ndarray) -> tuple[Choice, list[str]]:
+    """The answers to all questions, and their texts."""
+    truth = examples.truth(np.arange(len(examples.lengths)))
+    choice = choose_answers(task.find(truth, logits), task.null_answers)
+    contexts = [truth[window].context for window in choice.windows]
+    return choice, list(map(cut_bytes, contexts, choice.starts.tolist(), choice.ends.tolist()))
 
 
 def make_spec(null_answers: bool = False) -> ServingSpec:

@@ -1,12 +1,9 @@
-"""Metrics against their definitions, samples, and pictures of every size."""
+"""Metrics against their definitions, and pictures of every size."""
 
-import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import confusion_matrix, f1_score, matthews_corrcoef
 
@@ -21,14 +18,7 @@ from bertexp.reports.pictures.figures import (
     draw_model,
 )
 from bertexp.reports.pictures.model_rows import make_layer_rows
-from bertexp.tasks.classification.report import ClassificationReport
-from bertexp.tasks.multi_label.report import MultiLabelReport
-from bertexp.tasks.question_answering.report import QuestionAnsweringReport
 from bertexp.tasks.registry import find_task
-from bertexp.tasks.regression.report import RegressionReport
-from bertexp.tasks.tagging.report import TaggingReport
-
-A_TASK = SimpleNamespace(label_names=("a",), main_metric="f1")
 
 
 def make_rows(classes: int, rows: int = 800) -> tuple[np.ndarray, np.ndarray]:
@@ -73,32 +63,6 @@ def test_confusions_are_the_same_in_batches_and_leave_out_unknown_rows(classes):
     assert low < accuracy_of(found) < high
 
 
-def test_samples_show_right_and_wrong_ones_on_one_line_each(tmp_path):
-    texts = [
-        f"review number {i}\nwith a second line, and many more words than a terminal is wide " * 3 for i in range(40)
-    ]
-    wrong = np.isin(np.arange(40), [3, 7, 9, 11])
-    table = pa.table(
-        {
-            "text": texts,
-            "label": ["negative"] * 40,
-            "predicted": np.where(wrong, "positive", "negative"),
-            "probability": np.where(wrong, 0.8, 0.9),
-        }
-    )
-    report, path = (
-        ClassificationReport(SimpleNamespace(label_names=("negative", "positive"))),
-        tmp_path / "rows.parquet",
-    )
-    pq.write_table(table, path, row_group_size=7)
-    lines = report.samples(path)
-    assert len(lines) == 6
-    assert sum(line.startswith("wrong  positive  80%") and line.endswith("(true: negative)") for line in lines) == 3
-    assert all("\n" not in line and len(line) <= 100 for line in lines)
-    pq.write_table(table.slice(0, 2).set_column(1, "label", pa.nulls(2, pa.string())), path)
-    assert [line[:17] for line in report.samples(path)] == ["?      negative  "] * 2
-
-
 @pytest.mark.parametrize("classes", [2, 77, 2000])
 def test_confusion_matrix_of_any_size(tmp_path, classes):
     labels, predictions = make_rows(classes)
@@ -140,25 +104,3 @@ def test_the_model_plot_tells_trained_from_frozen_layers_and_counts_every_weight
     assert sum(row.parameters for row in rows if not row.trained) == 8000 + 300
     assert [(row.repeat, row.trained) for row in rows if row.name == "transformer layer"] == [(3, False), (1, True)]
     assert is_picture(draw_model(rows, tmp_path / "model.png"))
-
-
-@pytest.mark.parametrize(
-    ("report", "labels", "predicted", "found"),
-    [
-        (ClassificationReport, ["pos", "neg", "neg"], ["neg"] * 3, "every row was given neg; train longer"),
-        (MultiLabelReport, ["a, b", "b"], ["(none)"] * 2, r"every row was given \(none\)"),
-        (TaggingReport, ["O B-x O", "O O"], ["O O O", "O O"], "every word was tagged O"),
-        (QuestionAnsweringReport, ["Paris", "1870"], ["", ""], "every row was given no answer"),
-        (RegressionReport, [1.0, 2.0], [1.5, 1.5], "every row was given 1.5"),
-    ],
-)
-def test_a_model_that_says_the_same_of_everything_is_pointed_out(tmp_path, report, labels, predicted, found):
-    pq.write_table(pa.table({"label": labels, "predicted": predicted}), tmp_path / "rows.parquet")
-    assert re.match(found, report(A_TASK).find_sameness(tmp_path / "rows.parquet"))
-
-
-def test_different_answers_and_equal_labels_are_nothing_to_point_out(tmp_path):
-    for labels, predicted in ((["a", "b"], ["b", "a"]), (["a", "a"], ["a", "a"]), ([None, None], ["a", "a"])):
-        table = pa.table({"label": pa.array(labels, pa.string()), "predicted": predicted})
-        pq.write_table(table, tmp_path / "rows.parquet")
-        assert ClassificationReport(A_TASK).find_sameness(tmp_path / "rows.parquet") == ""

@@ -6,18 +6,13 @@ no result says anything about quality.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import pyarrow as pa
-
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.labels import make_labels
 from bertexp.data.sets.glue.locate import GLUE
 from bertexp.data.sets.reviews import LABEL_NAMES, SIZES, make_reviews
+from bertexp.data.sets.spec import SETS
 from bertexp.data.splits import make_dataset
 from bertexp.data.table import TextDataset
 from bertexp.tasks.registry import find_task
-from bertexp.tasks.spec import TaskSpec
 
 ROWS = 64
 _CLASSES = {"banking77": tuple(f"intent_{number:02}" for number in range(77))}
@@ -31,14 +26,7 @@ def make_samples(config: DatasetConfig, task: str) -> TextDataset:
     names = (spec.sample_names or own) if spec.has_classes else ()
     has_pair = glue is not None and glue.columns.text_pair is not None
     tables = {
-        split: spec.sample_rows(table["text"].to_pylist(), config.name, len(names), has_pair)
+        split: spec.sample_rows(table["text"].to_pylist(), SETS[config.name], len(names), has_pair)
         for split, table in written.items()
     }
     return make_dataset(config, task, tables, names, f"{ROWS} packaged rows in place of {config.name}")
-
-
-def label_texts(texts: Sequence[str], spec: TaskSpec, classes: int, has_pair: bool) -> pa.Table:
-    """Each text, or each with the one after it, and the label that ``spec`` makes up."""
-    columns = {"text": texts} | ({"text_pair": [*texts[1:], texts[0]]} if has_pair else {})
-    labels = [spec.sample_label(row, classes) for row in range(len(texts))]
-    return pa.table(columns | {"label": pa.array(labels, make_labels(spec.label_form).type)})

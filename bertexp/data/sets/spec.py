@@ -21,6 +21,7 @@ class DataSet:
     uses: tuple[str, ...] = ("path", "url")  # of the settings in SOURCE_SETTINGS
     labels: tuple[str, ...] = ("class",)  # what its rows can have, in the words of `TaskSpec.label_form`
     is_own: bool = False  # whether it is a user's own data, at hand and of any content
+    some_unanswerable: bool = False  # whether some of its questions have no answer
 
 
 SOURCE_SETTINGS = ("path", "url", *_SPLIT_FILES, "label_names", *TEXT_COLUMNS, *WORD_COLUMNS, "submission")
@@ -36,7 +37,9 @@ SETS = {  # dataset.name, in the order in which messages list them
     **dict.fromkeys(("mnli", "qnli", "rte", "wnli"), _GLUE),
     "wnut17": DataSet("wnut17", labels=_TAGS),
     "conll": DataSet("files", ("path", *_SPLIT_FILES, "label_names", *WORD_COLUMNS), _TAGS, is_own=True),
-    **dict.fromkeys(("squad", "squad_v2", "xquad"), _SQUAD),
+    "squad": _SQUAD,
+    "squad_v2": replace(_SQUAD, some_unanswerable=True),
+    "xquad": _SQUAD,
     "files": DataSet(
         "files",
         ("path", *_SPLIT_FILES, "label_names", *TEXT_COLUMNS, *WORD_COLUMNS),

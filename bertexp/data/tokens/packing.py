@@ -1,6 +1,6 @@
 """From flat token ids to a padded BERT batch: truncation, special tokens, masks. NumPy only, no loop over rows.
 
-The rule is stated once in words here and once more in graph operations in ``serving/saved_model/packing.py``; a test
+The rule is stated once in words here and once more in graph operations in ``serving/saved_model/graph.py``; a test
 holds the two together.
 """
 

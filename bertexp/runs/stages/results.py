@@ -44,23 +44,22 @@ def report_results(record: RunRecord, trained: Trained, test: TestResult) -> dic
         95% intervals by metric, such as ``test/accuracy``; the main metric's first if it has one.
     """
     folder, tracker = record.folder, record.tracker
-    report, path = trained.parts.task.make_report(), folder.predictions()
+    state, task = trained.state, trained.parts.task
+    report, path = task.make_report(), folder.predictions()
     measured = report.intervals(test.measured)
-    intervals = {name: bounds for name, bounds in measured.items() if bounds}
+    names = sorted(measured, key=lambda name: name != task.main_metric)
+    intervals = {name: measured[name] for name in names if measured[name]}
     _say_metrics(test, intervals)
     for name, (low, high) in intervals.items():
         bounds = {f"{test.split}/{name}_low": low, f"{test.split}/{name}_high": high}
-        tracker.log_metrics(bounds, trained.state.step)
-    without = [
-        f"no interval of {test.split}/{name}: {report.no_interval}" for name in measured if name not in intervals
-    ]
+        tracker.log_metrics(bounds, state.step)
+    without = [f"no interval of {test.split}/{name}: {report.no_interval}" for name in names if name not in intervals]
     for hint in filter(None, (*without, test.measured.left_out, report.find_sameness(path))):
         say(labelled("hint", hint))
     say()
     for line in report.samples(path):
         say(line)
 
-    state, task = trained.state, trained.parts.task
     shown = tuple(dict.fromkeys(("loss", task.batch_metric, task.main_metric)))
     draw_curves(state.history, folder.figures / "curves.png", shown, state.best_step if state.best_step >= 0 else None)
     rates = [(step, found["train/learning_rate"]) for step, found in state.history if "train/learning_rate" in found]

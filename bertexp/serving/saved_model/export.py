@@ -1,31 +1,81 @@
-"""The SavedModel a run ships: raw text in, the task's answer out, tokenizer inside.
+"""The SavedModel a run ships (raw text in, the task's answer out, tokenizer inside): written, proven, logged.
 
-Each task's ``signature.py`` tells what it serves; ``bertexp.json`` beside ``saved_model.pb`` says what it reads and answers
-(``serving/spec.py``).
+Each task tells what it serves (``interfaces.Task.make_signatures``); ``bertexp.json`` beside ``saved_model.pb`` says what it
+reads and answers (``serving/spec.py``).
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib import metadata, resources
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 from tensorflow.core.protobuf import saved_model_pb2
 
-import bertexp
+from bertexp import __version__
+from bertexp.config.schema import Config
 from bertexp.errors import ExportError
 from bertexp.models.encoder import Encoder
 from bertexp.models.precision import float32_inference
-from bertexp.serving.saved_model.signatures import make_signatures
+from bertexp.serving.answers import Prediction, as_table
+from bertexp.serving.saved_model import pyfunc
+from bertexp.serving.saved_model.graph import make_tokenizer
 from bertexp.serving.spec import ServingSpec
+from bertexp.serving.verify import Verifier, VerifyReport
+from bertexp.system.console import labelled, say
 from bertexp.system.files import atomic_folder, scratch_folder
+from bertexp.system.provenance import read_versions
+
+if TYPE_CHECKING:
+    from bertexp.runs.folder import RunFolder
+    from bertexp.runs.stages.parts import Parts
+    from bertexp.tracking.base import Tracker
 
 Features = Mapping[str, np.ndarray | tf.Tensor]
+
+VERIFIED_ROWS = 32
+
+
+def ship_model(config: Config, parts: Parts, verifier: Verifier, folder: RunFolder, tracker: Tracker) -> VerifyReport:
+    """Writes the SavedModel, has a fresh process reproduce the trained model with it, and only then logs it.
+
+    Raises:
+        ExportError: the export cannot be reloaded or differs by more than ``export.tolerance``.
+    """
+    say(labelled("exporting", "SavedModel with its tokenizer; a fresh process reloads it"))
+    dataset, model = parts.dataset, parts.module.model
+    spec = ServingSpec(
+        parts.task, config.dataset.max_length, dataset.has_pair, config.dataset.long_text, config.dataset.overlap
+    )
+    inputs = parts.task.spec.inputs(dataset.has_pair)
+    export_saved_model(model, parts.loaded.vocab, parts.loaded.lowercase, spec, folder.model_folder)
+    split = "test" if "test" in dataset.splits else "train"
+    rows, examples = parts.data.read_anew(split, VERIFIED_ROWS)
+    indices = np.arange(len(examples.lengths))
+    logits = reference_logits(model, [examples.pack(indices)[0]])
+    expected = parts.task.answers(examples.truth(indices), logits)
+    if parts.task.spec.reads_words:
+        texts = {"words": rows["words"].to_pylist()}  # of a text the export would choose the words itself
+    else:
+        texts = {name: rows[field].to_pylist() for name, field in zip(inputs, ("text", "text_pair"), strict=False)}
+    asked = {name: [row[index] for row in config.export.examples] for index, name in enumerate(inputs)}
+    report = verifier.verify(folder.model_folder, texts, expected, config.export.tolerance, asked)
+    say(labelled("verified", f"{report.rows} rows, largest difference {report.max_difference:.1e}"))
+    if config.export.examples:
+        asked_rows = (dict(zip(inputs, row, strict=True)) for row in zip(*asked.values(), strict=True))
+        answered = list(map(Prediction, asked_rows, report.examples))
+        say(f"\n{as_table(answered).rstrip()}")
+        tracker.log_dict({"examples": [one.as_dict() for one in answered]}, "examples.json")
+    if config.tracking.log_model:
+        versions = read_versions(("tensorflow", "tensorflow-text", "numpy"))
+        requirements = [f"{package}=={version}" for package, version in versions.items()]
+        tracker.log_model(folder.model_folder, Path(pyfunc.__file__), requirements)
+    return report
 
 
 def export_saved_model(
@@ -51,26 +101,20 @@ def export_saved_model(
         vocab_file.write_text("".join(f"{piece}\n" for piece in vocab), encoding="utf-8")
         module = tf.Module()
         module.vocab_file = tf.saved_model.Asset(str(vocab_file))
-        with float32_inference(model), _joined_attention(model):
-            signatures = make_signatures(model, vocab, lowercase, spec)
+        with ExitStack() as stack:
+            stack.enter_context(float32_inference(model))
+            for encoder in (part for part in model.submodules if isinstance(part, Encoder)):
+                stack.enter_context(encoder.joined_attention())  # query, key and value: once for all graphs
+            signatures = spec.task.make_signatures(model, make_tokenizer(vocab, lowercase), spec)
             graphs = [function.get_concrete_function().graph for function in signatures.values()]
             # only what is read: tracking the model would export each of its layers too
             module.weights = list({id(variable): variable for graph in graphs for variable in graph.variables}.values())
             tf.saved_model.save(module, str(written), signatures=signatures)
-        about = spec.describe() | {"lowercase": lowercase, "versions": _versions()}
+        versions = {"bertexp": __version__} | read_versions(("tensorflow", "tensorflow-text"))
+        about = spec.describe() | {"lowercase": lowercase, "versions": versions}
         (written / "bertexp.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         check_ops(written)
     return folder
-
-
-@contextlib.contextmanager
-def _joined_attention(model: tf_keras.Model) -> Iterator[None]:
-    """Lets the encoder join query, key and value once for the graphs that are made while the context lasts."""
-    with contextlib.ExitStack() as stack:
-        for part in model.submodules:
-            if isinstance(part, Encoder):
-                stack.enter_context(part.joined_attention())
-        yield
 
 
 def reference_logits(model: tf_keras.Model, batches: Iterable[Features]) -> np.ndarray:
@@ -85,13 +129,7 @@ def reference_logits(model: tf_keras.Model, batches: Iterable[Features]) -> np.n
 def check_ops(folder: str | Path) -> None:
     """Raises ExportError naming the operations of a SavedModel that TF-Serving 2.15 with TF-Text 2.12.1 lacks."""
     saved_model = saved_model_pb2.SavedModel.FromString((Path(folder) / "saved_model.pb").read_bytes())
-    lines = (
-        resources.files("bertexp.serving.saved_model")
-        .joinpath("serving_ops.txt")
-        .read_text(encoding="utf-8")
-        .splitlines()
-    )
-    known = {line for line in lines if not line.startswith("#")}
+    known = {*Path(__file__).with_name("serving_ops.txt").read_text(encoding="utf-8").splitlines()}
     foreign = set()
     for meta_graph in saved_model.meta_graphs:
         functions = meta_graph.graph_def.library.function
@@ -103,8 +141,3 @@ def check_ops(folder: str | Path) -> None:
             f"the exported model uses {', '.join(sorted(foreign))}, which TensorFlow Serving 2.15 does not have: "
             "use another model, or skip the export with export.enabled=false"
         )
-
-
-def _versions() -> dict[str, str]:
-    installed = {name: metadata.version(name) for name in ("tensorflow", "tensorflow-text")}
-    return {"bertexp": bertexp.__version__, **installed}

@@ -31,8 +31,8 @@ class MultiLabelSpec(TaskSpec):
     metrics = ("f1", "f1_macro", "precision", "recall", "exact_match", "roc_auc", "loss")
     label_form = "classes"
 
-    def spell(self, label: Any, label_names: Sequence[str]) -> str:
-        return "?" if label is None else ", ".join(label_names[index] for index in label) or "(none)"
+    def spell(self, label: Any, label_names: Sequence[str]) -> str | None:
+        return None if label is None else ", ".join(label_names[index] for index in label) or "(none)"
 
     def sample_label(self, row: int, classes: int) -> Any:
         return [row % classes] if row % 3 else []

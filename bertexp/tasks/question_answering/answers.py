@@ -22,13 +22,16 @@ def normalize_answer(text: str) -> str:
 
 def exact_match(answer: str, gold: Sequence[str]) -> float:
     """1.0 where the normalized answer is one of the gold ones; of an unanswerable question (none) the empty one is."""
-    return float(normalize_answer(answer) in (_normalized(gold)))
+    return float(normalize_answer(answer) in _normalized(gold))
 
 
 def f1_score(answer: str, gold: Sequence[str]) -> float:
     """F1 of the words that the answer shares with a gold one, at its best over them; 0/1 where either has no words."""
     words = normalize_answer(answer).split()
     return max(_overlap(words, other.split()) for other in _normalized(gold))
+
+
+JUDGES = {"f1": f1_score, "exact_match": exact_match}
 
 
 def _normalized(gold: Sequence[str]) -> list[str]:
@@ -94,6 +97,8 @@ class Choice(NamedTuple):
 
     windows: np.ndarray  # <int64>[m], the candidate with the likeliest span; of equals the one that comes first
     given: np.ndarray  # <bool>[m], whether that span is the answer; otherwise the context holds none
+    starts: np.ndarray  # <int64>[m], bytes of the context at which the answer begins and ends; 0 and 0 for none
+    ends: np.ndarray
     chances: np.ndarray  # <float32>[m], probability of the answer in its window
 
 
@@ -108,7 +113,8 @@ def choose_answers(candidates: Candidates, null_answers: bool) -> Choice:
     windows = order[begins]
     scores, nulls = candidates.scores[windows], np.minimum.reduceat(candidates.null_scores[order], begins)
     given = np.isfinite(scores) & ~(null_answers & (nulls > scores))
-    return Choice(windows, given, np.exp(np.where(given | (not null_answers), scores, nulls)))
+    chances = np.exp(np.where(given | (not null_answers), scores, nulls))
+    return Choice(windows, given, candidates.starts[windows] * given, candidates.ends[windows] * given, chances)
 
 
 def cut_bytes(text: str, start: int, end: int) -> str:

@@ -10,52 +10,48 @@ operations; tests hold them together.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 import tensorflow as tf
 import tf_keras
 
-from bertexp.serving.saved_model.packing import GraphTokenizer, cut_texts, join_texts, slice_rows, strings_spec
-from bertexp.serving.saved_model.text_signatures import serve_ids
-
-if TYPE_CHECKING:
-    from bertexp.serving.spec import ServingSpec, Signatures
+from bertexp.serving.saved_model.graph import (
+    GraphTokenizer,
+    Outputs,
+    Signatures,
+    cut_texts,
+    flatten,
+    join_texts,
+    serve_ids,
+    slice_rows,
+    strings_spec,
+)
+from bertexp.serving.spec import ServingSpec
 
 QUESTION_PIECES = 64  # as in data/tokens/windows.py
 
 
-class Windows(NamedTuple):
-    """As in ``data/tokens/windows.py``, all <int64>[windows]; a row's windows follow one another."""
-
-    rows: tf.Tensor
-    starts: tf.Tensor
-    counts: tf.Tensor
-    questions: tf.Tensor
-
-
 def make_signatures(model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec) -> Signatures:
     """The two ways into the exported model: ``serving_default`` and ``ids``."""
+    room, overlap = spec.max_length - 3, spec.window_overlap  # for the pieces of question and context
 
     @tf.function(input_signature=[strings_spec("question"), strings_spec("context")])
-    def serve(question: tf.Tensor, context: tf.Tensor) -> dict[str, tf.Tensor]:
-        question, context = tf.reshape(question, [-1]), tf.reshape(context, [-1])
-        message = "question and context must hold the same number of texts"
-        with tf.control_dependencies([tf.debugging.assert_equal(tf.size(question), tf.size(context), message)]):
-            question, context = tf.identity(question), tf.identity(context)
+    def serve(question: tf.Tensor, context: tf.Tensor) -> Outputs:
+        question, context = flatten(question=question, context=context)
         questions = tokenizer.fast_bert.tokenize(question)
         contexts, begins, ends = tokenizer.fast_bert.tokenize_with_offsets(context)
-        windows = cut_windows(questions.row_lengths(), contexts.row_lengths(), spec.max_length, spec.window_overlap)
+        kept = tf.minimum(questions.row_lengths(), min(QUESTION_PIECES, (room - overlap) // 2))
+        windows = cut_texts(contexts.row_lengths(), room - kept, overlap)
+        shown = tf.gather(kept, windows.rows)  # pieces of the question in each window
         context_starts = tf.gather(contexts.row_starts(), windows.rows) + windows.starts
         question_starts = tf.gather(questions.row_starts(), windows.rows)
         features = join_texts(
             [
-                [slice_rows(questions.flat_values, question_starts, question_starts + windows.questions)],
+                [slice_rows(questions.flat_values, question_starts, question_starts + shown)],
                 [slice_rows(contexts.flat_values, context_starts, context_starts + windows.counts)],
             ],
             tokenizer,
         )
         logits = tf.cast(model(features, training=False), tf.float32)
-        start, end, score, null = best_spans(logits, windows, spec.task.max_answer_length)
+        start, end, score, null = best_spans(logits, shown + 2, windows.counts, spec.task.max_answer_length)
         chosen = best_windows(windows.rows, score, tf.size(question))
         score = tf.gather(score, chosen)
         given = tf.math.is_finite(score)
@@ -63,7 +59,7 @@ def make_signatures(model: tf_keras.Model, tokenizer: GraphTokenizer, spec: Serv
             null = tf.math.segment_min(null, windows.rows)  # "not here", said by every window
             given &= null <= score
             score = tf.where(given, score, null)
-        shift = context_starts - windows.questions - 2  # from a position to an index among all pieces
+        shift = context_starts - shown - 2  # from a position to an index among all pieces
         begin, end = (
             tf.where(given, _gather(indices, tf.gather(position + shift, chosen)), 0)
             for indices, position in ((begins.flat_values, start), (whole_characters(begins, ends), end))
@@ -78,13 +74,6 @@ def make_signatures(model: tf_keras.Model, tokenizer: GraphTokenizer, spec: Serv
     return {"serving_default": serve, "ids": serve_ids(model)}
 
 
-def cut_windows(questions: tf.Tensor, contexts: tf.Tensor, max_length: int, overlap: int) -> Windows:
-    """Windows of contexts <int64>[N] pieces long behind questions <int64>[N] pieces long."""
-    kept = tf.minimum(questions, min(QUESTION_PIECES, (max_length - 3 - overlap) // 2))
-    cuts = cut_texts(contexts, max_length - 3 - kept, overlap)
-    return Windows(*cuts, tf.gather(kept, cuts.rows))
-
-
 def whole_characters(begins: tf.RaggedTensor, ends: tf.RaggedTensor) -> tf.Tensor:
     """Ends <int64>[pieces] where all pieces that begin in one character end with it, as in ``data/tokens/tokenizer.py``."""
     rows, begin = begins.value_rowids(), begins.flat_values
@@ -94,17 +83,20 @@ def whole_characters(begins: tf.RaggedTensor, ends: tf.RaggedTensor) -> tf.Tenso
 
 
 def best_spans(
-    logits: tf.Tensor, windows: Windows, max_answer_length: int
+    logits: tf.Tensor, firsts: tf.Tensor, counts: tf.Tensor, max_answer_length: int
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Start and end position <int64>[windows], log probability of both, and that of [CLS], <float32>[windows]."""
+    """Start and end position <int64>[windows], log probability of both, and that of [CLS], <float32>[windows].
+
+    Arguments as of ``answers.best_spans``, in tensors.
+    """
     seq = tf.shape(logits)[1]
-    after = windows.questions + 2 + windows.counts
+    after = firsts + counts
     nowhere = tf.constant(float("-inf"))
     real = tf.sequence_mask(after + 1, seq)[:, :, tf.newaxis]
     likely = tf.nn.log_softmax(tf.where(real, logits, nowhere), axis=1)
-    context = tf.sequence_mask(after, seq) & ~tf.sequence_mask(windows.questions + 2, seq)
+    context = tf.sequence_mask(after, seq) & ~tf.sequence_mask(firsts, seq)
     starts, ends = (tf.where(context, likely[:, :, i], nowhere) for i in (0, 1))
-    padded = tf.pad(ends, [[0, 0], [0, max_answer_length - 1]], constant_values=float("-inf"))
+    padded = tf.pad(ends, [[0, 0], [0, max_answer_length - 1]], constant_values=nowhere)
     reachable = tf.gather(padded, tf.range(seq)[:, tf.newaxis] + tf.range(max_answer_length), axis=1)
     totals = starts + tf.reduce_max(reachable, axis=2)  # of the best end for each start
     start = tf.argmax(totals, axis=1)

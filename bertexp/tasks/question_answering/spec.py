@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,7 @@ from bertexp.tasks.spec import TaskSpec
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bertexp.data.examples import Examples
-    from bertexp.data.examples.module import DataModule
+    from bertexp.data.sets.spec import DataSet
 
 
 @dataclass
@@ -39,6 +39,7 @@ class QuestionAnsweringSpec(TaskSpec):
     has_classes = False
     nouns = ("answer", "questions and answers")
     numbers = "score"
+    own_examples = True
     reads_positions = True
     reads_windows = True
     long_texts = ("truncate_head", "windows")
@@ -47,16 +48,25 @@ class QuestionAnsweringSpec(TaskSpec):
     def count_units(self, settings: TaskConfig, classes: int) -> int:
         return 2
 
-    def build_examples(self, source: DataModule, split: str) -> Examples:
-        return self._beside("examples").build_examples(source, split)
-
-    def spell(self, label: Any, label_names: Sequence[str]) -> str:
+    def spell(self, label: Any, label_names: Sequence[str]) -> str | None:
         if label is None:
-            return "?"
+            return None
         return label[0]["text"] if label else "(no answer)"
 
-    def sample_rows(self, texts: Sequence[str], dataset: str, classes: int, has_pair: bool) -> pa.Table:
-        return self._beside("samples").sample_rows(texts, some_unanswerable=dataset == "squad_v2")
+    def sample_rows(self, texts: Sequence[str], dataset: DataSet, classes: int, has_pair: bool) -> pa.Table:
+        """What comes after a word of each text: the word there; asked of a word that is not there, nothing."""
+        import pyarrow as pa
+
+        questions, answers = [], []
+        for row, text in enumerate(texts):
+            words = list(re.finditer(r"\w+", text))
+            asked, answer = words[row % (len(words) - 1) :][:2]
+            unanswerable = dataset.some_unanswerable and row % 4 == 0
+            questions.append(f"What comes after {'zebra' if unanswerable else asked.group()}?")
+            answers.append([] if unanswerable else [{"text": answer.group(), "start": answer.start()}])
+        numbers = [str(row) for row in range(len(texts))]
+        labels = pa.array(answers, pa.list_(pa.struct([("text", pa.string()), ("start", pa.int32())])))
+        return pa.table({"text": questions, "text_pair": texts, "label": labels, "id": numbers})
 
     def inputs(self, has_pair: bool) -> tuple[str, ...]:
         return ("question", "context")

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import pyarrow.compute as pc
 import tensorflow as tf
+import tf_keras
 
 from bertexp.data.table import TextDataset
-from bertexp.interfaces import Report
-from bertexp.tasks.question_answering.answers import Candidates, best_spans, choose_answers, cut_bytes
-from bertexp.tasks.question_answering.metrics import QuestionAnsweringMetrics
+from bertexp.serving.saved_model.graph import GraphTokenizer, Signatures
+from bertexp.serving.spec import ServingSpec
+from bertexp.tasks.base import BaseTask
+from bertexp.tasks.question_answering.answers import (
+    JUDGES,
+    Candidates,
+    best_spans,
+    choose_answers,
+    cut_bytes,
+    log_likelihoods,
+)
+from bertexp.tasks.question_answering.report import QuestionAnsweringReport
+from bertexp.tasks.question_answering.signature import make_signatures
 from bertexp.tasks.question_answering.spec import QuestionAnsweringConfig, QuestionAnsweringSpec
-
-
-class Answers(NamedTuple):
-    """What a model answers to n questions."""
-
-    rows: np.ndarray  # <int64>[n], ascending
-    texts: list[str]  # parts of the contexts; "" for no answer
-    starts: np.ndarray  # <int64>[n], in bytes of the context
-    ends: np.ndarray
-    scores: np.ndarray  # <float32>[n], probability of start and end in the window that shows the answer
 
 
 def build(settings: QuestionAnsweringConfig, dataset: TextDataset) -> QuestionAnswering:
@@ -31,7 +30,7 @@ def build(settings: QuestionAnsweringConfig, dataset: TextDataset) -> QuestionAn
     return QuestionAnswering(settings.max_answer_length, null_answers, settings.main_metric)
 
 
-class QuestionAnswering:
+class QuestionAnswering(BaseTask):
     """Where in a context the answer to a question begins and ends; one logit each at every position.
 
     A long context is cut into windows; one that does not hold the answer points at [CLS]. The answer to a question is
@@ -43,15 +42,12 @@ class QuestionAnswering:
             any span, in every window.
     """
 
-    label_names: tuple[str, ...] = ()
-    units = 2
     spec = QuestionAnsweringSpec()
-    first_bias = 0.0
     batch_metric = "span_accuracy"
 
-    def __init__(self, max_answer_length: int = 30, null_answers: bool = False, main_metric: str = "f1"):
-        self.max_answer_length, self.null_answers, self.main_metric = max_answer_length, null_answers, main_metric
-        self.settings = QuestionAnsweringConfig(main_metric=main_metric, max_answer_length=max_answer_length)
+    def __init__(self, max_answer_length: int = 30, null_answers: bool = False, main_metric: str | None = None):
+        super().__init__(QuestionAnsweringConfig(main_metric=main_metric, max_answer_length=max_answer_length))
+        self.max_answer_length, self.null_answers = max_answer_length, null_answers
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Mean of the cross-entropies of start and end, in nats, over the real positions: <float32>[batch].
@@ -63,30 +59,14 @@ class QuestionAnswering:
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels[:, :2], _by_position(labels, logits))
         return tf.reduce_mean(losses, axis=1)
 
-    def weights(self, labels: tf.Tensor) -> tf.Tensor:
-        """<float32>[batch], 1 for each window."""
-        return tf.ones_like(labels[:, 0], tf.float32)
-
     def score(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """<float32>[batch], 1 where the likeliest start and the likeliest end are both right."""
         predicted = tf.argmax(_by_position(labels, logits), axis=2, output_type=tf.int32)
         return tf.cast(tf.reduce_all(predicted == labels[:, :2], axis=1), tf.float32)
 
-    def make_metrics(self) -> QuestionAnsweringMetrics:
-        """Of one pass over a split."""
-        return QuestionAnsweringMetrics(self)
-
-    def make_report(self) -> Report:
-        """Of its predictions, with pictures."""
-        from bertexp.tasks.question_answering.report import (
-            QuestionAnsweringReport,  # here: matplotlib is needed first after a fit
-        )
-
-        return QuestionAnsweringReport(self)
-
     def answers(self, truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
-        """The scores <float32>[questions] of the answers."""
-        return self.choose(truth, logits).scores
+        """The scores <float32>[questions] of the answers; arguments as of ``find``, with all windows of a question."""
+        return choose_answers(self.find(truth, logits), self.null_answers).chances
 
     def find(self, truth: np.ndarray, logits: np.ndarray) -> Candidates:
         """The likeliest span of every window.
@@ -95,29 +75,70 @@ class QuestionAnswering:
             truth: <object>[windows] of ``WindowTruth``.
             logits: <float32>[windows, seq, 2].
         """
+        rows = np.array([window.row for window in truth], np.int64)
         firsts = np.array([window.first for window in truth])
         counts = np.array([len(window.begins) for window in truth])
         spans = best_spans(logits, firsts, counts, self.max_answer_length)
-        seen = np.flatnonzero(np.isfinite(spans.scores))  # the others show nothing of their context
-        begins, starts, ends = np.zeros((3, len(truth)), np.int64)
-        for window in seen:
-            begins[window] = truth[window].begins[0]
-            starts[window] = truth[window].begins[spans.starts[window] - firsts[window]]
-            ends[window] = truth[window].ends[spans.ends[window] - firsts[window]]
-        rows = np.array([window.row for window in truth], np.int64)
-        return Candidates(rows, begins, starts, ends, spans.scores, spans.null_scores)
+        bounds = np.zeros((3, len(truth)), np.int64)
+        for index in np.flatnonzero(np.isfinite(spans.scores)):  # the others show nothing of their context
+            window, start, end = truth[index], spans.starts[index] - firsts[index], spans.ends[index] - firsts[index]
+            bounds[:, index] = window.begins[0], window.begins[start], window.ends[end]
+        return Candidates(rows, *bounds, spans.scores, spans.null_scores)
 
-    def choose(self, truth: np.ndarray, logits: np.ndarray) -> Answers:
-        """The answer to every question, of which all windows must be there; arguments as of ``find``."""
-        candidates = self.find(truth, logits)
-        windows, given, chances = choose_answers(candidates, self.null_answers)
-        starts, ends = candidates.starts[windows] * given, candidates.ends[windows] * given
-        contexts = [truth[window].context for window in windows]
-        texts = list(map(cut_bytes, contexts, starts.tolist(), ends.tolist()))
-        return Answers(candidates.rows[windows], texts, starts, ends, chances)
+    def make_signatures(self, model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec) -> Signatures:
+        """``serving_default``, which takes a question and its context, and ``ids``."""
+        return make_signatures(model, tokenizer, spec)
+
+    def make_metrics(self) -> QuestionAnsweringMetrics:
+        """Of one pass over a split."""
+        return QuestionAnsweringMetrics(self)
+
+    def make_report(self) -> QuestionAnsweringReport:
+        """Of its predictions, with pictures."""
+        return QuestionAnsweringReport(self)
 
 
 def _by_position(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """<float32>[batch, 2, seq], with the padding out of reach."""
     mask = tf.sequence_mask(labels[:, 2], tf.shape(logits)[1])
     return tf.where(mask[:, tf.newaxis], tf.transpose(logits, [0, 2, 1]), logits.dtype.min)
+
+
+class QuestionAnsweringMetrics:
+    """Loss over the windows, and F1 and exact match over their questions, as SQuAD's official evaluation has them.
+
+    Truths are <object>[batch] of ``WindowTruth``, logits <float32>[batch, seq, 2]. The windows of a question may lie in
+    different batches, so what is kept is the best span of each window: where it stands, how likely it is and how good.
+    """
+
+    left_out = ""
+
+    def __init__(self, task: QuestionAnswering):
+        self._task = task
+        self._loss = 0.0
+        self._candidates: list[Candidates] = []
+        self._judged: list[np.ndarray] = []  # <float64>[batch, 2, 2]: F1 and exact match of the span, and of no answer
+
+    def update(self, truth: np.ndarray, logits: np.ndarray) -> None:
+        """Finds and judges a batch's spans."""
+        likely = log_likelihoods(logits, np.array([window.first + len(window.begins) + 1 for window in truth]))
+        labels = np.array([(window.start, window.end) for window in truth])
+        self._loss -= float(np.take_along_axis(likely, labels[:, None, :], axis=1).mean(axis=2, dtype=np.float64).sum())
+        candidates = self._task.find(truth, logits)
+        self._candidates.append(candidates)
+        judged = []
+        for window, start, end in zip(truth, candidates.starts.tolist(), candidates.ends.tolist(), strict=True):
+            texts = (cut_bytes(window.context, start, end), "")
+            judged.append([[judge(text, window.answers) for judge in JUDGES.values()] for text in texts])
+        self._judged.append(np.array(judged))
+
+    def by_question(self) -> np.ndarray:
+        """F1 and exact match <float64>[questions, 2] of the answers, by ascending row."""
+        candidates = Candidates(*map(np.concatenate, zip(*self._candidates, strict=True)))
+        choice = choose_answers(candidates, self._task.null_answers)
+        return np.concatenate(self._judged)[choice.windows, 1 - choice.given]
+
+    def result(self) -> dict[str, float]:
+        """The metrics by name; at least one window must have been seen."""
+        f1, exact = self.by_question().mean(axis=0)
+        return {"f1": float(f1), "exact_match": float(exact), "loss": self._loss / sum(map(len, self._judged))}

@@ -35,7 +35,7 @@ class RegressionSpec(TaskSpec):
     def count_units(self, settings: TaskConfig, classes: int) -> int:
         return 1
 
-    def spell(self, label: Any, label_names: Sequence[str]) -> str:
+    def spell(self, label: Any, label_names: Sequence[str]) -> str | None:
         return f"{label:g}"
 
     def sample_label(self, row: int, classes: int) -> Any:

@@ -1,16 +1,26 @@
-"""Regression: a number for a text or a pair of texts."""
+"""Regression (a number for a text or a pair of texts): loss, answer, metrics, report."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
 from bertexp.data.table import TextDataset
-from bertexp.interfaces import Report
-from bertexp.tasks.base import TextTask
-from bertexp.tasks.regression.metrics import RegressionMetrics
+from bertexp.reports.intervals import Interval, correlation_interval, error_interval
+from bertexp.reports.predictions import read_slices
+from bertexp.reports.statistics import quote
+from bertexp.serving.saved_model.graph import Outputs
+from bertexp.tasks.base import BaseTask
 from bertexp.tasks.regression.spec import RegressionConfig, RegressionSpec
+from bertexp.tasks.report import PredictionsReport
+
+_WIDTH = 100
 
 
 def build(settings: RegressionConfig, dataset: TextDataset) -> Regression:
@@ -21,16 +31,14 @@ def build(settings: RegressionConfig, dataset: TextDataset) -> Regression:
     return Regression(settings.main_metric, pc.mean(dataset.splits["train"]["label"]).as_py())
 
 
-class Regression(TextTask):
+class Regression(BaseTask):
     """One number a text; the logit is the number itself."""
 
-    label_names: tuple[str, ...] = ()
-    units = 1
     spec = RegressionSpec()
     batch_metric = "mae"
 
-    def __init__(self, main_metric: str = "pearson", first_bias: float = 0.0):
-        self.main_metric, self.settings = main_metric, RegressionConfig(main_metric=main_metric)
+    def __init__(self, main_metric: str | None = None, first_bias: float = 0.0):
+        super().__init__(RegressionConfig(main_metric=main_metric))
         self.first_bias = first_bias
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -45,12 +53,101 @@ class Regression(TextTask):
         """The numbers <float32>[rows, 1]."""
         return logits
 
+    def serve(self, logits: tf.Tensor) -> Outputs:
+        """score <float32>[rows]."""
+        return {"score": logits[:, 0]}
+
     def make_metrics(self) -> RegressionMetrics:
         """Of one pass over a split."""
         return RegressionMetrics()
 
-    def make_report(self) -> Report:
+    def make_report(self) -> RegressionReport:
         """Of its predictions, with pictures."""
-        from bertexp.tasks.regression.report import RegressionReport  # here: matplotlib is needed first after a fit
-
         return RegressionReport(self)
+
+
+class RegressionMetrics:
+    """Errors and correlations of logits <float32>[batch, 1] and the wanted numbers <float32>[batch].
+
+    Both are kept, since Spearman's correlation is one of ranks. A correlation is 0 if it is not defined: one side never
+    changes.
+    """
+
+    left_out = ""
+
+    def __init__(self) -> None:
+        self._predicted: list[np.ndarray] = []
+        self._wanted: list[np.ndarray] = []
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """<float64>[rows]."""
+        return np.concatenate(self._predicted).astype(np.float64)
+
+    @property
+    def wanted(self) -> np.ndarray:
+        """<float64>[rows]."""
+        return np.concatenate(self._wanted).astype(np.float64)
+
+    def update(self, truth: np.ndarray, logits: np.ndarray) -> None:
+        """Keeps a batch."""
+        self._predicted.append(logits[:, 0].copy())
+        self._wanted.append(truth)
+
+    def result(self) -> dict[str, float]:
+        """The metrics by name; at least one row must have been seen."""
+        from scipy import stats  # here, since a run needs it first after an epoch
+
+        predicted, wanted = self.predicted, self.wanted
+        error = predicted - wanted
+        varies = len(wanted) > 1 and np.ptp(predicted) > 0 and np.ptp(wanted) > 0
+        return {
+            "loss": float(np.mean(error**2)),
+            "rmse": float(np.sqrt(np.mean(error**2))),
+            "mae": float(np.mean(np.abs(error))),
+            "pearson": float(stats.pearsonr(predicted, wanted)[0]) if varies else 0.0,
+            "spearman": float(stats.spearmanr(predicted, wanted)[0]) if varies else 0.0,
+        }
+
+
+class RegressionReport(PredictionsReport):
+    """Predicted numbers against the wanted ones."""
+
+    no_interval = "it is undefined, for the predicted or the wanted numbers are all the same"
+
+    def read(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, pa.Array]:
+        return {"predicted": pa.array(logits[:, 0])}
+
+    def spell_labels(self, rows: pa.Table) -> pa.Array:
+        """The numbers themselves."""
+        labels = rows["label"].to_numpy()
+        return pa.array(labels, pa.float32(), mask=np.isnan(labels))
+
+    def intervals(self, metrics: RegressionMetrics) -> dict[str, Interval | None]:
+        from scipy.stats import rankdata  # here, since a run needs it first after its training
+
+        pairs = metrics.predicted, metrics.wanted
+        low, high = error_interval(*pairs, power=2)
+        return {
+            "spearman": correlation_interval(*map(rankdata, pairs)),
+            "pearson": correlation_interval(*pairs),
+            "mae": error_interval(*pairs, power=1),
+            "rmse": (low**0.5, high**0.5),
+        }
+
+    def find_missed(self, path: Path) -> np.ndarray:
+        """Those whose error is among the largest tenth."""
+        slices = read_slices(path, ("label", "predicted"))
+        pairs = [(rows["predicted"].to_numpy(), rows["label"].to_numpy(zero_copy_only=False)) for rows in slices]
+        errors = np.concatenate([np.abs(predicted - wanted) for predicted, wanted in pairs])
+        return errors > np.quantile(errors, 0.9)  # of unknown labels nothing is
+
+    def show(self, row: Mapping[str, Any], missed: bool) -> list[str]:
+        wanted = "" if row["label"] is None else f" (true {row['label']:.3f})"
+        start = f"{row['predicted']:8.3f}{wanted}  "
+        return [start + quote(row["text"], _WIDTH - len(start))]
+
+    def draw(self, metrics: RegressionMetrics, path: Path, figures: Path) -> None:
+        from bertexp.reports.pictures.figures import draw_scatter  # matplotlib is needed first after a fit
+
+        draw_scatter(metrics.wanted, metrics.predicted, figures / "predictions.png")

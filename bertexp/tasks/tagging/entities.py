@@ -1,4 +1,4 @@
-"""Entities in sequences of tags, as the CoNLL shared tasks count them, and the scores that they give (seqeval's strict ones)."""
+"""Entities in sequences of tags, as the CoNLL shared tasks count them."""
 
 from __future__ import annotations
 
@@ -35,9 +35,3 @@ def count_entities(
             for name, _, _ in entities:
                 counts[row, indices[name], column] += 1
     return counts
-
-
-def precision_recall_f1(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Precision, recall and F1, <float64>[...] each, of counts <int64>[..., 3] as above; 0 where undefined."""
-    hits, given, there = np.moveaxis(counts, -1, 0)
-    return hits / np.maximum(given, 1), hits / np.maximum(there, 1), 2 * hits / np.maximum(given + there, 1)

@@ -11,14 +11,12 @@ import pyarrow as pa
 
 from bertexp.data.formats.tags import entity_types, scheme_of
 from bertexp.reports.intervals import Interval, ratio_interval
-from bertexp.reports.pictures.figures import draw_bars
 from bertexp.reports.statistics import f1_of_sums
-from bertexp.tasks.report import PredictionsReport, verdict
+from bertexp.tasks.report import PredictionsReport, draw_counted_bars, verdict
 from bertexp.tasks.tagging.entities import Entity, entity_sets
-from bertexp.tasks.tagging.metrics import TaggingMetrics
 
 if TYPE_CHECKING:
-    from bertexp.tasks.tagging.task import Tagging
+    from bertexp.tasks.tagging.task import TaggingMetrics
 
 _WIDTH = 110
 
@@ -28,17 +26,9 @@ class TaggingReport(PredictionsReport):
 
     answered = "word was tagged"
 
-    def __init__(self, task: Tagging):
-        self._task, self._names = task, task.label_names
-
     def read(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, pa.Array]:
         _, predicted = self._task.decode(truth, logits)
         return {"predicted": pa.array([" ".join(tags) for tags in predicted], pa.string())}
-
-    def spell_labels(self, rows: pa.Table) -> pa.Array:
-        labels = rows["label"].to_pylist()
-        words = [None if tags is None else " ".join(self._names[tag] for tag in tags) for tags in labels]
-        return pa.array(words, pa.string())
 
     def intervals(self, metrics: TaggingMetrics) -> dict[str, Interval | None]:
         hits, predicted, true, right, words = metrics.by_sentence.T
@@ -62,11 +52,11 @@ class TaggingReport(PredictionsReport):
 
     def draw(self, metrics: TaggingMetrics, path: Path, figures: Path) -> None:
         sums = metrics.by_type
-        labels = [f"{name} ({count:,})" for name, count in zip(entity_types(self._names), sums[:, 2], strict=True)]
-        draw_bars(labels, f1_of_sums(sums), "F1 of each type (entities of it)", figures / "entities.png")
+        counts = dict(zip(entity_types(self._task.label_names), sums[:, 2], strict=True))
+        draw_counted_bars(counts, f1_of_sums(sums), "F1 of each type (entities of it)", figures / "entities.png")
 
     def _entities(self, spelled: Sequence[str]) -> list[set[Entity]]:
-        return entity_sets([tags.split(" ") for tags in spelled], scheme_of(self._names))
+        return entity_sets([tags.split(" ") for tags in spelled], scheme_of(self._task.label_names))
 
 
 def _in_brackets(words: Sequence[str], entities: set[Entity]) -> str:

@@ -12,16 +12,12 @@ probabilities are 0.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import tensorflow as tf
 import tf_keras
 
 from bertexp.data.formats.tags import OUTSIDE
-from bertexp.serving.saved_model.packing import GraphTokenizer, pack_tokens, strings_spec
-
-if TYPE_CHECKING:
-    from bertexp.serving.spec import ServingSpec, Signatures
+from bertexp.serving.saved_model.graph import GraphTokenizer, Outputs, Signatures, pack_tokens, strings_spec
+from bertexp.serving.spec import ServingSpec
 
 _OPENING, _CLOSING = r"""(^|\s)([("'\[{«“‘„¿¡]+)""", r"""([.,;:!?)"'\]}»”’…]+)(\s|$)"""
 
@@ -36,7 +32,7 @@ def make_signatures(model: tf_keras.Model, tokenizer: GraphTokenizer, spec: Serv
     """The functions that the module's text describes."""
     names = tf.constant([*spec.task.label_names, OUTSIDE])  # the last for words that are not read
 
-    def answer(words: tf.Tensor) -> dict[str, tf.Tensor]:
+    def answer(words: tf.Tensor) -> Outputs:
         there = words != ""
         pieces = tokenizer.fast_bert.tokenize(tf.reshape(words, [-1]))
         lost = tf.cast(tf.reshape(there, [-1]) & (pieces.row_lengths() == 0), tf.int64)  # of such no piece is left
@@ -58,11 +54,11 @@ def make_signatures(model: tf_keras.Model, tokenizer: GraphTokenizer, spec: Serv
         }
 
     @tf.function(input_signature=[strings_spec("text")])
-    def serve_text(text: tf.Tensor) -> dict[str, tf.Tensor]:
+    def serve_text(text: tf.Tensor) -> Outputs:
         return answer(split_words(tf.reshape(text, [-1])).to_tensor(""))
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.string, name="words")])
-    def serve_words(words: tf.Tensor) -> dict[str, tf.Tensor]:
+    def serve_words(words: tf.Tensor) -> Outputs:
         return answer(words)
 
     return {"serving_default": serve_text, "words": serve_words}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,8 +16,7 @@ from bertexp.tasks.spec import TaskSpec
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bertexp.data.examples import Examples
-    from bertexp.data.examples.module import DataModule
+    from bertexp.data.sets.spec import DataSet
 
 
 @dataclass
@@ -36,19 +36,22 @@ class TaggingSpec(TaskSpec):
     label_form = "tags"
     nouns = ("tag", "tags")
     sample_names = ("O", "B-name", "I-name")
+    own_examples = True
     reads_words = True
     reads_positions = True
     long_texts = ("truncate_head",)
     long_text_rule = ("reads sentences from their head", ", and raise dataset.max_length where sentences are long")
 
-    def build_examples(self, source: DataModule, split: str) -> Examples:
-        return self._beside("examples").build_examples(source, split)
+    def spell(self, label: Any, label_names: Sequence[str]) -> str | None:
+        return None if label is None else " ".join(label_names[index] for index in label)
 
-    def spell(self, label: Any, label_names: Sequence[str]) -> str:
-        return "?" if label is None else " ".join(label_names[index] for index in label)
+    def sample_rows(self, texts: Sequence[str], dataset: DataSet, classes: int, has_pair: bool) -> pa.Table:
+        """Words, and whether each is part of a name: has a capital and begins no sentence."""
+        import pyarrow as pa
 
-    def sample_rows(self, texts: Sequence[str], dataset: str, classes: int, has_pair: bool) -> pa.Table:
-        return self._beside("samples").sample_rows(texts)
+        words = [re.findall(r"[\w'’-]+|[^\w\s]", text) for text in texts]
+        columns = {"words": pa.array(words, pa.list_(pa.string())), "text": [" ".join(row) for row in words]}
+        return pa.table(columns | {"label": pa.array(map(_tag_names, words), pa.list_(pa.int32()))})
 
     def answer(self, settings: TaskConfig, label_names: Sequence[str]) -> tuple[AnswerColumn, ...]:
         return (
@@ -56,3 +59,9 @@ class TaggingSpec(TaskSpec):
             AnswerColumn("words", "words", "string", "words"),
             AnswerColumn("tags", "tags", "string", "words"),
         )
+
+
+def _tag_names(words: Sequence[str]) -> list[int]:
+    """The indices of each word's tag among ``sample_names``."""
+    named = [index > 0 and word[0].isupper() and words[index - 1] not in ".!?(" for index, word in enumerate(words)]
+    return [int(is_name) + int(is_name and named[index - 1]) for index, is_name in enumerate(named)]

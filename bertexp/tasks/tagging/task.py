@@ -6,12 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from scipy.special import softmax
+import tf_keras
+from scipy.special import log_softmax, softmax
 
-from bertexp.data.formats.tags import OUTSIDE
+from bertexp.data.formats.tags import OUTSIDE, entity_types
 from bertexp.data.table import TextDataset
-from bertexp.interfaces import Report
-from bertexp.tasks.tagging.metrics import TaggingMetrics
+from bertexp.reports.statistics import f1_of_sums
+from bertexp.serving.saved_model.graph import GraphTokenizer, Signatures
+from bertexp.serving.spec import ServingSpec
+from bertexp.tasks.base import BaseTask
+from bertexp.tasks.tagging.entities import count_entities
+from bertexp.tasks.tagging.report import TaggingReport
+from bertexp.tasks.tagging.signature import make_signatures
 from bertexp.tasks.tagging.spec import TaggingConfig, TaggingSpec
 
 Tags = list[list[str]]  # of each sentence
@@ -22,7 +28,7 @@ def build(settings: TaggingConfig, dataset: TextDataset) -> Tagging:
     return Tagging(dataset.label_names, settings.main_metric)
 
 
-class Tagging:
+class Tagging(BaseTask):
     """One tag out of ``label_names`` for each word, read at the word's first piece.
 
     Labels are <int32>[batch, seq], truths <int32>[rows, positions]: the tag of a word where it has one, -1 where no word is
@@ -31,13 +37,10 @@ class Tagging:
     """
 
     spec = TaggingSpec()
-    first_bias = 0.0
     batch_metric = "accuracy"
 
-    def __init__(self, label_names: Sequence[str], main_metric: str = "f1"):
-        self.label_names = tuple(label_names)
-        self.units = len(self.label_names)
-        self.main_metric, self.settings = main_metric, TaggingConfig(main_metric=main_metric)
+    def __init__(self, label_names: Sequence[str], main_metric: str | None = None):
+        super().__init__(TaggingConfig(main_metric=main_metric), label_names)
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Cross-entropy in nats, summed over each row's labelled pieces, <float32>[batch]."""
@@ -82,12 +85,61 @@ class Tagging:
             for tags in (true, predicted[rows, positions])
         )
 
+    def make_signatures(self, model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec) -> Signatures:
+        """``serving_default``, which takes a text, and ``words``, which takes its words."""
+        return make_signatures(model, tokenizer, spec)
+
     def make_metrics(self) -> TaggingMetrics:
         """Of one pass over a split."""
         return TaggingMetrics(self)
 
-    def make_report(self) -> Report:
+    def make_report(self) -> TaggingReport:
         """Of its predictions, with pictures."""
-        from bertexp.tasks.tagging.report import TaggingReport  # here: matplotlib is needed first after a fit
-
         return TaggingReport(self)
+
+
+class TaggingMetrics:
+    """Loss of the words that were read; strict precision, recall and F1 of entities and accuracy over all words.
+
+    Truths are <int32>[batch, positions] and logits <float32>[batch, seq, units], as the task describes them. Kept are five
+    counts a sentence, three a type of entity and a sum of losses.
+    """
+
+    left_out = ""
+
+    def __init__(self, task: Tagging):
+        self._task = task
+        types = entity_types(task.label_names)
+        self.by_type = np.zeros((len(types), 3), np.int64)  # entities found, predicted and true
+        self._loss, self._read = 0.0, 0
+        self._by_sentence: list[np.ndarray] = []
+
+    @property
+    def by_sentence(self) -> np.ndarray:
+        """<int64>[sentences, 5]: entities found, predicted and true; words that got their tag, and words."""
+        return np.concatenate(self._by_sentence)
+
+    def update(self, truth: np.ndarray, logits: np.ndarray) -> None:
+        """Counts a batch."""
+        seen = min(truth.shape[1], logits.shape[1])
+        rows, positions = np.nonzero(truth[:, :seen] >= 0)
+        likely = log_softmax(logits[rows, positions].astype(np.float64), axis=1)
+        self._loss -= float(likely[np.arange(len(rows)), truth[rows, positions]].sum())
+        self._read += len(rows)
+        true, predicted = self._task.decode(truth, logits)
+        entities = count_entities(true, predicted, self._task.label_names)
+        self.by_type += entities.sum(axis=0)
+        words = [(sum(map(str.__eq__, *pair)), len(pair[0])) for pair in zip(true, predicted, strict=True)]
+        self._by_sentence.append(np.concatenate([entities.sum(axis=1), np.array(words, np.int64)], axis=1))
+
+    def result(self) -> dict[str, float]:
+        """The metrics by name; at least one word must have been read."""
+        found, predicted, true, right, words = self.by_sentence.sum(axis=0)
+        values = {
+            "loss": self._loss / max(self._read, 1),
+            "f1": f1_of_sums(np.array([found, predicted, true])),
+            "precision": found / max(predicted, 1),
+            "recall": found / max(true, 1),
+            "accuracy": right / max(words, 1),
+        }
+        return {name: float(value) for name, value in values.items()}

@@ -14,15 +14,8 @@ from bertexp.tasks.report import PredictionsReport, verdict
 class OrdinalReport(PredictionsReport):
     """How often the right class was reached, and by how much it was missed."""
 
-    def __init__(self, task):
-        self._task, self._names = task, np.array(task.label_names, object)
-
     def read(self, truth, logits):
-        return {"predicted": pa.array(self._names[self._task.decide(logits)], pa.string())}
-
-    def spell_labels(self, rows):
-        labels = rows["label"].to_numpy()
-        return pa.array(self._names[labels], pa.string(), mask=labels < 0)
+        return {"predicted": pa.array(self._task.label_names).take(self._task.decide(logits))}
 
     def intervals(self, metrics):
         return {"accuracy": share_interval(metrics.hits / metrics.rows, metrics.rows)}

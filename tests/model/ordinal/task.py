@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.special import expit, log_expit
 
-from bertexp.tasks.base import TextTask
+from bertexp.tasks.base import BaseTask
 from ordinal.spec import OrdinalConfig, OrdinalSpec
 
 
@@ -14,15 +14,15 @@ def build(settings, dataset):
     return Ordinal(dataset.label_names, settings)
 
 
-class Ordinal(TextTask):
+class Ordinal(BaseTask):
     """Logit k is the log-odds that class k + 1 is reached, given class k is."""
 
     spec = OrdinalSpec()
     batch_metric = "mae"
 
     def __init__(self, label_names, settings: OrdinalConfig):
-        self.label_names, self.settings, self.passed = tuple(label_names), settings, settings.passed
-        self.units, self.main_metric = len(label_names) - 1, settings.main_metric
+        super().__init__(settings, label_names)
+        self.passed = settings.passed
 
     def loss(self, labels, logits):
         classes = tf.range(self.units)[tf.newaxis]
@@ -37,7 +37,19 @@ class Ordinal(TextTask):
     def decide(self, logits: np.ndarray) -> np.ndarray:
         return np.cumprod(expit(logits) >= self.passed, axis=1).sum(axis=1)
 
-    def answers(self, truth, logits):
+    def serve(self, logits):
+        """label <string>[N], rank <float32>[N] (expected index), probabilities <float32>[N, classes]."""
+        reached = tf.sigmoid(logits)
+        bounds = tf.pad(tf.math.cumprod(reached, axis=1), [[0, 0], [1, 0]], constant_values=1.0)
+        probabilities = bounds - tf.pad(bounds[:, 1:], [[0, 0], [0, 1]])
+        index = tf.reduce_sum(tf.math.cumprod(tf.cast(reached >= self.passed, tf.int32), axis=1), axis=1)
+        return {
+            "label": tf.gather(tf.constant(self.label_names), index),
+            "rank": tf.reduce_sum(bounds[:, 1:], axis=1),
+            "probabilities": probabilities,
+        }
+
+    def probabilities(self, logits):
         bounds = np.pad(np.cumprod(expit(logits), axis=1), [(0, 0), (1, 0)], constant_values=1.0)
         return bounds - np.pad(bounds[:, 1:], [(0, 0), (0, 1)])
 

@@ -1,11 +1,22 @@
-"""``data/tokens/packing.py`` once more, in core operations: the trimmers of tensorflow-text are not in TF-Serving."""
+"""What the exported graphs share: the tokenizer, the packing of word pieces, and the graphs of one answer a text or pair.
+
+The packing is ``data/tokens/packing.py`` once more, in core operations: the trimmers of tensorflow-text are not in TF-Serving.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+import tensorflow_text
+import tf_keras
+
+from bertexp.interfaces import FEATURES, SPECIAL_TOKENS
+from bertexp.serving.spec import ServingSpec
+
+Outputs = dict[str, tf.Tensor]  # of a served function
+Signatures = dict[str, tf.types.experimental.PolymorphicFunction]
 
 
 class GraphTokenizer(NamedTuple):
@@ -16,6 +27,68 @@ class GraphTokenizer(NamedTuple):
     unk_id: int
     cls_id: int
     sep_id: int
+
+
+def make_tokenizer(vocab: Sequence[str], lowercase: bool) -> GraphTokenizer:
+    """The tokenizer of a vocabulary, as ``data/tokens/tokenizer.py`` has it."""
+    fast_bert = tensorflow_text.FastBertTokenizer(
+        list(vocab), token_out_type=tf.int32, lower_case_nfd_strip_accents=lowercase
+    )
+    return GraphTokenizer(fast_bert, *map(list(vocab).index, SPECIAL_TOKENS))
+
+
+def serve_texts(
+    model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec, decide: Callable[[tf.Tensor], Outputs]
+) -> Signatures:
+    """The graphs around a model that gives one answer a text or pair.
+
+    serving_default  text (and text_pair) <string> of any shape, flattened to N rows -> what ``decide`` makes of
+                     logits <float32>[N, units]
+    ids              as of ``serve_ids``
+    """
+
+    def answer(**texts: tf.Tensor) -> Outputs:
+        tokens = [tokenizer.fast_bert.tokenize(text) for text in flatten(**texts)]
+        if spec.long_text == "windows":
+            features = pack_parts(tokens[0], spec.max_length, spec.window_overlap, tokenizer)
+        else:
+            features = pack_tokens(tokens, spec.max_length, tokenizer, spec.long_text)
+        return decide(tf.cast(model(features, training=False), tf.float32))
+
+    @tf.function(input_signature=[strings_spec("text")])
+    def serve_text(text: tf.Tensor) -> Outputs:
+        return answer(text=text)
+
+    @tf.function(input_signature=[strings_spec("text"), strings_spec("text_pair")])
+    def serve_pair(text: tf.Tensor, text_pair: tf.Tensor) -> Outputs:
+        return answer(text=text, text_pair=text_pair)
+
+    return {"serving_default": serve_pair if spec.has_pair else serve_text, "ids": serve_ids(model)}
+
+
+def serve_ids(model: tf_keras.Model) -> tf.types.experimental.PolymorphicFunction:
+    """The graph from input_word_ids, input_mask, input_type_ids <int32>[N, seq] to logits <float32>[N, …]."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32, name=name) for name in FEATURES])
+    def serve(input_word_ids: tf.Tensor, input_mask: tf.Tensor, input_type_ids: tf.Tensor) -> Outputs:
+        features = dict(zip(FEATURES, (input_word_ids, input_mask, input_type_ids), strict=True))
+        return {"logits": tf.cast(model(features, training=False), tf.float32)}
+
+    return serve
+
+
+def strings_spec(name: str) -> tf.TensorSpec:
+    """The spec of texts of any shape: requests bring [N], [N, 1] or a scalar."""
+    return tf.TensorSpec(None, tf.string, name=name)
+
+
+def flatten(**texts: tf.Tensor) -> list[tf.Tensor]:
+    """The inputs of a graph, <string> of any shape, as <string>[N] each; the graph fails if they differ in number."""
+    first, *others = (tf.reshape(text, [-1]) for text in texts.values())
+    message = f"{' and '.join(texts)} must hold the same number of texts"
+    equal = [tf.debugging.assert_equal(tf.size(first), tf.size(other), message) for other in others]
+    with tf.control_dependencies(equal):
+        return [tf.identity(text) for text in (first, *others)]
 
 
 def pack_tokens(
@@ -98,16 +171,6 @@ def slice_rows(values: tf.Tensor, begins: tf.Tensor, ends: tf.Tensor) -> tf.Ragg
     """The pieces from ``begins`` to ``ends`` (indices in ``values``, <int64>[N]) of each row."""
     indices = tf.ragged.range(begins, ends)
     return indices.with_flat_values(tf.gather(values, indices.flat_values))
-
-
-def ids_spec(name: str) -> tf.TensorSpec:
-    """The spec of one of the three encoder inputs, <int32>[N, seq]."""
-    return tf.TensorSpec([None, None], tf.int32, name=name)
-
-
-def strings_spec(name: str) -> tf.TensorSpec:
-    """The spec of texts of any shape: requests bring [N], [N, 1] or a scalar."""
-    return tf.TensorSpec(None, tf.string, name=name)
 
 
 def _head_of(lengths: tf.Tensor, kept: tf.Tensor, long_text: str) -> tf.Tensor:
