@@ -1,9 +1,11 @@
 """bertexp and its peers on the same rows, side by side: medians of interleaved runs, ratios, a table and a plot.
 
 Usage: python benchmarks/bench.py [--full] [--data FOLDER] [--weights FOLDER] [--vocab FILE] [--rounds 3] [--only WORD]
+                                  [--before CHECKOUT]
 
 FOLDER of --data holds imdb/aclImdb_v1.tar.gz, glue/MRPC and glue/SST-2; without it the embedded reviews are the rows. Each
-peer gets an environment of its own at the first run (about 1.5 and 3 GB). Results go to benchmarks/results/.
+peer gets an environment of its own at the first run (about 1.5 and 3 GB). CHECKOUT is one of an earlier bertexp, timed in the same
+rounds. Results go to benchmarks/results/.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from report import write_report
+from report import BEFORE, write_report
 from works import OURS, OURS_PREDICTING, PADDED_STEPS, WORKS, Rows
 
 from bertexp.data.sets.reviews import VOCAB_FILE
@@ -36,9 +38,17 @@ SCRIPTS = {
 class Peer:
     """A peer's process, started at its first request."""
 
-    def __init__(self, name: str, python: str, log: Path, environment: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        name: str,
+        python: str,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        checkout: Path = REPOSITORY,
+    ):
         self._name, self._python, self._log = name, python, log
-        ours = {"PYTHONPATH": str(REPOSITORY)} if name in (OURS, OURS_PREDICTING) else {}
+        self._script = checkout / "benchmarks/peers" / SCRIPTS[name]
+        ours = {"PYTHONPATH": str(checkout)} if name in (OURS, OURS_PREDICTING) else {}
         self._environment = os.environ | ours | (environment or {})
         self._process: subprocess.Popen | None = None
 
@@ -46,7 +56,7 @@ class Peer:
         """The answer to one request."""
         if self._process is None:
             self._process = subprocess.Popen(
-                [self._python, "-W", "ignore", str(HERE / "peers" / SCRIPTS[self._name])],
+                [self._python, "-W", "ignore", str(self._script)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=open(self._log, "w"), text=True,  # noqa: SIM115
                 env=self._environment,
             )  # fmt: skip
@@ -70,6 +80,7 @@ def main() -> None:
     parser.add_argument("--vocab", type=Path, help="vocabulary of the random encoders; the embedded one otherwise")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--only", default="", help="only works whose name holds this word")
+    parser.add_argument("--before", type=Path, help="a checkout of an earlier bertexp")
     parser.add_argument("--work", type=Path, default=REPOSITORY / "outputs/benchmarks/bench")
     parser.add_argument("--huggingface-python", help="an environment that is there already")
     parser.add_argument("--tensorflow-python", help="an environment that is there already")
@@ -80,6 +91,10 @@ def main() -> None:
     for name in SIZES:
         pythons[name] = getattr(arguments, f"{name}_python") or make_environment(name, work)
     peers = {name: Peer(name, python, work / f"{name}.log") for name, python in pythons.items()}
+    if arguments.before:
+        for name in (OURS, OURS_PREDICTING):
+            log = work / f"{name}-before.log"
+            peers[f"{name} before"] = Peer(name, sys.executable, log, checkout=arguments.before.resolve())
     vocab = (arguments.vocab or VOCAB_FILE).resolve()
     rows = Rows(work / "rows" / ("real" if arguments.data else "reviews"), arguments.data, vocab)
     chosen = [one for one in WORKS if arguments.only in one.name]
@@ -92,6 +107,8 @@ def main() -> None:
             if common.pop("pretrained", False) and arguments.weights:
                 common["weights"] = arguments.weights
             columns = {OURS: (one.ours, {}), **{name: (peer, more) for name, (peer, more, _) in one.peers.items()}}
+            if arguments.before:
+                columns[BEFORE] = (f"{one.ours} before", {})
             for column, (peer, more) in columns.items():
                 answer = peers[peer].ask(common | more)
                 found.setdefault(one.name, {}).setdefault(column, []).append(answer)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from works import ARITHMETIC, OURS, Work
 
+BEFORE = "bertexp before"
+
 
 def write_report(works: list[Work], found: dict[str, dict[str, list[dict]]], folder: Path, arguments: dict) -> str:
     """Writes ``<kind>.md``, ``.json`` and ``.png`` into ``folder``; returns the table."""
@@ -24,7 +26,8 @@ def write_report(works: list[Work], found: dict[str, dict[str, list[dict]]], fol
         ours = [run["rows"] / run["seconds"] for run in found[work.name][OURS]]
         if not work.peers:
             lines.append(f"| {work.name} | itself | {statistics.median(ours):.0%} | | | {ARITHMETIC:.0%} |")
-        for column, (_, _, floor) in work.peers.items():
+        floors = {column: floor for column, (_, _, floor) in work.peers.items()}
+        for column, floor in (floors | ({BEFORE: None} if arguments["before"] else {})).items():
             theirs = [run["rows"] / run["seconds"] for run in found[work.name][column]]
             ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
             middle = statistics.median(ratios)
@@ -33,7 +36,8 @@ def write_report(works: list[Work], found: dict[str, dict[str, list[dict]]], fol
                 f"| {work.name} | {column} | {statistics.median(ours):,.1f}/s | {statistics.median(theirs):,.1f}/s | "
                 f"**{middle:.2f}** ({min(ratios):.2f} to {max(ratios):.2f}){mark} | {f'{floor:g}' if floor else ''} |"
             )
-            bars.append((f"{work.name}\n{column}", middle, floor))
+            if column != BEFORE:
+                bars.append((f"{work.name}\n{column}", middle, floor))
     table = "\n".join(lines)
     rows = "real data" if arguments["data"] else "embedded reviews"
     head = (
