@@ -158,12 +158,9 @@ def _letter(number: int) -> str:
 
 def _metric_names(runs: Sequence[Compared]) -> list[str]:
     """Of all runs, those with an interval first."""
-    resampled = _resampled_names(runs)
-    return sorted({name for run in runs for name in run.metrics}, key=lambda name: (name not in resampled, name))
-
-
-def _resampled_names(runs: Sequence[Compared]) -> set[str]:
-    return {name for run in runs for name, metric in run.metrics.items() if metric.low is not None}
+    metrics = [metric for run in runs for metric in run.metrics.items()]
+    with_interval = {name for name, metric in metrics if metric.low is not None}
+    return sorted({name for name, _ in metrics}, key=lambda name: (name not in with_interval, name))
 
 
 def _shorten(values: Sequence[Any]) -> list[str]:
@@ -182,19 +179,23 @@ def _shown(value: Any) -> str:
 
 def _as_csv(runs: Sequence[Compared], different: Mapping[str, Sequence[Any]]) -> str:
     """One line a run; an interval is in two columns, ``test/accuracy_low`` and ``test/accuracy_high``."""
-    names, resampled = _metric_names(runs), _resampled_names(runs)
     rows = []
     for index, run in enumerate(runs):
         row: dict[str, Any] = {"run": run.letter, "folder": run.folder.shown, "state": run.state}
         row |= {name: _shown(values[index]) for name, values in different.items()}
-        for name in names:
-            metric = run.metrics.get(name)
-            row[name] = metric.value if metric else None
-            if name in resampled:
-                row |= {f"{name}_low": metric.low if metric else None, f"{name}_high": metric.high if metric else None}
+        for name, metric in run.metrics.items():
+            row |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
         rows.append(row)
+    measured = [f"{name}{end}" for name in _metric_names(runs) for end in ("", "_low", "_high")]
+    names = [
+        "run",
+        "folder",
+        "state",
+        *different,
+        *(n for n in measured if any(row.get(n) is not None for row in rows)),
+    ]
     buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, rows[0].keys(), lineterminator="\n")
+    writer = csv.DictWriter(buffer, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return buffer.getvalue()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,7 +80,9 @@ def main(words: Sequence[str]) -> int:
         shards=cut_into_shards(rows, options.shards),
         versions={"bertexp": bertexp.__version__, "tensorflow-text": metadata.version("tensorflow-text")},
     )
-    with _hold(out, encoding):
+    busy = DataError(f"another process is encoding into {out}; wait for it, or name another folder")
+    with locked(out / ".lock", fail=busy):
+        _claim(out, encoding)
         write_text(out / VOCABULARY, "".join(f"{piece}\n" for piece in vocab))
         made = _write(dataset, vocab, config, encoding, out, options.workers)
     _say_farewell(encoding, out, made, config)
@@ -138,23 +139,15 @@ def _load_vocabulary(plan: Plan, config: Config) -> tuple[tuple[str, ...], bool]
     return loaded.vocab, loaded.lowercase
 
 
-@contextmanager
-def _hold(folder: Path, encoding: Encoding) -> Iterator[None]:
-    """Makes the folder this encoding's, and keeps other processes out while the context lasts.
-
-    Raises:
-        DataError: it is another one's, or another process is at work in it.
-    """
-    busy = DataError(f"another process is encoding into {folder}; wait for it, or name another folder")
-    with locked(folder / ".lock", fail=busy):
-        there = read_encoding(folder)
-        if there is None:
-            write_text(folder / SHEET, encoding.as_text())
-        elif differences := there.differences(encoding):
-            raise DataError(
-                f"{folder} holds another encoding ({', '.join(differences)}); name another folder, or remove this one"
-            )
-        yield
+def _claim(folder: Path, encoding: Encoding) -> None:
+    """Makes the folder this encoding's; raises DataError if it is another one's."""
+    there = read_encoding(folder)
+    if there is None:
+        write_text(folder / SHEET, encoding.as_text())
+    elif differences := there.differences(encoding):
+        raise DataError(
+            f"{folder} holds another encoding ({', '.join(differences)}); name another folder, or remove this one"
+        )
 
 
 def _write(

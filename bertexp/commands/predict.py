@@ -95,19 +95,14 @@ def find_model(reference: str, outputs_dir: str) -> tuple[Path, dict[str, Any]]:
     Raises:
         RunNotFound: there is no such run, or it exported nothing.
     """
-    folder = Path(reference)
-    if not (folder / "saved_model.pb").exists():
-        run = find_run(reference, outputs_dir)
-        folder = run.model_folder
-        if not (folder / "saved_model.pb").exists():
-            others = [
-                other.path.name for other in list_runs(outputs_dir) if (other.model_folder / "bertexp.json").exists()
-            ]
-            cure = f"the newest run that has one is {others[0]}" if others else "no run here has one yet"
-            raise RunNotFound(
-                f"run {run.path.name} ({run.info.get('state', 'not begun')}) has no exported model; {cure}"
-            )
-    return folder, read_about(folder)
+    if (Path(reference) / "saved_model.pb").exists():
+        return Path(reference), read_about(Path(reference))
+    run = find_run(reference, outputs_dir)
+    if not (run.model_folder / "saved_model.pb").exists():
+        others = [other for other in list_runs(outputs_dir) if (other.model_folder / "bertexp.json").exists()]
+        cure = f"the newest run that has one is {others[0].path.name}" if others else "no run here has one yet"
+        raise RunNotFound(f"run {run.path.name} ({run.info.get('state', 'not begun')}) has no exported model; {cure}")
+    return run.model_folder, read_about(run.model_folder)
 
 
 def _parser() -> CommandParser:

@@ -16,7 +16,7 @@ from omegaconf import MISSING
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from bertexp.config.checks import About, Settings, about
-from bertexp.config.doors import check_hydra_word
+from bertexp.config.doors import LAUNCHERS, check_hydra_word
 from bertexp.config.schema import Config
 from bertexp.config.store import group_options
 from bertexp.config.words import belongs, read, write
@@ -82,16 +82,16 @@ def all_settings() -> dict[str, Listed]:
 
 def check_overrides(overrides: Sequence[str]) -> None:
     """Raises ``ConfigError`` for a word that is no setting, no group, no option of its group, or a door to code."""
-    groups, settings = group_options(), all_settings()
+    groups, settings = group_options() | {"hydra/launcher": LAUNCHERS}, all_settings()
     for word in map(read, overrides):
         key = word.key
-        if belongs(key, ["hydra"]):
-            check_hydra_word(word)
-        elif key in groups:
+        if key in groups:
             for option in word.listed:
                 if option not in (options := groups[key]):
                     hint = f"{did_you_mean(option, options)}; there are {', '.join(options) or 'none'}"
                     raise ConfigError(f"{key}={option} does not exist{hint}")
+        elif belongs(key, ["hydra"]):
+            check_hydra_word(word)
         elif key not in settings:
             raise ConfigError(f"{_unknown(key, groups)}; `python -m bertexp --cfg job` shows them all")
 

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from bertexp.config.words import Word, belongs
-from bertexp.errors import ConfigError, did_you_mean
+from bertexp.errors import ConfigError
 
 LAUNCHERS = {  # those that the package and its extras bring
     "basic": "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
@@ -28,18 +28,12 @@ _SHELL = ("setup", "python", "srun_args", "additional_parameters")  # of submiti
 
 def check_hydra_word(word: Word) -> None:
     """Raises ``ConfigError`` for a word to Hydra itself that is not among those a run or a sweep needs."""
-    if word.key == "hydra/launcher":
-        for name in word.listed:
-            if name not in LAUNCHERS:
-                raise ConfigError(
-                    f"hydra/launcher={name} is not one of {', '.join(LAUNCHERS)}{did_you_mean(name, LAUNCHERS)}"
-                )
-    elif not belongs(word.key, _SETTINGS):
+    if not belongs(word.key, _SETTINGS):
         raise ConfigError(
             f"{word.key} is closed, since Hydra runs code that such words name; of Hydra's own settings there are "
             f"hydra/launcher, {', '.join(_SETTINGS)}"
         )
-    elif word.key.startswith("hydra.launcher."):
+    if word.key.startswith("hydra.launcher."):
         _check_launcher({word.key.removeprefix("hydra.launcher."): word.value})
 
 
@@ -80,9 +74,8 @@ def _check_launcher(settings: dict[str, Any]) -> None:
 
 def _is_quiet(logging: dict[str, Any]) -> bool:
     """Whether the settings of a log are those of Hydra's option ``disabled``, which name no class."""
-    return set(logging) <= {"version", "root", "disable_existing_loggers"} and set(logging.get("root") or ()) <= {
-        "level"
-    }
+    root = set(logging.get("root") or ())
+    return set(logging) <= {"version", "root", "disable_existing_loggers"} and root <= {"level"}
 
 
 def _keys(value: Any) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -32,7 +32,8 @@ def resolve(composed: DictConfig) -> Config:
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
     _fill(config)
-    _check(config)
+    for mistake in _contradictions(config):
+        raise ConfigError(mistake)
     return config
 
 
@@ -78,20 +79,16 @@ def flat_parameters(config: Config) -> dict[str, Any]:
 
 def _fill(config: Config) -> None:
     model, task, pretrained = config.model, config.task.spec, config.model.source != "random"
-    if config.task.main_metric is None:
-        config.task.main_metric = task.metrics[0]
-    if task.reads_positions:
-        model.pooling = "none"  # what a model's YAML says is for tasks of one vector a text
-    elif model.pooling is None:
-        model.pooling = "pooler"
+    config.task.main_metric = config.task.main_metric or task.metrics[0]
+    # what a model's YAML says is for tasks of one vector a text
+    model.pooling = "none" if task.reads_positions else model.pooling or "pooler"
     if model.source == "random" and model.hidden_size and model.num_heads is None and model.hidden_size % 64 == 0:
         model.num_heads = model.hidden_size // 64
-    if config.optimizer.learning_rate is None:
-        config.optimizer.learning_rate = PRETRAINED_LEARNING_RATE if pretrained else RANDOM_LEARNING_RATE
+    rate = PRETRAINED_LEARNING_RATE if pretrained else RANDOM_LEARNING_RATE
+    config.optimizer.learning_rate = config.optimizer.learning_rate or rate
     if config.trainer.max_epochs is None and config.trainer.max_steps is None:
         config.trainer.max_epochs = PRETRAINED_EPOCHS if pretrained else RANDOM_EPOCHS
-    if config.run.name is None:
-        config.run.name = f"{model.name}-{config.dataset.name}-s{config.run.seed}"
+    config.run.name = config.run.name or f"{model.name}-{config.dataset.name}-s{config.run.seed}"
     if config.run.rehearsal:
         _rehearse(config)
 
@@ -106,47 +103,37 @@ def _rehearse(config: Config) -> None:
     config.dataset.submission = False
 
 
-def _check(config: Config) -> None:
+def _contradictions(config: Config) -> Iterator[str]:
+    """What is wrong with settings that each are right, a sentence a mistake."""
     model, trainer, trainable, task = config.model, config.trainer, config.trainable, config.task.spec
+    long_text, top_layers, monitor = config.dataset.long_text, trainable.top_layers, trainer.monitor
     if model.pooling == "none" and not task.reads_positions:
-        raise ConfigError(
-            f"task={task.name} reads one vector of a text, not model.pooling=none; leave model.pooling out"
-        )
-    if config.dataset.long_text not in task.long_texts:
+        yield f"task={task.name} reads one vector of a text, not model.pooling=none; leave model.pooling out"
+    if long_text not in task.long_texts:
         why, cure = task.long_text_rule
-        raise ConfigError(
-            f"task={task.name} {why}, not with dataset.long_text={config.dataset.long_text}; leave it out{cure}"
-        )
-    if trainer.jit_compile and config.dataset.long_text == "windows" and not task.reads_windows:
-        raise ConfigError(
+        yield f"task={task.name} {why}, not with dataset.long_text={long_text}; leave it out{cure}"
+    if trainer.jit_compile and long_text == "windows" and not task.reads_windows:
+        yield (
             "trainer.jit_compile compiles for one number of rows, and with dataset.long_text=windows a text has any number; "
             "drop one of them"
         )
     if model.source == "random" and trainable.encoder == "frozen" and not config.run.rehearsal:
-        raise ConfigError(
+        yield (
             "trainable=frozen keeps the random weights of model.source=random as they are; take a pretrained model "
             "or trainable=full"
         )
-    if trainable.top_layers is not None and trainable.encoder != "top_layers":
-        raise ConfigError(
-            f"trainable.top_layers={trainable.top_layers} has no effect with trainable={trainable.encoder}; "
-            "choose trainable=top_layers"
-        )
-    if trainable.top_layers and model.num_layers and trainable.top_layers > model.num_layers:
-        raise ConfigError(
-            f"trainable.top_layers={trainable.top_layers} is more than the model's {model.num_layers} layers; "
-            "choose trainable=full"
-        )
+    if top_layers is not None and trainable.encoder != "top_layers":
+        without_effect = f"trainable.top_layers={top_layers} has no effect with trainable={trainable.encoder}"
+        yield f"{without_effect}; choose trainable=top_layers"
+    if top_layers and model.num_layers and top_layers > model.num_layers:
+        too_many = f"trainable.top_layers={top_layers} is more than the model's {model.num_layers} layers"
+        yield f"{too_many}; choose trainable=full"
     if trainer.fast_dev_run and trainer.resume:
-        raise ConfigError("trainer.fast_dev_run keeps nothing and cannot go with trainer.resume; drop one of them")
+        yield "trainer.fast_dev_run keeps nothing and cannot go with trainer.resume; drop one of them"
     if trainer.early_stopping_patience and trainer.overfit_batches:
-        raise ConfigError("trainer.overfit_batches and trainer.early_stopping_patience contradict each other; drop one")
-    monitor = trainer.monitor
+        yield "trainer.overfit_batches and trainer.early_stopping_patience contradict each other; drop one"
     if monitor is not None and not monitor.startswith("val/"):
-        raise ConfigError(f"trainer.monitor={monitor} must be a validation metric such as val/accuracy or val/loss")
-    known = [f"val/{name}" for name in task.metrics]
-    if monitor is not None and monitor not in known:
-        raise ConfigError(
-            f"trainer.monitor={monitor} is not measured by task={task.name}; there are {', '.join(known)}"
-            f"{did_you_mean(monitor, known)}"
-        )
+        yield f"trainer.monitor={monitor} must be a validation metric such as val/accuracy or val/loss"
+    if monitor is not None and monitor not in (known := [f"val/{name}" for name in task.metrics]):
+        hint = f"there are {', '.join(known)}{did_you_mean(monitor, known)}"
+        yield f"trainer.monitor={monitor} is not measured by task={task.name}; {hint}"

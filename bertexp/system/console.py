@@ -49,17 +49,13 @@ def widths_of(rows: Sequence[Sequence[str]]) -> list[int]:
     return [max(map(len, column)) for column in zip(*rows, strict=True)]
 
 
-def align(row: Sequence[str], widths: Sequence[int], left: int | None = None) -> str:
-    """One line of a table: the first ``left`` cells (None: all) begin at the left of their columns, the others end at the right."""
-    left = len(row) if left is None else left
-    cells = [
-        cell.ljust(width) if number < left else cell.rjust(width)
-        for number, (cell, width) in enumerate(zip(row, widths, strict=True))
-    ]
+def align(row: Sequence[str], widths: Sequence[int], left: int = sys.maxsize) -> str:
+    """One line of a table: the first ``left`` cells begin at the left of their columns, the others end at the right."""
+    cells = [*map(str.ljust, row[:left], widths), *map(str.rjust, row[left:], widths[left:])]
     return "  ".join(cells).rstrip()
 
 
-def aligned(rows: Sequence[Sequence[str]], left: int | None = None) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], left: int = sys.maxsize) -> list[str]:
     """A table's lines, its columns two characters apart; ``left`` as in ``align``."""
     return [align(row, widths_of(rows), left) for row in rows]
 
