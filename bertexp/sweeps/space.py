@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from bertexp.config.words import SweptValues, Value, read_sweep
 
@@ -48,9 +48,7 @@ class Dimension(SweptValues):
 
     def ends(self) -> list[Value]:
         """The values that show whether all of them are allowed: every choice, or both bounds."""
-        if self.choices:
-            return list(self.choices)
-        return list(self.bounds)
+        return list(self.choices or self.bounds)
 
     def holds(self, value: object) -> bool:
         """Whether ``value`` is one of the dimension's."""
@@ -67,14 +65,16 @@ class Dimension(SweptValues):
         low, high = self.bounds
         return f"{low:g} to {high:g}{steps}{', logarithmic' if self.log else ''}"
 
-    def suggest(self, trial: optuna.Trial) -> Value:
-        """The trial's value: drawn by its study's sampler the first time, the same ever after."""
+    def suggest(self, trial: optuna.Trial) -> None:
+        """Gives the trial its value: drawn by its study's sampler the first time, the same ever after."""
         if self.choices:
-            return cast(Value, trial.suggest_categorical(self.name, self.choices))  # none of the choices is None
+            trial.suggest_categorical(self.name, self.choices)
+            return
         (low, high), step = self.bounds, None if self.log else self.step
         if self.whole:
-            return trial.suggest_int(self.name, int(low), int(high), step=int(step or 1), log=self.log)
-        return trial.suggest_float(self.name, low, high, step=step, log=self.log)
+            trial.suggest_int(self.name, int(low), int(high), step=int(step or 1), log=self.log)
+        else:
+            trial.suggest_float(self.name, low, high, step=step, log=self.log)
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,6 @@ class Space:
         columns = [dimension.ends() for dimension in self.dimensions]
         for row in range(max(map(len, columns))):
             yield {name: column[min(row, len(column) - 1)] for name, column in zip(self.names, columns, strict=True)}
-
-    def suggest(self, trial: optuna.Trial) -> Point:
-        """The trial's point."""
-        return {dimension.name: dimension.suggest(trial) for dimension in self.dimensions}
 
     def describe(self) -> dict[str, str]:
         """Name to values in words; two spaces are the same when this is."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -12,15 +11,16 @@ from typing import Any
 from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.schema import Config, SweepConfig
 from bertexp.config.store import group_options
-from bertexp.config.words import belongs, only, read, split_overrides, value_of, without
+from bertexp.config.words import Value, Word, belongs, only, read, split_overrides, value_of, without
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.runs.plan import Plan, make_plan
-from bertexp.sweeps.space import Point, Space, as_override, make_space
+from bertexp.sweeps.space import Dimension, Point, Space, as_override, make_space
 from bertexp.system.credentials import hide, put_back
 from bertexp.tasks.spec import TaskSpec
 
 LATENCY = "predict/latency_ms"
 DEFAULT_TRIALS = 20
+DIRECTIONS = {"min": "minimize", "max": "maximize"}
 _SWEEPS = ("sweep", "hydra", "trainer.resume", "run.dry")  # of the sweep, not of its trials
 _LOCAL = ("tracking", "run.outputs_dir", "export")  # of a trial, but free to differ between starts
 
@@ -61,20 +61,20 @@ class SweepSpec:
         """The command line of the trial at ``point``; ``local`` words say where this worker writes."""
         return [*self.overrides, *local, *(as_override(name, value) for name, value in point.items())]
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able; ``from_dict`` reads it back."""
-        return dataclasses.asdict(self)
-
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SweepSpec:
-        """What ``as_dict`` wrote."""
-        lists = ("overrides", "objectives", "directions", "first")
-        fields: dict[str, Any] = {key: tuple(value) if key in lists else value for key, value in data.items()}
+        """Reads what ``dataclasses.asdict`` wrote, whose tuples come back from a study as lists."""
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
         return cls(**fields)
 
     def require_same(self, former: SweepSpec) -> None:
         """Raises ``ConfigError`` with the differences where this start asks for another sweep than the study holds."""
-        differences = _differences(former._identity(), self._identity())
+        then, now = former._identity(), self._identity()
+        differences = [
+            f"{key} was {then.get(key, 'not given')} and is {now.get(key, 'not given')}"
+            for key in then | now
+            if then.get(key) != now.get(key)
+        ]
         if differences:
             raise ConfigError(
                 f"the sweep {self.name} was started with other settings: {'; '.join(differences)}. Take them back to go on "
@@ -82,12 +82,16 @@ class SweepSpec:
             )
 
     def _identity(self) -> dict[str, Any]:
+        space = {f"the space of {name}": text for name, text in self.space.describe().items()}
         fixed = {word.key: word.expression for word in map(read, self.overrides)}
-        what = {"objectives": list(self.objectives), "directions": list(self.directions), "seeds": self.seeds}
-        rules = {f"sweep.{key}": value for key, value in what.items()} | {
-            "sweep.start_from": [" ".join(f"{k}={v}" for k, v in point.items()) for point in self.first]
+        return {
+            **space,
+            **fixed,
+            "sweep.objectives": list(self.objectives),
+            "sweep.directions": list(self.directions),
+            "sweep.seeds": self.seeds,
+            "sweep.start_from": [" ".join(f"{k}={v}" for k, v in point.items()) for point in self.first],
         }
-        return {f"the space of {name}": text for name, text in self.space.describe().items()} | fixed | rules
 
 
 def make_spec(words: Sequence[str], config: Config) -> SweepSpec:
@@ -193,12 +197,12 @@ def _check_objectives(objectives: Sequence[str], task: TaskSpec) -> None:
 
 
 def _directions(objectives: Sequence[str], config: Config) -> tuple[str, ...]:
-    sweep, mode = config.sweep, {"min": "minimize", "max": "maximize"}
+    sweep = config.sweep
     if len(objectives) > 1:
         if sweep.direction is not None:
             raise ConfigError("sweep.direction is for one objective; of several, each has the direction its name says")
         return tuple(_direction_of(name, config) for name in objectives)
-    own = mode.get(config.trainer.monitor_mode or "") if objectives[0] == config.trainer.monitor else None
+    own = DIRECTIONS.get(config.trainer.monitor_mode or "") if objectives[0] == config.trainer.monitor else None
     return (sweep.direction or own or _direction_of(objectives[0], config),)
 
 
@@ -207,17 +211,17 @@ def _monitor(objective: str, direction: str, config: Config) -> list[str]:
     trainer = config.trainer
     if objective == LATENCY:
         return []
-    monitor = (
-        [] if objective == (trainer.monitor or f"val/{config.task.main_metric}") else [f"trainer.monitor={objective}"]
-    )
-    usual = direction == _direction_of(objective, config) and trainer.monitor_mode is None
-    mode = "max" if direction == "maximize" else "min"
-    return monitor + ([] if usual or trainer.monitor_mode == mode else [f"trainer.monitor_mode={mode}"])
+    words = []
+    if objective != (trainer.monitor or f"val/{config.task.main_metric}"):
+        words.append(f"trainer.monitor={objective}")
+    usual = _direction_of(objective, config) if trainer.monitor_mode is None else DIRECTIONS[trainer.monitor_mode]
+    if direction != usual:
+        words.append(f"trainer.monitor_mode={'max' if direction == 'maximize' else 'min'}")
+    return words
 
 
 def _direction_of(metric: str, config: Config) -> str:
-    better = "min" if metric == LATENCY else config.task.spec.better(metric)
-    return {"min": "minimize", "max": "maximize"}[better]
+    return DIRECTIONS["min" if metric == LATENCY else config.task.spec.better(metric)]
 
 
 def _first_points(sweep: SweepConfig, space: Space, config: Config) -> tuple[Point, ...]:
@@ -232,28 +236,24 @@ def _first_points(sweep: SweepConfig, space: Space, config: Config) -> tuple[Poi
                 continue
         else:
             fixed, _ = split_overrides(words.split())
-            texts = {word.key: word.expression for word in map(read, fixed)}
-            given = {d.name: _value_in(d, texts.pop(d.name, None), words) for d in space.dimensions}
-            if texts:
-                raise ConfigError(f"sweep.start_from={words!r} sets {next(iter(texts))}, which is not swept over")
+            read_words = {word.key: word for word in map(read, fixed)}
+            given = {d.name: _value_in(d, read_words.pop(d.name, None), words) for d in space.dimensions}
+            if read_words:
+                raise ConfigError(f"sweep.start_from={words!r} sets {next(iter(read_words))}, which is not swept over")
         points.append(given)
     return tuple(points)
 
 
-def _value_in(dimension: Any, text: str | None, words: str) -> Any:
-    for value in dimension.choices or ([] if text is None else [_number(text)]):
-        if text is not None and (str(value) == text or value == _number(text)) and dimension.holds(value):
-            return int(value) if dimension.whole else value
-    raise ConfigError(
-        f"sweep.start_from={words!r} must give {dimension.name} a value of its space ({dimension.describe()})"
-    )
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+def _value_in(dimension: Dimension, word: Word | None, words: str) -> Value:
+    given = (word.expression, word.value) if word else ()
+    fitting = [choice for choice in dimension.choices if choice in given]
+    if not dimension.choices:
+        fitting = [type(dimension.bounds[0])(value) for value in given if dimension.holds(value)]
+    if not fitting:
+        raise ConfigError(
+            f"sweep.start_from={words!r} must give {dimension.name} a value of its space ({dimension.describe()})"
+        )
+    return fitting[0]
 
 
 def _make_name(config: Config, overrides: Sequence[str], expressions: Mapping[str, str], words: Sequence[str]) -> str:
@@ -263,8 +263,3 @@ def _make_name(config: Config, overrides: Sequence[str], expressions: Mapping[st
     digest = hashlib.sha256(repr((sorted(hide(overrides)), sorted(expressions))).encode()).hexdigest()[:6]
     base = [getattr(config, group).name for group in ("model", "dataset") if group not in expressions]
     return "_".join([*base, (option or names)[:40], digest])
-
-
-def _differences(former: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    keys = [key for key in [*former, *(k for k in now if k not in former)] if former.get(key) != now.get(key)]
-    return [f"{key} was {former.get(key, 'not given')} and is {now.get(key, 'not given')}" for key in keys]

@@ -5,6 +5,7 @@ import json
 import logging
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 
@@ -149,7 +150,7 @@ def spec_of(words):
 
 def test_a_sweeps_study_holds_no_secret_and_its_trials_get_it_from_the_typed_words():
     spec = spec_of(SWEEP)
-    assert SECRET not in json.dumps(spec.as_dict())
+    assert SECRET not in json.dumps(asdict(spec))
     point = {"optimizer.learning_rate": 1e-4}
     recorded = spec.trial_overrides(point, local_overrides(SWEEP))
     assert SECRET not in " ".join(recorded)
@@ -159,7 +160,7 @@ def test_a_sweeps_study_holds_no_secret_and_its_trials_get_it_from_the_typed_wor
 
 def test_a_study_that_an_older_version_wrote_goes_on_and_is_not_shown():
     spec = spec_of(SWEEP)
-    older = SweepSpec.from_dict(spec.as_dict() | {"overrides": put_back(spec.overrides, SWEEP)})
+    older = SweepSpec.from_dict(asdict(spec) | {"overrides": put_back(spec.overrides, SWEEP)})
     spec.require_same(older)
     assert SECRET not in repr(older)
 

@@ -10,8 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+from optuna import Trial
+
 from bertexp.sweeps.start import name_sweep
-from bertexp.sweeps.work.study import Claim, Outcome, SweepStudy
+from bertexp.sweeps.work.study import Outcome, SweepStudy
 from bertexp.sweeps.work.worker import pull_trials
 
 STEP_SECONDS = 0.02
@@ -22,14 +24,14 @@ def main(folder: Path, trials: int, steps: int, *storage: str) -> None:
     sweep = name_sweep([*words, *(f"sweep.storage='{url}'" for url in storage)])
     study = SweepStudy(folder, sweep.config.sweep, sweep.spec)
 
-    def run_trial(claim: Claim) -> Outcome:
-        file = folder / f"trial-{claim.number:04d}.txt"
+    def run_trial(trial: Trial) -> Outcome:
+        file = folder / f"trial-{trial.number:04d}.txt"
         done = len(file.read_text().splitlines()) if file.exists() else 0
         for step in range(done, steps):
             time.sleep(STEP_SECONDS)
             with file.open("a") as stream:
                 stream.write(f"{step} {os.getpid()}\n")
-        value = 1.0 - abs(claim.point["optimizer.learning_rate"] - 1e-4)
+        value = 1.0 - abs(trial.params["optimizer.learning_rate"] - 1e-4)
         return Outcome("completed", (value,), facts={"steps": [steps, steps]})
 
     pull_trials(study, run_trial)

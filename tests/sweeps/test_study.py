@@ -41,9 +41,9 @@ def opened(folder: Path, sweep: NamedSweep) -> SweepStudy:
     return SweepStudy(folder, sweep.config.sweep)
 
 
-def run_all(folder: Path, sweep: NamedSweep, value=lambda claim: claim.point[WARMUP]) -> SweepStudy:
+def run_all(folder: Path, sweep: NamedSweep, value=lambda trial: trial.params[WARMUP]) -> SweepStudy:
     study = opened(folder, sweep)
-    pull_trials(study, lambda claim: Outcome("completed", (value(claim),)))
+    pull_trials(study, lambda trial: Outcome("completed", (value(trial),)))
     return study
 
 
@@ -73,7 +73,7 @@ def test_no_trial_starts_after_the_timeout_and_more_time_goes_on(tmp_path, monke
     monkeypatch.setattr("bertexp.sweeps.work.worker.time", clock)
     study = opened(tmp_path, sweep)
 
-    def slow(claim):
+    def slow(trial):
         now[0] += 200
         return Outcome("completed", (0.5,))
 
@@ -89,7 +89,7 @@ def test_a_trial_that_kills_its_workers_fails_in_the_end(tmp_path):
     study = opened(tmp_path, sweep)
 
     for _ in range(5):
-        study.take(1).trial.set_user_attr("lease", new_lease(60) | {"born": "long ago"})
+        study.take(1).set_user_attr("lease", new_lease(60) | {"born": "long ago"})
     assert study.take(1) is None
     assert study.trials[0].state == TrialState.FAIL
     assert "5 workers died in it" in study.trials[0].user_attrs["reason"]
@@ -107,7 +107,7 @@ def test_the_recipes_own_values_come_first(tmp_path):
 
 
 def test_the_best_trial_is_the_first_of_equals(tmp_path):
-    study = run_all(tmp_path, named("sweep.trials=4"), value=lambda claim: float(claim.number > 0))
+    study = run_all(tmp_path, named("sweep.trials=4"), value=lambda trial: float(trial.number > 0))
     assert [trial.number for trial in study.best_of(study.trials)] == [1]
     down = run_all(
         tmp_path, named("sweep.trials=4", "sweep.objective=val/loss", "sweep.name=down"), lambda c: -c.number
@@ -119,7 +119,7 @@ def test_of_several_objectives_the_best_are_those_that_none_beats(tmp_path):
     sweep = named("sweep.trials=12", "sweep.objectives=[val/accuracy,predict/latency_ms]")
     study = opened(tmp_path, sweep)
     values = [(number * 7 % 12 // 3 / 4, float(number * 5 % 12)) for number in range(12)]
-    pull_trials(study, lambda claim: Outcome("completed", values[claim.number]))
+    pull_trials(study, lambda trial: Outcome("completed", values[trial.number]))
     best = [trial.number for trial in study.best_of(study.trials)]
     assert best == sorted(trial.number for trial in study.study.best_trials)
     assert 1 < len(best) < 12
@@ -140,7 +140,7 @@ class GrowingStudy(SweepStudy):
 
 def test_a_trial_that_becomes_best_while_disk_is_freed_keeps_its_checkpoints(tmp_path):
     sweep = named("sweep.trials=3")
-    study = run_all(tmp_path, sweep, lambda claim: float(claim.number))
+    study = run_all(tmp_path, sweep, lambda trial: float(trial.number))
     folders = [tmp_path / f"trial-000{number}" / "checkpoints" for number in range(3)]
     for folder in folders:
         folder.mkdir(parents=True)
@@ -168,9 +168,9 @@ def test_a_trial_whose_worker_is_dead_is_taken_over_and_a_living_ones_is_not(tmp
     assert other.take(2).number == 1  # trial 0 is in work
     assert other.take(2) is None
     dead = new_lease(60) | {"pid": 2**22 + 1, "born": "1"}
-    first.trial.set_user_attr("lease", dead)
+    first.set_user_attr("lease", dead)
     again = other.take(2)
-    assert (again.number, again.point) == (0, first.point)
+    assert (again.number, again.params) == (0, first.params)
 
 
 def test_leases_of_other_hosts_end_with_their_time():
@@ -185,7 +185,7 @@ def test_a_trial_that_is_interrupted_is_given_back(tmp_path):
     sweep = named("sweep.trials=1")
     study = opened(tmp_path, sweep)
 
-    def interrupted(claim):
+    def interrupted(trial):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -200,8 +200,8 @@ def test_failures_are_kept_with_their_reason_until_there_are_too_many(tmp_path, 
     sweep = named("sweep.trials=9", "sweep.max_failures=2")
     study = opened(tmp_path, sweep)
 
-    def fail_every_other(claim):
-        return Outcome("failed", reason="no number") if claim.number % 2 else Outcome("completed", (0.5,))
+    def fail_every_other(trial):
+        return Outcome("failed", reason="no number") if trial.number % 2 else Outcome("completed", (0.5,))
 
     with pytest.raises(
         SweepFailed, match=r"3 trials .* failed, more than sweep\.max_failures=2; the last one said: no number"
@@ -226,12 +226,12 @@ def test_a_pruned_trial_says_against_what(tmp_path):
     study = opened(tmp_path, sweep)
     study._pruner = DeterministicPruner()
 
-    def train(claim):
+    def train(trial):
         for index in (1, 2, 3):
-            why = study.report(claim, index, 0.5 + 0.1 * claim.number)
+            why = study.report(trial, index, 0.5 + 0.1 * trial.number)
             if why is not None:
                 return Outcome("pruned", reason=why)
-        return Outcome("completed", (0.5 + 0.1 * claim.number,))
+        return Outcome("completed", (0.5 + 0.1 * trial.number,))
 
     pull_trials(study, train)
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "PRUNED", "COMPLETE", "PRUNED"]
@@ -246,9 +246,9 @@ def test_a_pruned_trial_says_against_what(tmp_path):
 def test_a_validation_that_is_reported_again_after_a_resume_counts_once(tmp_path):
     sweep = named("sweep.trials=1")
     study = opened(tmp_path, sweep)
-    claim = study.take(1)
-    study.report(claim, 1, 0.5)
-    study.report(claim, 1, 0.4)
+    trial = study.take(1)
+    study.report(trial, 1, 0.5)
+    study.report(trial, 1, 0.4)
     assert study.trials[0].intermediate_values == {1: 0.5}
 
 

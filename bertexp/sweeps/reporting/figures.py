@@ -21,6 +21,7 @@ from optuna.visualization import matplotlib as plots
 
 from bertexp.interfaces import RunState
 from bertexp.reports.pictures.figures import BLUE, DOTS_PER_INCH, GREEN, GREY, INK, ORANGE, new_figure
+from bertexp.sweeps.progress import show_setting
 from bertexp.sweeps.work.summary import SweepSummary, TrialRow
 
 SKY = "#56B4E9"  # the light blue of Okabe and Ito
@@ -283,5 +284,6 @@ def _style(axes: Axes, across: str, up: str) -> Figure:
     axes.tick_params(labelsize=9, colors=INK)
     if axes.get_xscale() == "log":
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(lambda value, _: show_setting(value))
         axes.xaxis.set_minor_locator(NullLocator())
     return axes.figure

@@ -74,15 +74,13 @@ class Cell:
 def make_table(heads: Sequence[str], rows: Sequence[Sequence[Cell | str]], marked: Collection[int] = ()) -> str:
     """A table of texts and numbers; the rows with the indices ``marked`` stand out."""
     numeric = [any(isinstance(row[column], Cell) for row in rows) for column in range(len(heads))]
-    lines = []
+    looks = [" class='number'" if number else "" for number in numeric]
+    top = "".join(f"<th{look}>{escape(head)}</th>" for head, look in zip(heads, looks, strict=True))
+    lines = ["<div class='scroll'><table>", f"<thead><tr>{top}</tr></thead><tbody>"]
     for index, row in enumerate(rows):
-        cells = "".join(_cell(cell, aligned) for cell, aligned in zip(row, numeric, strict=True))
-        look = " class='marked'" if index in marked else ""
-        lines.append(f"<tr{look}>{cells}</tr>")
-    top = "".join(f"<th{_aligned(number)}>{escape(head)}</th>" for head, number in zip(heads, numeric, strict=True))
-    return "\n".join(
-        ["<div class='scroll'><table>", f"<thead><tr>{top}</tr></thead><tbody>", *lines, "</tbody></table></div>"]
-    )
+        cells = "".join(_cell(cell, look) for cell, look in zip(row, looks, strict=True))
+        lines.append(f"<tr{' class=marked' if index in marked else ''}>{cells}</tr>")
+    return "\n".join([*lines, "</tbody></table></div>"])
 
 
 def make_page(title: str, parts: Sequence[str]) -> str:
@@ -104,11 +102,7 @@ def make_page(title: str, parts: Sequence[str]) -> str:
 """
 
 
-def _cell(cell: Cell | str, numeric: bool) -> str:
+def _cell(cell: Cell | str, look: str) -> str:
     if isinstance(cell, Cell):
-        return f"<td{_aligned(numeric)} data-value='{cell.value:.17g}'>{escape(cell.text)}</td>"
-    return f"<td{_aligned(numeric)}>{escape(cell)}</td>"
-
-
-def _aligned(numeric: bool) -> str:
-    return " class='number'" if numeric else ""
+        return f"<td{look} data-value='{cell.value:.17g}'>{escape(cell.text)}</td>"
+    return f"<td{look}>{escape(cell)}</td>"

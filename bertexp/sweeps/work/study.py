@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import operator
 import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from optuna.trial import FrozenTrial, TrialState
 from bertexp.config.schema import SweepConfig
 from bertexp.interfaces import RunState
 from bertexp.sweeps.samplers import KEPT, build_pruner, build_sampler
-from bertexp.sweeps.space import Point
 from bertexp.sweeps.spec import SweepSpec
 from bertexp.sweeps.storage import open_storage
 from bertexp.system.credentials import hide
@@ -28,27 +27,14 @@ MOST_DEATHS = 5
 _SPEC, _LEASE, _SEGMENTS, _FINAL = "spec", "lease", "segments", "final_lease"
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A trial that this process works on, begun by it or by a worker that is gone."""
-
-    trial: optuna.Trial
-    point: Point
-
-    @property
-    def number(self) -> int:
-        """The trial's number, from 0, without gaps."""
-        return self.trial.number
-
-
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Outcome:
     """How a trial ended; ``values`` has one number per objective where it completed."""
 
     state: RunState
     values: tuple[float, ...] = ()
     reason: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)  # what else the study keeps of it, JSON-able
+    facts: dict[str, Any] = dataclasses.field(default_factory=dict)  # what else the study keeps of it, JSON-able
 
 
 def state_of_trial(trial: FrozenTrial) -> RunState:
@@ -57,7 +43,7 @@ def state_of_trial(trial: FrozenTrial) -> RunState:
 
 
 class SweepStudy:
-    """The shared record of a sweep.
+    """The shared record of a sweep; a trial that this process works on, begun by it or by another, is Optuna's ``Trial``.
 
     All changes of several steps are made under one lock, so any number of workers, on any number of machines, draw
     every number once. A trial in work carries a lease; one whose holder is dead is taken over, not started anew.
@@ -81,7 +67,7 @@ class SweepStudy:
                     storage=storage, study_name=spec.name, directions=list(spec.directions), load_if_exists=True
                 )
                 if _SPEC not in self.study.user_attrs:
-                    self.study.set_user_attr(_SPEC, spec.as_dict())
+                    self.study.set_user_attr(_SPEC, dataclasses.asdict(spec))
         self.spec = SweepSpec.from_dict(self.study.user_attrs[_SPEC])
         if spec is not None:
             spec.require_same(self.spec)
@@ -121,7 +107,7 @@ class SweepStudy:
 
     # --------------------------------------------------------------- claiming
 
-    def take(self, limit: int) -> Claim | None:
+    def take(self, limit: int) -> optuna.Trial | None:
         """A trial to work on: one whose worker is gone, else a new one while there are fewer than ``limit``."""
         with self.locked():
             trials = self.trials
@@ -149,26 +135,27 @@ class SweepStudy:
         self.study.tell(trial, state=TrialState.FAIL)
         return True
 
-    def _claim(self, trial: optuna.Trial) -> Claim:
-        point = self.spec.space.suggest(trial)
+    def _claim(self, trial: optuna.Trial) -> optuna.Trial:
+        for dimension in self.spec.space.dimensions:
+            dimension.suggest(trial)
         self._renew(trial)
         segments = [*trial.user_attrs.get(_SEGMENTS, []), [worker_name(), time.time(), None]]
         trial.set_user_attr(_SEGMENTS, segments)
-        return Claim(trial, point)
+        return trial
 
     def _renew(self, trial: optuna.Trial) -> None:
         trial.set_user_attr(_LEASE, new_lease(self.rules.lease_seconds))
 
     @contextmanager
-    def held(self, claim: Claim) -> Iterator[None]:
-        """Renews the claim's lease; where the body raises without having told an end, the trial is given back."""
+    def held(self, trial: optuna.Trial) -> Iterator[None]:
+        """Renews the trial's lease; where the body raises without having told an end, the trial is given back."""
         try:
-            with renewed(lambda: self._renew(claim.trial), self.rules.lease_seconds / 4):
+            with renewed(lambda: self._renew(trial), self.rules.lease_seconds / 4):
                 yield
         except BaseException:
-            if not self._frozen(claim).state.is_finished():
-                self._close_segment(claim)
-                claim.trial.set_user_attr(_LEASE, None)
+            if not self._frozen(trial).state.is_finished():
+                self._close_segment(trial)
+                trial.set_user_attr(_LEASE, None)
             raise
 
     def run_folder(self, number: int, index: int) -> Path:
@@ -178,14 +165,14 @@ class SweepStudy:
 
     # ---------------------------------------------------------------- pruning
 
-    def report(self, claim: Claim, index: int, value: float) -> str | None:
+    def report(self, trial: optuna.Trial, index: int, value: float) -> str | None:
         """Records the trial's ``index``-th validation; returns why the pruner ends it, or ``None`` to go on.
 
         The pruner compares validations of the same index, so trials of different lengths can be compared.
         """
-        if index not in self._frozen(claim).intermediate_values:  # a trial that goes on may report one again
-            claim.trial.report(value, index)
-        if not self._pruner.prune(self.study, self._frozen(claim)):
+        if index not in self._frozen(trial).intermediate_values:  # a trial that goes on may report one again
+            trial.report(value, index)
+        if not self._pruner.prune(self.study, self._frozen(trial)):
             return None
         there = [t.intermediate_values[index] for t in self.trials if index in t.intermediate_values]
         up = self.spec.maximizes
@@ -198,26 +185,26 @@ class SweepStudy:
 
     # ------------------------------------------------------ telling the ends
 
-    def tell(self, claim: Claim, outcome: Outcome) -> None:
+    def tell(self, trial: optuna.Trial, outcome: Outcome) -> None:
         """Ends a trial, unless this worker slept so long that another one took the trial over and ended it."""
-        if self._frozen(claim).state.is_finished():
+        if self._frozen(trial).state.is_finished():
             return
-        self._close_segment(claim)
+        self._close_segment(trial)
         for key, value in hide(outcome.facts | {"reason": outcome.reason}).items():
-            claim.trial.set_user_attr(key, value)
+            trial.set_user_attr(key, value)
         values = list(outcome.values) if outcome.state == RunState.COMPLETED else None
-        self.study.tell(claim.trial, values, ENDS[outcome.state])
+        self.study.tell(trial, values, ENDS[outcome.state])
 
-    def note(self, claim: Claim, key: str, value: Any) -> None:
+    def note(self, trial: optuna.Trial, key: str, value: Any) -> None:
         """Keeps a JSON-able fact about a trial in work."""
-        claim.trial.set_user_attr(key, hide(value))
+        trial.set_user_attr(key, hide(value))
 
-    def _close_segment(self, claim: Claim) -> None:
-        *done, (worker, begun, _) = claim.trial.user_attrs[_SEGMENTS]
-        claim.trial.set_user_attr(_SEGMENTS, [*done, [worker, begun, time.time()]])
+    def _close_segment(self, trial: optuna.Trial) -> None:
+        *done, (worker, begun, _) = trial.user_attrs[_SEGMENTS]
+        trial.set_user_attr(_SEGMENTS, [*done, [worker, begun, time.time()]])
 
-    def _frozen(self, claim: Claim) -> FrozenTrial:
-        return self.trials[claim.number]
+    def _frozen(self, trial: optuna.Trial) -> FrozenTrial:
+        return self.trials[trial.number]
 
     # ------------------------------------------------------ of the whole sweep
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+from optuna import Trial
 
 from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.schema import Config
@@ -22,7 +23,7 @@ from bertexp.runs.record import RunRecord, ending
 from bertexp.runs.runner import Trained, prepare, train
 from bertexp.runs.stages.parts import Parts
 from bertexp.sweeps.spec import LATENCY, local_overrides
-from bertexp.sweeps.work.study import Claim, Outcome, SweepStudy
+from bertexp.sweeps.work.study import Outcome, SweepStudy
 from bertexp.sweeps.work.warm import WarmParts
 from bertexp.system.console import log_to, quiet
 from bertexp.system.credentials import put_back
@@ -35,24 +36,19 @@ LATENCY_ROWS, LATENCY_WARM_ROWS = 50, 5
 _log = logging.getLogger("bertexp")
 
 
-class PruneReport(Callback):
-    """Tells the study each validation, and ends the run where the study's pruner says so."""
+class TrialReport(Callback):
+    """Tells the study each validation if it ``reports``, and writes down how many steps were done, of how many."""
 
-    def __init__(self, study: SweepStudy, claim: Claim):
-        self._study, self._claim = study, claim
+    def __init__(self, study: SweepStudy, trial: Trial, folder: RunFolder, reports: bool):
+        self._study, self._trial, self._folder, self._reports = study, trial, folder, reports
 
     def on_validation_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        if not self._reports:
+            return
         index = sum("val/loss" in found for _, found in trainer.state.history)
-        why = self._study.report(self._claim, index, metrics[self._study.spec.objectives[0]])
+        why = self._study.report(self._trial, index, metrics[self._study.spec.objectives[0]])
         if why is not None and trainer.state.step < trainer.length.total_steps:
             raise RunPruned(f"pruned at step {trainer.state.step} of {trainer.length.total_steps}: {why}")
-
-
-class StepCount(Callback):
-    """Writes down how many steps a trial has done, of how many, however it ends."""
-
-    def __init__(self, folder: RunFolder):
-        self._folder = folder
 
     def on_fit_end(self, trainer: Trainer) -> None:
         self._folder.update_info(steps=[trainer.state.step, trainer.length.total_steps])
@@ -75,7 +71,7 @@ class TrialRunner:
         self._study, self._words, self._tags = study, list(words), tags
         self._warm = WarmParts()
 
-    def __call__(self, claim: Claim) -> Outcome:
+    def __call__(self, trial: Trial) -> Outcome:
         """Trains the trial to its end, going on where somebody had begun.
 
         Raises:
@@ -87,9 +83,9 @@ class TrialRunner:
         means: dict[str, float] = {}
         state, reason, facts = RunState.COMPLETED, "", {}
         try:
-            with self._tracked(claim) as (tracker, tags):
+            with self._tracked(trial) as (tracker, tags):
                 for index in range(spec.seeds):
-                    found.append(self._run(claim, index, tags))
+                    found.append(self._run(trial, index, tags))
                     gc.collect()
                 over_seeds = {name: [metrics[name] for metrics in found] for name in spec.objectives}
                 means = {name: statistics.fmean(values) for name, values in over_seeds.items()}
@@ -107,57 +103,57 @@ class TrialRunner:
         else:
             if not all(map(math.isfinite, means.values())):
                 state, reason = RunState.FAILED, f"the objective {means[spec.objectives[0]]} is no number"
-        return Outcome(state, tuple(means.values()), reason, facts | {"steps": self._steps(claim)})
+        return Outcome(state, tuple(means.values()), reason, facts | {"steps": self._steps(trial)})
 
-    def _steps(self, claim: Claim) -> list[int]:
+    def _steps(self, trial: Trial) -> list[int]:
         """Steps of the last seed's run that began: done, and of how many."""
-        infos = [RunFolder(self._study.run_folder(claim.number, index)).info for index in range(self._study.spec.seeds)]
+        infos = [RunFolder(self._study.run_folder(trial.number, index)).info for index in range(self._study.spec.seeds)]
         return [info["steps"] for info in [{"steps": [0, 0]}, *infos] if "steps" in info][-1]
 
     @contextmanager
-    def _tracked(self, claim: Claim) -> Iterator[tuple[Tracker, dict[str, str]]]:
+    def _tracked(self, trial: Trial) -> Iterator[tuple[Tracker, dict[str, str]]]:
         """The trial's own tracked run, which several seeds alone have, and the tags of the seeds' runs below it."""
-        spec, tags = self._study.spec, self._tags | {"trial": str(claim.number)}
+        spec, tags = self._study.spec, self._tags | {"trial": str(trial.number)}
         if spec.seeds == 1:
             yield Tracker(), tags
             return
-        config, _ = compose_config(self.overrides(claim, 0))
-        known = claim.trial.user_attrs.get("mlflow_run_id")
-        with ending(build_tracker(config.tracking, f"trial {claim.number}", config.run.outputs_dir, known)) as tracker:
+        config, _ = compose_config(self.overrides(trial, 0))
+        known = trial.user_attrs.get("mlflow_run_id")
+        with ending(build_tracker(config.tracking, f"trial {trial.number}", config.run.outputs_dir, known)) as tracker:
             tracker.start({key: value for key, value in flat_parameters(config).items() if key != "run.seed"}, tags)
-            self._study.note(claim, "mlflow_run_id", tracker.run_id)
+            self._study.note(trial, "mlflow_run_id", tracker.run_id)
             yield tracker, tags | ({"parent_run_id": tracker.run_id} if tracker.run_id else {})
 
-    def overrides(self, claim: Claim, index: int) -> list[str]:
+    def overrides(self, trial: Trial, index: int) -> list[str]:
         """The command line of the ``index``-th seed's run."""
         spec = self._study.spec
         seed = [f"run.seed={spec.base_seed + index}"] if spec.seeds > 1 else []
-        words = spec.trial_overrides(claim.point, local_overrides(self._words))
+        words = spec.trial_overrides(trial.point, local_overrides(self._words))
         return [*put_back(words, self._words), *seed]
 
-    def _run(self, claim: Claim, index: int, tags: dict[str, str]) -> dict[str, float]:
+    def _run(self, trial: Trial, index: int, tags: dict[str, str]) -> dict[str, float]:
         """The objectives of one seed's run."""
-        folder = RunFolder(self._study.run_folder(claim.number, index))
+        folder = RunFolder(self._study.run_folder(trial.number, index))
         former = folder.info
         if former.get("state") == RunState.COMPLETED:  # the worker died between its run's end and the trial's
             return former["objectives"]
         if former.get("state") == RunState.PRUNED:
             raise RunPruned(former["reason"])
         spec = self._study.spec
-        overrides = self.overrides(claim, index)
+        overrides = self.overrides(trial, index)
         config, _ = compose_config(overrides)
         prepared = prepare(config, self._warm.plan(config))
         _require_validation(spec.objectives, config, prepared.dataset)
         derived = self._validate_often(config, prepared.dataset)
         overrides += derived
-        self._study.note(claim, "derived", derived)
+        self._study.note(trial, "derived", derived)
         if "state" in former:  # a worker that died earlier has left at most the id of its tracked run
             config.trainer.resume = str(folder.path)
         tags = tags | {"seed": str(config.run.seed)}
-        name = f"trial {claim.number}" + (f" seed {config.run.seed}" if spec.seeds > 1 else "")
-        callbacks: list[Callback] = [ProgressReport(60.0, brief=f"trial {claim.number}"), StepCount(folder)]
-        if spec.objectives[0] != LATENCY and index == 0 and len(spec.objectives) == 1:
-            callbacks.append(PruneReport(self._study, claim))
+        name = f"trial {trial.number}" + (f" seed {config.run.seed}" if spec.seeds > 1 else "")
+        reports = spec.objectives[0] != LATENCY and index == 0 and len(spec.objectives) == 1
+        report = TrialReport(self._study, trial, folder, reports)
+        callbacks = [ProgressReport(60.0, brief=f"trial {trial.number}"), report]
         with quiet():
             record = RunRecord(config, folder.path, overrides, prepared.dataset.fingerprint, tags, name)
             with log_to(folder.log_file, redirect_stderr=True), record.running():

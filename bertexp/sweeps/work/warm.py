@@ -17,6 +17,8 @@ from bertexp.training.optimizers.build import build_optimizer
 
 _FREE = ("learning_rate", "warmup_fraction", "warmup_steps")  # what an optimizer can change without a new graph
 
+_TRACED = "precision", "jit_compile", "lanes", "batch_size", "eval_batch_size", "accelerator", "deterministic"
+
 
 class WarmParts:
     """Gives each trial its parts; only what a trial has otherwise than the one before is made anew.
@@ -68,14 +70,5 @@ class WarmParts:
 def _graph_key(config: Config) -> str:
     """Equal for configs whose trials can share a model and its graphs."""
     optimizer = {k: v for k, v in dataclasses.asdict(config.optimizer).items() if k not in _FREE}
-    trainer = config.trainer
-    rules = (
-        trainer.precision,
-        trainer.jit_compile,
-        trainer.lanes,
-        trainer.batch_size,
-        trainer.eval_batch_size,
-        trainer.accelerator,
-        trainer.deterministic,
-    )
+    rules = [getattr(config.trainer, name) for name in _TRACED]
     return repr((config.run.seed, config.dataset, config.model, config.task, config.trainable, optimizer, rules))

@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 
 from bertexp.errors import SweepFailed
 from bertexp.sweeps.progress import TrialTable
 from bertexp.sweeps.spec import count_trials
-from bertexp.sweeps.work.study import Claim, Outcome, SweepStudy
+from bertexp.sweeps.work.study import Outcome, SweepStudy
 from bertexp.sweeps.work.summary import summarize
 from bertexp.system.console import say
 
 POLL_SECONDS = 2.0
 
 
-def pull_trials(study: SweepStudy, run_trial: Callable[[Claim], Outcome]) -> None:
+def pull_trials(study: SweepStudy, run_trial: Callable[[Trial], Outcome]) -> None:
     """Runs trials as long as there are any, and waits for those of other workers, to take them over if these die.
 
     Raises:
@@ -30,8 +30,8 @@ def pull_trials(study: SweepStudy, run_trial: Callable[[Claim], Outcome]) -> Non
     while True:
         _stop_after_failures(study)
         late = rules.timeout_seconds is not None and time.monotonic() - started > rules.timeout_seconds
-        claim = study.take(0 if late else count_trials(rules, study.spec.space))
-        if claim is None:
+        trial = study.take(0 if late else count_trials(rules, study.spec.space))
+        if trial is None:
             if study.count(TrialState.RUNNING) == 0:
                 return
             time.sleep(POLL_SECONDS)
@@ -39,10 +39,10 @@ def pull_trials(study: SweepStudy, run_trial: Callable[[Claim], Outcome]) -> Non
         if not head_shown:
             say(f"\n{table.head}")
             head_shown = True
-        with study.held(claim):
-            outcome = run_trial(claim)
-            study.tell(claim, outcome)
-        say(table.row(summarize(study), claim.number))
+        with study.held(trial):
+            outcome = run_trial(trial)
+            study.tell(trial, outcome)
+        say(table.row(summarize(study), trial.number))
         if outcome.reason:
             say(f"       {outcome.reason}")
 
