@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bertexp.serving.saved_model.graph import GraphTokenizer, Outputs, Signatures
     from bertexp.serving.spec import ServingSpec
 
-RANKED_CLASSES = 100  # ROC AUC ranks every row's probability of every class; of more classes it is left out
+RANKED_CLASSES = 100  # ROC AUC ranks every row's score of every class; of more classes it is left out
 
 
 class BaseTask:
@@ -81,10 +81,10 @@ def roc_auc(batches: Sequence[tuple[np.ndarray, np.ndarray]], classes: np.ndarra
     """The mean over ``classes`` of each one's ROC AUC against the rest.
 
     Args:
-        batches: truth and probabilities of the rows: classes <int32>[batch] with <float32>[batch, classes], or with
-            <float32>[batch] of the second class of two; or members <bool>[batch, classes] with <float32>[batch, classes].
+        batches: members <bool>[batch, classes] and scores <float>[batch, classes]. A score is a logit or a log-probability:
+            probabilities near 1 are all equal to it in float32, and have no ranks any more.
     """
     from sklearn.metrics import roc_auc_score  # here, since a run needs it first after an epoch
 
-    truth, chances = (np.concatenate(parts)[..., classes] for parts in zip(*batches, strict=True))
-    return roc_auc_score(truth, chances, multi_class="ovr", average="macro")
+    members, scores = (np.concatenate(parts)[:, classes] for parts in zip(*batches, strict=True))
+    return roc_auc_score(members, scores, average="macro")

@@ -68,6 +68,17 @@ def test_classification_is_scikit_learns(classes, head, parts):
     assert_equal(measure_in_parts(task, truth, logits, parts), expected)
 
 
+@pytest.mark.parametrize("head", ["sigmoid", "softmax"])
+def test_roc_auc_tells_apart_what_float32_probabilities_do_not(head):
+    logits = np.array([[18], [20], [-20], [-22]], np.float32)
+    truth = np.array([0, 1, 0, 0], np.int32)
+    if head == "softmax":
+        logits = np.concatenate([0 * logits, logits], axis=1)
+    assert measure(Classification(["a", "b"], head), truth, logits)["roc_auc"] == 1
+    members = np.array([[0, 1], [1, 0]], np.float32)
+    assert measure(MultiLabel(["a", "b"]), members, np.array([[18, 25], [20, 22]], np.float32))["roc_auc"] == 1
+
+
 def test_roc_auc_of_more_than_a_hundred_classes_is_left_out_and_cannot_be_asked_for():
     names = [str(index) for index in range(101)]
     truth, logits = np.arange(101, dtype=np.int32), np.eye(101, dtype=np.float32)

@@ -77,6 +77,13 @@ class Classification(BaseTask):
         """<float32>[rows, classes] from logits <float32>[rows, units]."""
         return np.concatenate([expit(-logits), expit(logits)], axis=1) if self.one_logit else softmax(logits, axis=1)
 
+    def rank(self, truth: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Members <bool>[rows, ranked] and scores <float64>[rows, ranked] of the second class of two, else of every class."""
+        exact = logits.astype(np.float64)
+        if len(self.label_names) == 2:
+            return truth[:, None] == 1, exact if self.one_logit else exact[:, 1:] - exact[:, :1]
+        return truth[:, None] == np.arange(self.units), log_softmax(exact, axis=1)
+
     def make_metrics(self) -> ClassificationMetrics:
         """Of one pass over a split."""
         return ClassificationMetrics(self)
@@ -106,8 +113,7 @@ class ClassificationMetrics:
         self._loss += float(_cross_entropy(truth, logits).sum(dtype=np.float64))
         self.confusions.add(truth, self._task.decide(logits))
         if not self.left_out:
-            chances = self._task.probabilities(logits)
-            self._ranked.append((truth, chances[:, 1] if self.confusions.classes == 2 else chances))
+            self._ranked.append(self._task.rank(truth, logits))
 
     def result(self) -> dict[str, float]:
         """The metrics by name; at least one row must have been counted."""

@@ -61,6 +61,10 @@ class MultiLabel(BaseTask):
         """<float32>[rows, classes] from logits of the same shape."""
         return expit(logits)
 
+    def decide(self, logits: np.ndarray) -> np.ndarray:
+        """The classes that are given, <bool>[rows, classes]."""
+        return self.probabilities(logits) >= self.threshold
+
     def make_metrics(self) -> MultiLabelMetrics:
         """Of one pass over a split."""
         return MultiLabelMetrics(self)
@@ -97,8 +101,7 @@ class MultiLabelMetrics:
 
     def update(self, truth: np.ndarray, logits: np.ndarray) -> None:
         """Counts a batch."""
-        chances, wanted = self._task.probabilities(logits), truth > 0
-        given = chances >= self._task.threshold
+        given, wanted = self._task.decide(logits), truth > 0
         losses = -log_expit(np.where(wanted, logits, -logits)).mean(axis=1)
         self._loss += float(losses.sum(dtype=np.float64))
         sets = (given & wanted, given, wanted)
@@ -106,7 +109,7 @@ class MultiLabelMetrics:
         self._by_row.append(np.stack([members.sum(axis=1, dtype=np.int32) for members in sets], axis=1))
         self._right.append((given == wanted).all(axis=1))
         if not self.left_out:
-            self._ranked.append((wanted, chances))
+            self._ranked.append((wanted, logits))
 
     def result(self) -> dict[str, float]:
         """The metrics by name; at least one row must have been counted."""
@@ -130,9 +133,10 @@ class MultiLabelReport(PredictionsReport):
     """F1 of each class, the sets that were given."""
 
     def read(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, pa.Array]:
-        chances, names, spell = self._task.probabilities(logits), self._task.label_names, self._task.spec.spell
-        given = [spell(np.flatnonzero(row >= self._task.threshold), names) for row in chances]
-        return {"predicted": pa.array(given, pa.string())} | chance_columns(chances, pa.array(names, pa.string()))
+        names, spell = self._task.label_names, self._task.spec.spell
+        given = [spell(np.flatnonzero(row), names) for row in self._task.decide(logits)]
+        chances = chance_columns(self._task.probabilities(logits), pa.array(names, pa.string()))
+        return {"predicted": pa.array(given, pa.string())} | chances
 
     def intervals(self, metrics: MultiLabelMetrics) -> dict[str, Interval | None]:
         right, (hits, given, wanted) = metrics.right, metrics.by_row.T
