@@ -75,3 +75,10 @@ def test_a_name_is_given_once(monkeypatch):
         register_task(Other())
     with pytest.raises(ConfigError, match="did you mean 'regression'"):
         find_task("regresion")
+
+
+def test_sets_of_classes_that_differ_are_spelled_differently():
+    names = ("x", "y", "x, y", '"x"', "(none)")
+    spelled = [find_task("multi_label").spell(label, names) for label in ([], [0], [0, 1], [2], [3], [4], [1, 2])]
+    assert spelled[:4] == ["(none)", "x", "x, y", '"x, y"']
+    assert len(set(spelled)) == len(spelled)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from bertexp.config.checks import setting
 from bertexp.config.schema import TaskConfig
 from bertexp.interfaces import AnswerColumn
 from bertexp.tasks.spec import TaskSpec
+
+NOTHING = "(none)"  # a set without classes
 
 
 @dataclass
@@ -32,7 +35,7 @@ class MultiLabelSpec(TaskSpec):
     label_form = "classes"
 
     def spell(self, label: Any, label_names: Sequence[str]) -> str | None:
-        return None if label is None else ", ".join(label_names[index] for index in label) or "(none)"
+        return None if label is None else ", ".join(_quote(label_names[index]) for index in label) or NOTHING
 
     def sample_label(self, row: int, classes: int) -> Any:
         return [row % classes] if row % 3 else []
@@ -45,3 +48,8 @@ class MultiLabelSpec(TaskSpec):
             AnswerColumn("labels", "probabilities", "string", "above", threshold=settings.threshold),
             AnswerColumn("probabilities", "probabilities", "double", "by_class"),
         )
+
+
+def _quote(name: str) -> str:
+    """A class of a set; in quotes if it could be taken for several, or for none: the set of "x, y" is not that of x and y."""
+    return json.dumps(name, ensure_ascii=False) if {",", '"'} & set(name) or name == NOTHING else name
