@@ -32,7 +32,6 @@ devices.prepare()
 import tensorflow as tf  # noqa: E402
 
 from bertexp.data.encoded.encoding import Shard  # noqa: E402
-from bertexp.data.encoded.protobuf import write_examples  # noqa: E402
 from bertexp.data.encoded.records import read_split  # noqa: E402
 from bertexp.data.examples import shards as writing  # noqa: E402
 from bertexp.data.tokens.tokenizer import Tokenizer  # noqa: E402
@@ -103,9 +102,8 @@ def measure(dataset: TextDataset, tokenizer: Tokenizer, config, words: list[str]
         )  # fmt: skip
 
         some = writing._encode(replace(dataset, splits={"train": table.slice(0, 2048)}), tokenizer, config)
-        yield timed("serializing alone, in NumPy", 2048 * 4, lambda: [write_examples(some) for _ in range(4)])
+        yield timed("serializing alone", 2048 * 4, lambda: [writing.serialize(some) for _ in range(4)])
         few = {name: values[:SLOW_ROWS] for name, values in some.items()}
-        yield timed("serializing alone, tf.io.encode_proto", 2048 * 4, lambda: [encode_protos(some) for _ in range(4)])
         yield timed("serializing alone, tf.train.Example", SLOW_ROWS, lambda: plain(few))
         texts = table.slice(0, SLOW_ROWS)
         yield timed(
@@ -144,23 +142,6 @@ def in_processes(folder: Path, rows: int, words: list[str]) -> str:
     )
     print(line, flush=True)
     return line
-
-
-def encode_protos(features: dict[str, np.ndarray]) -> list[bytes]:
-    """TensorFlow's own operation, message by message."""
-
-    def encode(kind: str, names: list[str], values: list, counts: list[int]) -> tf.Tensor:
-        sizes = tf.tile(tf.constant([counts]), [len(values[0]), 1])
-        return tf.io.encode_proto(sizes, values, names, f"tensorflow.{kind}")
-
-    entries = []
-    for name, values in features.items():
-        numbers = encode("Int64List", ["value"], [tf.constant(values, tf.int64)], [values.shape[1]])
-        feature = encode("Feature", ["int64_list"], [numbers[:, None]], [1])
-        names = tf.fill([len(values), 1], name)
-        entries.append(encode("Features.FeatureEntry", ["key", "value"], [names, feature[:, None]], [1, 1]))
-    joined = encode("Features", ["feature"], [tf.stack(entries, 1)], [len(entries)])
-    return encode("Example", ["features"], [joined[:, None]], [1]).numpy().tolist()
 
 
 def plain(features: dict[str, np.ndarray]) -> list[bytes]:

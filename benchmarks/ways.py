@@ -4,7 +4,7 @@ Usage: python benchmarks/ways.py [--data FOLDER] [--vocab FILE] [--set mrpc] [--
 
 Encoder L-4 H-512, or that of --weights, batch 32, up to 128 tokens. Without --data the rows are the embedded reviews. Each round times
 all of them once, in fresh processes. A way stays if its median gain is 3% or more and 7 of 9 rounds gain; what makes the first step
-come sooner is judged by start.py, what writes and reads encoded rows by encode.py. Writes benchmarks/results/ways.md.
+come sooner is judged by start.py. Writes benchmarks/results/ways.md.
 """
 
 from __future__ import annotations

@@ -1,34 +1,20 @@
-"""TFRecord files of encoded rows, made without TensorFlow."""
+"""Files of encoded rows, made without TensorFlow."""
 
 from __future__ import annotations
 
-import struct
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-
-from bertexp.data.encoded.protobuf import write_examples
-from bertexp.data.encoded.tfrecord import masked_checksums
+import pyarrow as pa
 
 
-def serialize(features: dict[str, np.ndarray]) -> list[bytes]:
-    data, offsets = write_examples(features)
-    return [data[begin:end].tobytes() for begin, end in pairwise(offsets)]
-
-
-def write_file(path: Path, records: list[bytes]) -> Path:
-    """Records framed one by one, as the format says."""
-
-    def checksum(data: bytes) -> bytes:
-        buffer = np.frombuffer(data, np.uint8)
-        return masked_checksums(buffer, np.array([0]), np.array([len(data)])).astype("<u4").tobytes()
-
-    heads = [struct.pack("<Q", len(record)) for record in records]
+def write_file(path: Path, features: dict[str, np.ndarray]) -> Path:
+    """An Arrow file of the given features, each [rows, values]."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(
-        b"".join(h + checksum(h) + record + checksum(record) for h, record in zip(heads, records, strict=True))
-    )
+    table = pa.table({name: pa.array(values.tolist(), pa.list_(pa.from_numpy_dtype(values.dtype)))
+                      for name, values in features.items()})  # fmt: skip
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table)
     return path
 
 

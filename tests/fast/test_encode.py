@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from record_files import rows_of, serialize, write_file
+from record_files import rows_of, write_file
 
 from bertexp.commands.encode import main
 from bertexp.config.schema import DatasetConfig
@@ -22,7 +22,7 @@ VOCAB = tuple(
     "[PAD]" if id == 0 else "[CLS]" if id == 101 else "[SEP]" if id == 102 else f"piece{id}" for id in range(200)
 )
 ENCODING = Encoding(
-    format="tfrecord",
+    format="arrow",
     task="classification",
     label_names=("bad", "good"),
     has_pair=False,
@@ -43,7 +43,7 @@ def folder(tmp_path) -> Path:
     """Ten rows to train on and four to test on, of two classes."""
     for split, (rows,) in ENCODING.shards.items():
         features = rows_of(*[[101, 110 + row, 102] for row in range(rows)], label=[row % 2 for row in range(rows)])
-        write_file(tmp_path / "encoded" / ENCODING.files(split)[0], serialize(features))
+        write_file(tmp_path / "encoded" / ENCODING.files(split)[0], features)
     (tmp_path / "encoded" / "encoded.json").write_text(ENCODING.as_text(), encoding="utf-8")
     return tmp_path / "encoded"
 
@@ -54,7 +54,7 @@ def load(folder: Path, task: str = "classification", **settings) -> EncodedDatas
 
 
 def test_the_second_test_set_of_mnli_stays_a_split_of_its_own(folder):
-    write_file(folder / "test_mismatched-00000-of-00001.tfrecord", serialize(rows_of([101, 5, 102], label=[1])))
+    write_file(folder / "test_mismatched-00000-of-00001.arrow", rows_of([101, 5, 102], label=[1]))
     splits = load(folder).splits
     assert {split: table.num_rows for split, table in splits.items()} == {"train": 10, "test": 4, "test_mismatched": 1}
 
@@ -83,7 +83,7 @@ def test_other_labels_belong_to_other_tasks(folder):
     (folder / "encoded.json").unlink()
     assert load(folder, "regression").splits["test"]["label"].to_pylist() == [0.0, 1.0, 0.0, 1.0]
     rows = [[101, 110, 102]] * 10
-    write_file(folder / ENCODING.files("train")[0], serialize(rows_of(*rows, label=[[0, 1, 1]] * 10)))
+    write_file(folder / ENCODING.files("train")[0], rows_of(*rows, label=[[0, 1, 1]] * 10))
     with pytest.raises(DataError, match="several encodings"):
         load(folder)
     (folder / ENCODING.files("test")[0]).unlink()
@@ -95,10 +95,10 @@ def test_other_labels_belong_to_other_tasks(folder):
 
 
 def test_a_split_without_labels_may_be_predicted_and_not_trained_on(folder):
-    write_file(folder / ENCODING.files("test")[0], serialize(rows_of([101, 110, 102], [101, 102])))
+    write_file(folder / ENCODING.files("test")[0], rows_of([101, 110, 102], [101, 102]))
     dataset = load(folder)
     assert dataset.splits["test"]["label"].to_pylist() == [-1, -1]
-    write_file(folder / ENCODING.files("train")[0], serialize(rows_of([101, 110, 102])))
+    write_file(folder / ENCODING.files("train")[0], rows_of([101, 110, 102]))
     with pytest.raises(DataError, match="no label_ids"):
         load(folder)
 
@@ -114,7 +114,7 @@ def test_a_split_without_labels_may_be_predicted_and_not_trained_on(folder):
     ],
 )
 def test_what_does_not_fit_the_encoding_is_refused_unread(folder, settings, sentence):
-    for file in folder.glob("*.tfrecord"):
+    for file in folder.glob("*.arrow"):
         file.write_bytes(b"")
     with pytest.raises(DataError, match=sentence):
         load(folder, **settings)
@@ -157,7 +157,7 @@ def test_a_run_with_another_vocabulary_ends_before_tensorflow_is_imported(folder
         (["out={new}", "dataset=tfrecord", "dataset.path=."], "encoded already"),
         (["out={file}"], "is a file"),
         (["out={used}"], "holds other files"),
-        (["out={encoded}"], "another encoding \\(other label_names, max_length 8, not 128"),
+        (["out={encoded}", "format=arrow"], "another encoding \\(other label_names, max_length 8, not 128"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_written(tmp_path, folder, words, sentence):

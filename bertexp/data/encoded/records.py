@@ -6,36 +6,30 @@ read once; a memory-mapped table under the cache folder serves every later start
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertexp.data.arrow_file import write_arrow
-from bertexp.data.encoded.protobuf import NotAnExample, read_examples
-from bertexp.data.encoded.tfrecord import map_records
-from bertexp.data.tokens.packing import TokenColumn, expand_runs
+from bertexp.data.arrow_file import growing_lists, write_arrow
 from bertexp.errors import DataError
-from bertexp.system.cores import available_cores, results_in_order
-from bertexp.system.files import enough_space
+from bertexp.system import devices
 
 FEATURES = ("input_ids", "input_mask", "segment_ids")
 LABEL = "label_ids"
 _ROWS_PER_CHUNK = 8192
 
-Ragged = tuple[
-    np.ndarray, np.ndarray
-]  # values <int or float>[n], row after row, and how many each row has <int64>[rows]
+Features = dict[str, np.ndarray]  # each <int or float>[rows, values]
+ListsOf = tuple[np.ndarray, np.ndarray]  # <int32>[n] values, row after row, and how many each row has <int64>[rows]
 
 
 @dataclass(frozen=True)
@@ -52,8 +46,8 @@ class Frame:
 class Rows(NamedTuple):
     """Some rows without padding and special tokens."""
 
-    text: TokenColumn
-    text_pair: TokenColumn  # without tokens where rows are no pairs
+    text: ListsOf
+    text_pair: ListsOf  # empty where rows are no pairs
     labels: np.ndarray  # <int32 or float32>[rows, values]
     frame: Frame
 
@@ -71,7 +65,6 @@ def read_split(files: Sequence[Path], cache_dir: Path) -> tuple[pa.Table, Frame]
     """
     path = cache_dir / f"{_identity(files)}.arrow"
     if not path.exists():
-        cache_dir.mkdir(parents=True, exist_ok=True)
         _write_table(files, path)
     table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     return table.replace_schema_metadata(), Frame(**json.loads(table.schema.metadata[b"frame"]))
@@ -88,23 +81,13 @@ def _identity(files: Sequence[Path]) -> str:
 
 
 def _write_table(files: Sequence[Path], path: Path) -> None:
-    """Ids go to nameless files as they come and from there into the table: a million rows never lie in memory."""
-    with (
-        enough_space(path.parent),
-        tempfile.TemporaryFile(dir=path.parent) as text,
-        tempfile.TemporaryFile(dir=path.parent) as text_pair,
-    ):
-        scratch = {"text": text, "text_pair": text_pair}
-        lengths: dict[str, list[np.ndarray]] = {"text": [], "text_pair": []}
-        labels, frames = [], []
-        for rows in _read_files(files):
-            for name, file in scratch.items():
-                column: TokenColumn = getattr(rows, name)
-                file.write(column.values.tobytes())
-                lengths[name].append(column.lengths)
+    labels, frames = [], []
+    with growing_lists(path.parent, 2) as (text, text_pair):
+        for rows in chain.from_iterable(map(_read_file, files)):
+            text.append(*rows.text)
+            text_pair.append(*rows.text_pair)
             labels.append(rows.labels)
             frames.append(rows.frame)
-        columns = {name: _lists(file, lengths[name]) for name, file in scratch.items() if name == "text" or file.tell()}
         if not frames:
             raise DataError(f"{files[0]} holds no rows")
         frame = join_frames(frames, str(files[0].parent))
@@ -112,110 +95,141 @@ def _write_table(files: Sequence[Path], path: Path) -> None:
             raise DataError(
                 f"{files[0].parent}: some rows have {LABEL} and some have not; keep them in files of their own"
             )
+        columns = {"text": text.as_array(), "text_pair": text_pair.as_array()}
+        if not len(columns["text_pair"].values):
+            del columns["text_pair"]
         if frame.values:
             columns["label"] = _label_column(np.concatenate(labels))
         write_arrow(pa.table(columns).replace_schema_metadata({"frame": json.dumps(asdict(frame))}), path)
 
 
-def _read_files(files: Sequence[Path]) -> Iterator[Rows]:
-    """The rows of all files in order, a few thousand a thread: NumPy leaves Python free."""
-    threads = available_cores()
-    with ThreadPoolExecutor(threads) as pool:
-        calls = results_in_order(pool, (partial(_cut_file, file) for file in files), threads)
-        yield from results_in_order(pool, chain.from_iterable(calls), 2 * threads)
+def _read_file(file: Path) -> Iterator[Rows]:
+    """The rows of a file, some thousand at a time."""
+    chunks = _arrow_chunks(file) if file.suffix == ".arrow" else _record_chunks(file)
+    return (_strip(file, features) for features in chunks)
 
 
-def _cut_file(file: Path) -> list[Callable[[], Rows]]:
-    """Calls that each read some thousand of the file's rows."""
-    if file.suffix == ".arrow":
-        return [partial(_read_batch, file, number) for number in range(_open_arrow(file).num_record_batches)]
-    data, begins, ends = map_records(file)
-    parts = [slice(first, first + _ROWS_PER_CHUNK) for first in range(0, len(begins), _ROWS_PER_CHUNK)]
-    return [partial(_read_records, file, data, begins[part], ends[part]) for part in parts]
-
-
-def _read_records(file: Path, data: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> Rows:
+def _arrow_chunks(file: Path) -> Iterator[Features]:
     try:
-        features = _wanted(file, read_examples(data, begins, ends))
-        return _strip(file, {name: packed.read(data) for name, packed in features.items()})
-    except NotAnExample as error:
-        raise DataError(f"{file} does not hold tf.train.Example records: {error}") from error
-
-
-def _open_arrow(file: Path) -> pa.ipc.RecordBatchFileReader:
-    try:
-        return pa.ipc.open_file(pa.memory_map(str(file)))
+        reader = pa.ipc.open_file(pa.memory_map(str(file)))
+        for number in range(reader.num_record_batches):
+            batch = reader.get_batch(number)
+            features = {}
+            for name in _wanted(file, batch.schema.names):
+                column = batch.column(name)
+                if not pa.types.is_nested(column.type):
+                    column = pa.FixedSizeListArray.from_arrays(column, 1)
+                counts = pc.list_value_length(column).to_numpy()
+                features[name] = _as_matrix(file, name, column.flatten().to_numpy(), counts)
+            yield features
     except (pa.ArrowException, OSError) as error:
-        raise _damaged(file, error) from error
+        raise DataError(f"{file} is not a whole Arrow file ({error}); encode the rows again") from error
 
 
-def _read_batch(file: Path, number: int) -> Rows:
+def _record_chunks(file: Path) -> Iterator[Features]:
+    """The features of a TFRecord file of tf.train.Example; TensorFlow checks every byte of it."""
+    examples = _examples(file)
+    while rows := list(islice(examples, _ROWS_PER_CHUNK)):
+        names = _wanted(file, {name for row in rows for name in row})
+        yield {name: _values_of(file, name, [row[name] for row in rows]) for name in names}
+
+
+def _examples(file: Path) -> Iterator[Mapping[str, Any]]:
+    """The named features of each record.
+
+    TensorFlow's threads do not begin yet, as they would with tf.data: their number is chosen when the model is built.
+    """
+    devices.prepare()
+    import tensorflow as tf
+    from google.protobuf.message import DecodeError
+
+    read_records = tf.compat.v1.io.tf_record_iterator.__wrapped__  # without the advice to use tf.data
+    options = tf.io.TFRecordOptions("GZIP" if _is_gzip(file) else "")
+    read = 0
     try:
-        batch = _open_arrow(file).get_batch(number)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(file, error) from error
-    columns = _wanted(file, dict(zip(batch.schema.names, batch.columns, strict=True)))
-    return _strip(file, {name: _as_ragged(column) for name, column in columns.items()})
+        for record in read_records(str(file), options):
+            yield tf.train.Example.FromString(record).features.feature
+            read += 1
+    except DecodeError as error:
+        raise DataError(f"{file} does not hold tf.train.Example records: record {read + 1}: {error}") from error
+    except tf.errors.DataLossError as error:
+        if not read:
+            raise DataError(f"{file} is not a TFRecord file, or damaged in record 1") from error
+        if "truncated" in error.message:
+            raise DataError(f"{file} is cut off in record {read + 1}") from error
+        raise DataError(f"{file} is damaged in record {read + 1}: its checksum differs; make it again") from error
 
 
-def _damaged(file: Path, error: Exception) -> DataError:
-    return DataError(f"{file} is not a whole Arrow file ({error}); encode the rows again")
+def _is_gzip(file: Path) -> bool:
+    """Whether a file is compressed.
+
+    Raises:
+        DataError: it is, and not whole.
+    """
+    with open(file, "rb") as opened:
+        if opened.read(2) != b"\x1f\x8b":
+            return False
+    try:
+        with gzip.open(file) as opened:
+            while opened.read(1 << 20):
+                pass
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{file} is not a whole gzip file ({error}); fetch it again") from error
+    return True
 
 
-def _as_ragged(column: pa.Array) -> Ragged:
-    if not pa.types.is_nested(column.type):
-        return column.to_numpy(), np.ones(len(column), np.int64)
-    return column.flatten().to_numpy(), pc.list_value_length(column).to_numpy().astype(np.int64)
+def _values_of(file: Path, name: str, features: Sequence[Any]) -> np.ndarray:
+    """<int64 or float32>[rows, values] of the same feature (tf.train.Feature) of several rows."""
+    kinds = {feature.WhichOneof("kind") for feature in features} - {None} or {"int64_list"}
+    if len(kinds) > 1 or "bytes_list" in kinds:
+        held = " and ".join(sorted(kind.removesuffix("_list") for kind in kinds))
+        raise DataError(f"{file}: {name} holds {held} values, where all rows need numbers of one kind")
+    (kind,) = kinds
+    lists = [getattr(feature, kind).value for feature in features]
+    values = np.fromiter(chain.from_iterable(lists), np.int64 if kind == "int64_list" else np.float32)
+    return _as_matrix(file, name, values, np.array([len(row) for row in lists]))
 
 
-def _wanted(file: Path, features: Mapping[str, Any]) -> dict[str, Any]:
-    missing = [name for name in FEATURES if name not in features]
+def _as_matrix(file: Path, name: str, values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    if (counts != counts[0]).any():
+        raise DataError(f"{file}: some rows have {counts.min()} values of {name} and some {counts.max()}")
+    return values.reshape(len(counts), counts[0])
+
+
+def _wanted(file: Path, names: Iterable[str]) -> list[str]:
+    missing = [name for name in FEATURES if name not in names]
     if missing:
         raise DataError(
-            f"{file} lacks the features {', '.join(missing)}; it has {', '.join(sorted(features))}, and dataset=tfrecord reads "
+            f"{file} lacks the features {', '.join(missing)}; it has {', '.join(sorted(names))}, and dataset=tfrecord reads "
             f"those that Model Garden's tools write: {', '.join(FEATURES)} and {LABEL}"
         )
-    return {name: features[name] for name in (*FEATURES, LABEL) if name in features}
+    return [name for name in (*FEATURES, LABEL) if name in names]
 
 
-def _strip(file: Path, features: Mapping[str, Ragged]) -> Rows:
+def _strip(file: Path, features: Features) -> Rows:
     """Takes padding and special tokens away."""
-    (ids, counts), (mask, _), (segments, _) = (features[name] for name in FEATURES)
-    if not all(np.array_equal(features[name][1], counts) for name in FEATURES) or not counts.all():
+    ids, mask, segments = (features[name] for name in FEATURES)
+    if not ids.shape == mask.shape == segments.shape or not ids.size:
         raise DataError(f"{file}: {', '.join(FEATURES)} have not as many values each")
-    begins = np.cumsum(counts) - counts
-    positions = np.arange(len(ids)) - np.repeat(begins, counts)  # of each piece in its row
-    lengths = np.add.reduceat(mask, begins)
-    in_second = np.add.reduceat(segments, begins)
-    first, rest = np.repeat(lengths - in_second, counts), np.repeat(lengths, counts)
-    if not (
-        np.array_equal(mask, positions < rest) and np.array_equal(segments, (positions >= first) & (positions < rest))
-    ):
+    labels = features.get(LABEL, np.zeros((len(ids), 0), np.int32))
+    in_second = segments.sum(axis=1)
+    in_first = mask.sum(axis=1) - in_second  # special tokens included
+    position = np.arange(ids.shape[1])
+    ends = np.stack([in_first, in_first + in_second])[:, :, None]
+    is_first, is_real = position < ends
+    is_second = is_real & ~is_first
+    if not (np.array_equal(mask, is_real) and np.array_equal(segments, is_second)):
         raise DataError(f"{file}: rows are not laid out as first text, second text, padding, each in one piece")
-    first_ends = (begins + lengths - in_second - 1)[in_second > 0]
-    last = ids[np.concatenate([begins + lengths - 1, first_ends])]
-    if (lengths - in_second < 2).any() or (ids[begins] != ids[0]).any() or (last != last[0]).any():
+    is_last = (position == ends - 1).any(axis=0)
+    begin, last = ids[:, 0], ids[is_last]
+    if (in_first < 2).any() or (begin != begin[0]).any() or (last != last[0]).any():
         raise DataError(f"{file}: rows do not all begin with the id of [CLS] and end with that of [SEP], as texts do")
-    labels = _labels(file, features, len(counts))
+    is_first[:, 0] = False
     return Rows(
-        _column(ids, begins + 1, lengths - in_second - 2),
-        _column(ids, begins + lengths - in_second, np.maximum(in_second - 1, 0)),
-        labels,
-        Frame(int(ids[0]), int(last[0]), int(ids.max()), int(counts.max()), labels.shape[1]),
-    )
-
-
-def _column(ids: np.ndarray, begins: np.ndarray, lengths: np.ndarray) -> TokenColumn:
-    return TokenColumn(ids[expand_runs(begins, lengths)].astype(np.int32), np.concatenate([[0], np.cumsum(lengths)]))
-
-
-def _labels(file: Path, features: Mapping[str, Ragged], rows: int) -> np.ndarray:
-    """<int32 or float32>[rows, values]; no values where the rows have no labels."""
-    values, counts = features.get(LABEL, (np.zeros(0, np.int32), np.zeros(rows, np.int64)))
-    if (counts != counts[0]).any():
-        raise DataError(f"{file}: some rows have {counts.min()} values of {LABEL} and some {counts.max()}")
-    return values.astype(np.float32 if values.dtype.kind == "f" else np.int32).reshape(
-        rows, -1 if rows and counts[0] else 0
+        (ids[is_first & ~is_last].astype(np.int32), in_first - 2),
+        (ids[is_second & ~is_last].astype(np.int32), np.maximum(in_second - 1, 0)),
+        labels.astype(np.float32 if labels.dtype.kind == "f" else np.int32),
+        Frame(int(begin[0]), int(last[0]), int(ids.max()), ids.shape[1], labels.shape[1]),
     )
 
 
@@ -225,20 +239,13 @@ def join_frames(frames: Sequence[Frame], where: str) -> Frame:
     Raises:
         DataError: they are of several encodings.
     """
-    values: dict[str, list[int]] = {}
-    for key in ("cls_id", "sep_id", "width", "values"):
-        values[key] = sorted({getattr(frame, key) for frame in frames} - ({0} if key == "values" else set()))
-        if len(values[key]) > 1:
-            raise DataError(
-                f"{where}: {_WORDS[key]} {' and '.join(map(str, values[key]))}: the files are of several encodings"
-            )
-    return Frame(
-        values["cls_id"][0],
-        values["sep_id"][0],
-        max(frame.largest_id for frame in frames),
-        values["width"][0],
-        max(frame.values for frame in frames),
-    )
+    joined = {"largest_id": max(frame.largest_id for frame in frames)}
+    for key, words in _WORDS.items():
+        values = sorted({getattr(frame, key) for frame in frames} - ({0} if key == "values" else set()))
+        if len(values) > 1:
+            raise DataError(f"{where}: {words} {' and '.join(map(str, values))}: the files are of several encodings")
+        joined[key] = values[0] if values else 0
+    return Frame(**joined)
 
 
 _WORDS = {
@@ -249,18 +256,10 @@ _WORDS = {
 }
 
 
-def _lists(scratch: BinaryIO, lengths: Sequence[np.ndarray]) -> pa.LargeListArray:
-    """Raw <int32> ids in a file as one list a row, without a copy."""
-    scratch.flush()
-    values = np.memmap(scratch, np.int32, mode="r") if scratch.tell() else np.empty(0, np.int32)
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
-    return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.array(values))
-
-
 def _label_column(labels: np.ndarray) -> pa.Array:
     """<int32 or float32>[rows, values] as <int32>, <float32> or, of several values, <list<int32>> of those not 0."""
     if labels.shape[1] == 1:
-        return pa.array(labels[:, 0])
+        return pa.array(labels[:, 0], pa.float32() if labels.dtype.kind == "f" else pa.int32())
     rows, classes = np.nonzero(labels)
     offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(labels)))])
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(classes, pa.int32()))

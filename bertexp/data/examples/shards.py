@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +15,6 @@ import tensorflow as tf
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.encoded.encoding import Shard
-from bertexp.data.encoded.protobuf import write_examples
 from bertexp.data.examples.module import DataModule
 from bertexp.data.table import TextDataset, is_labelled
 from bertexp.data.tokens.tokenizer import ROWS_PER_CHUNK, Progress, Tokenizer
@@ -84,11 +82,30 @@ def _encode(dataset: TextDataset, tokenizer: Tokenizer, config: DatasetConfig) -
 def _write_tfrecord(file: IO[bytes], chunks: Iterator[Features], progress: Progress) -> None:
     with tf.io.TFRecordWriter(file.name) as writer:
         for features in chunks:
-            data, offsets = write_examples(features)
-            data = data.tobytes()
-            for begin, end in pairwise(offsets.tolist()):
-                writer.write(data[begin:end])
-            progress(len(offsets) - 1)
+            records = serialize(features)
+            for record in records:
+                writer.write(record)
+            progress(len(records))
+
+
+def serialize(features: Features) -> list[bytes]:
+    """Each row as the bytes of a tf.train.Example, by TensorFlow's operation for messages of any kind."""
+    rows = len(next(iter(features.values())))
+
+    def encode(kind: str, **fields: tf.Tensor) -> tf.Tensor:
+        """<string>[rows, 1], messages of ``kind`` with fields [rows, values]."""
+        sizes = np.tile(np.array([values.shape[1] for values in fields.values()], np.int32), (rows, 1))
+        return tf.io.encode_proto(sizes, [*fields.values()], [*fields], f"tensorflow.{kind}")[:, None]
+
+    entries = []
+    for name, values in features.items():
+        if values.dtype == np.float32:
+            feature = encode("Feature", float_list=encode("FloatList", value=tf.constant(values)))
+        else:
+            feature = encode("Feature", int64_list=encode("Int64List", value=tf.constant(values, tf.int64)))
+        entries.append(encode("Features.FeatureEntry", key=tf.fill([rows, 1], name), value=feature))
+    examples = encode("Example", features=encode("Features", feature=tf.concat(entries, axis=1)))
+    return examples[:, 0].numpy().tolist()
 
 
 def _write_arrow(file: IO[bytes], chunks: Iterator[Features], progress: Progress) -> None:

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bertexp.data.tokens.cache import Chunk, Progress, TokenCache, row_offsets
+from bertexp.data.arrow_file import row_offsets
+from bertexp.data.tokens.cache import Chunk, Progress, TokenCache
 from bertexp.data.tokens.packing import AlignedTokens, TokenColumn
 from bertexp.errors import WeightsError
 from bertexp.interfaces import SPECIAL_TOKENS
