@@ -20,11 +20,9 @@ from pathlib import Path
 
 from bertexp.commands import CommandParser
 from bertexp.config.resolve import compose_config
-from bertexp.system import devices
 from bertexp.system.console import labelled
-from bertexp.system.cores import available_cores
 from bertexp.system.credentials import hide
-from bertexp.system.provenance import STACK, TENSORFLOW, memory_bytes, read_versions
+from bertexp.system.machine import STACK, TENSORFLOW, available_cores, find_nvidia, memory_bytes, read_versions
 from bertexp.tracking.mlflow.store import local_path, resolve_uri
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -176,7 +174,7 @@ def observe_devices() -> DeviceFacts:
         error = f"no answer within {TENSORFLOW_SECONDS} seconds"
     return DeviceFacts(
         system=f"{platform.system()} {platform.machine()}",
-        nvidia=devices.find_nvidia(),
+        nvidia=find_nvidia(),
         hidden=os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"),
         cuda_wheels=bool(read_versions([CUDA_WHEEL])),
         tensorflow_gpus=gpus,

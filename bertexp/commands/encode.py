@@ -29,8 +29,8 @@ from bertexp.errors import ConfigError, DataError
 from bertexp.models.source.locate import read_vocabulary
 from bertexp.runs.plan import Plan, make_plan
 from bertexp.system.console import Progress, labelled, say
-from bertexp.system.cores import available_cores
 from bertexp.system.files import locked, write_text
+from bertexp.system.machine import available_cores
 from bertexp.tasks.registry import all_tasks
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from bertexp.config.words import only, replace, without
 from bertexp.data.find.locate import DatasetSource, locate_dataset
 from bertexp.errors import BertexpError, ConfigError, EnvironmentProblem, NetworkError
 from bertexp.models.source.locate import ModelSource, count_trained, locate_model, read_source
-from bertexp.system import devices, downloads
+from bertexp.system import downloads
 from bertexp.system.console import labelled
+from bertexp.system.machine import find_nvidia
 
 if TYPE_CHECKING:
     from bertexp.data.table import TextDataset
@@ -52,7 +53,7 @@ def make_plan(config: Config, words: Sequence[str] | None = None) -> Plan:
     Raises:
         BertexpError: a path, a column, an architecture or an address is wrong; nothing has been written yet.
     """
-    if config.trainer.accelerator == "gpu" and not devices.find_nvidia():
+    if config.trainer.accelerator == "gpu" and not find_nvidia():
         raise EnvironmentProblem(
             "trainer.accelerator=gpu, but this machine shows no NVIDIA GPU; use trainer.accelerator=auto, or look what "
             "`python -m bertexp doctor` says"

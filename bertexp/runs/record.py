@@ -18,7 +18,7 @@ from bertexp.interfaces import RunState
 from bertexp.runs.folder import TRAINED, RunFolder, own_words, recorded_words
 from bertexp.system.console import labelled, say
 from bertexp.system.credentials import hide
-from bertexp.system.provenance import collect_provenance, provenance_tags
+from bertexp.system.machine import collect_provenance, provenance_tags
 from bertexp.system.signals import StopSignal
 from bertexp.tracking.base import Tracker, build_tracker
 

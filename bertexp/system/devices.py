@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import subprocess
-from pathlib import Path
 
 from bertexp.config.schema import TrainerConfig
 from bertexp.errors import EnvironmentProblem
-from bertexp.system.cores import available_cores
+from bertexp.system.machine import available_cores
 
 
 def prepare() -> None:
@@ -86,17 +83,3 @@ def _wanted_lanes(trainer: TrainerConfig) -> int:
     if trainer.lanes != "auto":
         return int(trainer.lanes)
     return 2 if available_cores() == 2 and not trainer.jit_compile else 1
-
-
-def find_nvidia() -> str:
-    """What the driver calls its GPUs; empty if there is none, which is known at once."""
-    if tool := shutil.which("nvidia-smi"):
-        command = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-        try:
-            answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return "an NVIDIA GPU whose nvidia-smi does not answer"
-        if answer.returncode == 0 and answer.stdout.strip():
-            return "; ".join(line.replace(", ", ", driver ") for line in answer.stdout.strip().splitlines())
-    devices = [*Path("/dev").glob("nvidia[0-9]*"), *Path("/proc/driver/nvidia/gpus").glob("*")]
-    return f"an NVIDIA GPU ({devices[0]})" if devices else ""

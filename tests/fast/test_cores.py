@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bertexp.system.cores import available_cores
+from bertexp.system.machine import available_cores
 
 BOUND = 8
 

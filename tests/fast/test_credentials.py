@@ -20,7 +20,7 @@ from bertexp.sweeps.storage import check_storage, open_storage
 from bertexp.system import downloads
 from bertexp.system.console import log_to, say
 from bertexp.system.credentials import find_secret, hide, is_hidden, put_back
-from bertexp.system.provenance import collect_provenance
+from bertexp.system.machine import collect_provenance
 from bertexp.tracking.base import Tracker
 from bertexp.tracking.mlflow.store import must_answer, resolve_uri
 

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "bertexp"
         ("locks of files", r"\bfcntl\b|\bflock\b|O_EXCL", {"system/files.py"}),
         ("full disks", r"\bENOSPC\b", {"system/files.py"}),
         ("identity of a process", r"os\.getpid|os\.getppid|/proc/self/ns|boot_id\"", {"system/identity.py"}),
-        ("count of cores", r"cpu_count|sched_getaffinity|cgroup", {"system/cores.py"}),
+        ("count of cores", r"cpu_count|sched_getaffinity|cgroup", {"system/machine.py"}),
         ("hidden secrets", r"\*\*\*@|hide_passwords", {"system/credentials.py"}),
         ("progress", r"\btqdm\b", {"system/console.py"}),
         ("labelled lines", r":<10\}|\bsay\(f?\"[a-z][a-z ]{0,9} {2,}\S", {"system/console.py"}),

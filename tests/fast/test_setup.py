@@ -15,7 +15,7 @@ import pytest
 
 from bertexp.commands import doctor
 from bertexp.commands.doctor import OK, PROBLEM, WARNING, Check, DeviceFacts, check_devices
-from bertexp.system import devices
+from bertexp.system.machine import find_nvidia
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("awk", "cat", "chmod", "cksum", "cp", "df", "dirname", "grep", "ln", "mkdir", "rm", "sed", "sh", "uname")
@@ -255,7 +255,7 @@ def test_nvidia_smi_is_asked_for_names_and_driver(tmp_path: Path, monkeypatch):
     tool.write_text("#!/bin/sh\necho 'NVIDIA H200, 550.54.15'\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/bin:/usr/bin")
-    assert devices.find_nvidia() == "NVIDIA H200, driver 550.54.15"
+    assert find_nvidia() == "NVIDIA H200, driver 550.54.15"
 
 
 def test_doctor_reports_a_tensorflow_that_is_not_installed(tmp_path, monkeypatch, capsys):

@@ -22,7 +22,7 @@ from bertexp.data.tokens.cache import Chunk, Progress, TokenCache
 from bertexp.data.tokens.packing import AlignedTokens, TokenColumn
 from bertexp.errors import WeightsError
 from bertexp.interfaces import SPECIAL_TOKENS
-from bertexp.system.cores import available_cores, results_in_order
+from bertexp.system.machine import available_cores, results_in_order
 
 ROWS_PER_CHUNK = 2048  # a few MB of reviews: bounds memory and keeps every core busy
 

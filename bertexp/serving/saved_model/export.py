@@ -29,7 +29,7 @@ from bertexp.serving.spec import ServingSpec
 from bertexp.serving.verify import Verifier, VerifyReport
 from bertexp.system.console import labelled, say
 from bertexp.system.files import atomic_folder, scratch_folder
-from bertexp.system.provenance import read_versions
+from bertexp.system.machine import read_versions
 
 if TYPE_CHECKING:
     from bertexp.runs.folder import RunFolder

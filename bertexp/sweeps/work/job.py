@@ -23,7 +23,7 @@ from bertexp.sweeps.work.worker import pull_trials
 from bertexp.system.console import labelled, say
 from bertexp.system.credentials import put_back
 from bertexp.system.files import write_text
-from bertexp.system.provenance import collect_provenance, provenance_tags
+from bertexp.system.machine import collect_provenance, provenance_tags
 from bertexp.system.signals import StopSignal
 from bertexp.tracking.base import Tracker, build_tracker
 

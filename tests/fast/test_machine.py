@@ -2,8 +2,8 @@
 
 import subprocess
 
-from bertexp.system import provenance
-from bertexp.system.provenance import collect_provenance, provenance_tags, read_commit, read_versions
+from bertexp.system import machine
+from bertexp.system.machine import collect_provenance, provenance_tags, read_commit, read_versions
 
 
 def test_what_a_run_was_made_with():
@@ -54,7 +54,7 @@ def test_a_password_is_not_recorded():
 
 
 def test_the_gpus_that_the_driver_names_are_recorded(monkeypatch):
-    monkeypatch.setattr(provenance, "find_nvidia", lambda: "NVIDIA H100, driver 550.1; NVIDIA L4, driver 550.1")
+    monkeypatch.setattr(machine, "find_nvidia", lambda: "NVIDIA H100, driver 550.1; NVIDIA L4, driver 550.1")
     record = collect_provenance(["python"])
     assert record["hardware"]["gpu"] == ["NVIDIA H100, driver 550.1", "NVIDIA L4, driver 550.1"]
     tags = provenance_tags(record)
@@ -62,5 +62,5 @@ def test_the_gpus_that_the_driver_names_are_recorded(monkeypatch):
 
 
 def test_a_machine_without_a_gpu_has_no_tag_of_one(monkeypatch):
-    monkeypatch.setattr(provenance, "find_nvidia", str)
+    monkeypatch.setattr(machine, "find_nvidia", str)
     assert "hardware.gpu" not in provenance_tags(collect_provenance(["python"]))
