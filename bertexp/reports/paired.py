@@ -41,9 +41,7 @@ class Pair:
     only_first: int  # rows that the first run alone has right
     only_second: int
     difference: float  # of the accuracies
-    low: (
-        float | None
-    )  # interval of the difference at the level that Holm's correction leaves; None without disagreement
+    low: float | None  # interval of the difference at the level that Holm's correction leaves; None: no row differs
     high: float | None
     p: float  # McNemar's exact test
     p_corrected: float  # Holm, over every pair there is
@@ -163,28 +161,30 @@ def compare_pairs(tested: Mapping[str, Predictions]) -> tuple[list[Pair], int]:
         The pairs to show, and how many p was corrected for. That is always every pair of a group, since the most
         accurate run was picked by looking at the same rows.
     """
-    groups = group_by_rows(tested)
-    every = [pair for group in groups for pair in combinations(group, 2)]
-    p_values = [mcnemar_exact(*_discordant(tested, pair)) for pair in every]
-    corrected = {frozenset(pair): found for pair, *found in zip(every, p_values, holm(p_values), strict=True)}
-    shown = every
-    if len(tested) > ALL_PAIRS_UP_TO:
-        shown = []
-        for group in groups:
-            best = max(group, key=lambda name: tested[name].accuracy)
-            shown += [(best, other) for other in group if other != best]
-    return [_describe(tested, pair, corrected[frozenset(pair)], len(every)) for pair in shown], len(every)
+    best, every = set(), []
+    for group in group_by_rows(tested):
+        first = max(group, key=lambda name: tested[name].accuracy) if len(tested) > ALL_PAIRS_UP_TO else group[0]
+        best.add(first)
+        every += combinations([first, *(name for name in group if name != first)], 2)
+    discordant = [_discordant(*(tested[name].correct for name in pair)) for pair in every]
+    p_values = [mcnemar_exact(*counts) for counts in discordant]
+    shown = [
+        _describe(pair, counts, len(tested[pair[0]].correct), p_value, corrected, len(every))
+        for pair, counts, p_value, corrected in zip(every, discordant, p_values, holm(p_values), strict=True)
+        if len(tested) <= ALL_PAIRS_UP_TO or pair[0] in best
+    ]
+    return shown, len(every)
 
 
-def _discordant(tested: Mapping[str, Predictions], pair: tuple[str, str]) -> tuple[int, int]:
-    first, second = (tested[name].correct for name in pair)
+def _discordant(first: np.ndarray, second: np.ndarray) -> tuple[int, int]:
     return int((first & ~second).sum()), int((second & ~first).sum())
 
 
-def _describe(tested: Mapping[str, Predictions], pair: tuple[str, str], p_values: Sequence[float], tests: int) -> Pair:
-    p, p_corrected = p_values
-    only_first, only_second = _discordant(tested, pair)
-    rows, low, high = len(tested[pair[0]].correct), None, None
+def _describe(
+    pair: tuple[str, str], discordant: tuple[int, int], rows: int, p: float, p_corrected: float, tests: int
+) -> Pair:
+    only_first, only_second = discordant
+    low = high = None
     if only_first or only_second:
         left = p / p_corrected if p_corrected else 1 / tests  # of the family's level
         low, high = difference_interval(only_first, only_second, rows, LEVEL * left)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,29 +84,22 @@ class _Sorter:
 
     def slices(self) -> Iterator[tuple[np.ndarray, pa.Table]]:
         """Rows <int64>[<= ROWS_AT_ONCE], ascending, with all their examples; a row's stand in the order they came in."""
-        self._write()
+        if self._waiting:
+            self._write()
         for writer in self._writers.values():
             writer.close()
         for number in sorted(self._writers):
             with pa.ipc.open_stream(self._folder / str(number)) as stream:
-                found = _sort(stream.read_all())
-            rows, begins = np.unique(found[ROW].to_numpy(), return_index=True)
-            for begin in range(0, len(rows), ROWS_AT_ONCE):
-                own, end = rows[begin : begin + ROWS_AT_ONCE], begin + ROWS_AT_ONCE
-                stop = begins[end] if end < len(rows) else found.num_rows
-                yield own, found.slice(begins[begin], stop - begins[begin])
+                found = stream.read_all().sort_by(ROW).combine_chunks()
+            begins = np.unique(found[ROW].to_numpy(), return_index=True)[1]
+            for begin, end in pairwise([*begins[::ROWS_AT_ONCE], found.num_rows]):
+                examples = found.slice(begin, end - begin)
+                yield np.unique(examples[ROW].to_numpy()), examples
 
     def _write(self) -> None:
-        if not self._waiting:
-            return
-        found = _sort(pa.concat_tables(self._waiting))
-        self._waiting = []
-        numbers, begins = np.unique(found[ROW].to_numpy() // self._rows_in_file, return_index=True)
-        for number, begin, end in zip(numbers.tolist(), begins, [*begins[1:], found.num_rows], strict=True):
+        waiting, self._waiting = pa.concat_tables(self._waiting), []
+        numbers = waiting[ROW].to_numpy() // self._rows_in_file
+        for number in np.unique(numbers).tolist():
             if number not in self._writers:
-                self._writers[number] = pa.ipc.new_stream(str(self._folder / str(number)), found.schema)
-            self._writers[number].write_table(found.slice(begin, end - begin))
-
-
-def _sort(table: pa.Table) -> pa.Table:
-    return table.take(np.argsort(table[ROW].to_numpy(), kind="stable")).combine_chunks()
+                self._writers[number] = pa.ipc.new_stream(str(self._folder / str(number)), waiting.schema)
+            self._writers[number].write_table(waiting.filter(pa.array(numbers == number)))

@@ -79,9 +79,9 @@ class _Layout(NamedTuple):
     """How the lines of a file are made."""
 
     separator: str | None  # a tab; None: spaces
-    columns: int
-    word: int
-    tag: int | None
+    columns: int = 0
+    word: int = 0
+    tag: int | None = None
 
     def split(self, line: str) -> list[str]:
         return line.split("\t") if self.separator else [field for field in line.split(" ") if field]
@@ -128,18 +128,17 @@ def _layout(path: Path, config: DatasetConfig, needs_tags: bool) -> _Layout:
     lines = list(islice(chain.from_iterable(_blocks(path)), _LINES_SEEN))
     if not lines:
         raise DataError(f"{path} is empty")
-    layout = _Layout("\t" if any("\t" in line for _, line in lines) else None, 0, 0, None)
+    layout = _Layout("\t" if any("\t" in line for _, line in lines) else None)
     number, first = next(((number, line) for number, line in lines if not layout.is_comment(line)), lines[0])
-    columns = len(layout.split(first))
-    word = _column("words_column", config.words_column, 0, columns, f"{path}:{number}")
-    if columns == 1 and config.tags_column is None:
-        if needs_tags:
-            raise DataError(f"{path}:{number} has a single column and so no tags; part word and tag by a tab or space")
-        return layout._replace(columns=columns, word=word)
-    tag = _column("tags_column", config.tags_column, -1, columns, f"{path}:{number}")
+    columns, place = len(layout.split(first)), f"{path}:{number}"
+    word, tag = _column("words_column", config.words_column, 0, columns, place), None
+    if columns > 1 or config.tags_column is not None:
+        tag = _column("tags_column", config.tags_column, -1, columns, place)
+    elif needs_tags:
+        raise DataError(f"{place} has a single column and so no tags; part word and tag by a tab or space")
     if word == tag:
         raise DataError(f"{path}: words and tags are both said to stand in column {word}; name two different ones")
-    return layout._replace(columns=columns, word=word, tag=tag)
+    return _Layout(layout.separator, columns, word, tag)
 
 
 def _column(setting: str, value: str | None, default: int, columns: int, place: str) -> int:

@@ -180,28 +180,19 @@ def _spell_labels(table: pa.Table, separator: str | None) -> pa.Table | None:
 
 def _is_clean(table: pa.Table, labels: Labels) -> bool:
     table.validate(full=True)  # UTF-8, which the JSON and parquet readers leave unchecked
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if column.null_count:
-            return False
-        if name == "label":
-            if not labels.are_clean(column):
-                return False
-        elif pc.any(pc.equal(column, "")).as_py() or pc.any(pc.utf8_is_space(column)).as_py():
-            return False
-    return True
+    if any(column.null_count for column in table.columns):
+        return False
+    texts = [table[name] for name in table.column_names if name != "label"]
+    if any(pc.any(pc.or_(pc.equal(text, ""), pc.utf8_is_space(text))).as_py() for text in texts):
+        return False
+    return "label" not in table.column_names or labels.are_clean(table["label"])
 
 
 def _collect(rows: Iterable[tuple[str, Values | Bad]], names: Sequence[str], labels: Labels, sieve: Sieve) -> Rows:
     """Checks row by row, each with its place."""
-    good: list[Values] = []
-    for place, values in rows:
-        checked = values if isinstance(values, Bad) else _checked(values, labels)
-        if isinstance(checked, Bad):
-            sieve.take_out(place, checked)
-        else:
-            good.append(checked)
-    sieve.require(len(good))
-    return Rows(pa.Table.from_pylist(good, pa.schema([(name, pa.string()) for name in names])), sieve.skipped)
+    checked = ((place, values if isinstance(values, Bad) else _checked(values, labels)) for place, values in rows)
+    table = pa.Table.from_pylist(list(sieve.good(checked)), pa.schema([(name, pa.string()) for name in names]))
+    return Rows(table, sieve.skipped)
 
 
 def _checked(values: Values, labels: Labels) -> Values | Bad:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
 from bertexp.errors import DataError, did_you_mean
 
@@ -54,6 +54,7 @@ class Bad(NamedTuple):
     detail: str
 
 
+Kind = TypeVar("Kind")
 Values = dict[str, object]  # canonical column name -> value as it stands in the file
 Row = tuple[int, "Values | Bad"]  # number of the line or row, from 1, and what it holds
 
@@ -155,6 +156,21 @@ class Sieve:
     def __init__(self, path: Path, noun: str, on_bad_row: str):
         self._path, self._noun, self._skips = path, noun, on_bad_row == "skip"
         self.skipped: Counter[str] = Counter()  # reason -> rows left out
+
+    def good(self, rows: Iterable[tuple[str, Kind | Bad]]) -> Iterator[Kind]:
+        """Yields the good ones of rows that come with their places.
+
+        Raises:
+            DataError: a row is bad, and those are errors, or none is good.
+        """
+        left = 0
+        for place, row in rows:
+            if isinstance(row, Bad):
+                self.take_out(place, row)
+            else:
+                left += 1
+                yield row
+        self.require(left)
 
     def take_out(self, place: str, bad: Bad, count: int = 1, more_cure: str = "") -> None:
         """Counts ``count`` rows that are bad for the same reason, the first of them at ``place``.

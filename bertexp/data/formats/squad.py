@@ -62,20 +62,16 @@ def read_squad(path: Path, on_bad_row: str = "error", may_lack_answers: bool = F
         DataError: the file is not of that form, no question is left or, with ``error``, a question is bad; names file
             and question.
     """
-    rows: list[dict[str, Any]] = []
-    titles: list[str] = []
     sieve = Sieve(path, "question", on_bad_row)
     questions = list(_questions(path))
     labelled = not may_lack_answers or any("answers" in question for _, _, question in questions)
-    for title, context, question in questions:
-        row = _checked(question, context, labelled)
-        if isinstance(row, Bad):
-            sieve.take_out(f"{path}, question {question.get('id', 'without id')!r}", row)
-        else:
-            titles.append(title)
-            rows.append(row)
-    sieve.require(len(rows))
-    articles = pa.array(titles).dictionary_encode().indices.to_numpy().astype(np.int64)
+    checked = (
+        (f"{path}, question {question.get('id', 'without id')!r}", _checked(title, context, question, labelled))
+        for title, context, question in questions
+    )
+    rows = list(sieve.good(checked))
+    titles = pa.array([row["title"] for row in rows])
+    articles = titles.dictionary_encode().indices.to_numpy().astype(np.int64)
     return Questions(pa.Table.from_pylist(rows, _SCHEMA), articles, sieve.skipped)
 
 
@@ -100,14 +96,14 @@ def _questions(path: Path) -> Iterator[tuple[str, object, dict[str, Any]]]:
         ) from error
 
 
-def _checked(question: Mapping[str, Any], context: object, labelled: bool) -> dict[str, Any] | Bad:
-    """The question as a row of the table."""
+def _checked(title: str, context: object, question: Mapping[str, Any], labelled: bool) -> dict[str, Any] | Bad:
+    """The question as a row of the table, and its article's title."""
     for name, text in (("question", question.get("question")), ("context", context)):
         if not isinstance(text, str) or not text.strip():
             return Bad("no text", f"the {name} is empty or not a text")
         if not is_utf8(text):
             return Bad("not UTF-8", f"the {name} holds half of a surrogate pair")
-    row = {"text": question["question"], "text_pair": context, "label": None, "id": str(question.get("id", ""))}
+    row = {"title": title, "text": question["question"], "text_pair": context, "id": str(question.get("id", ""))}
     if not labelled:
         return row
     answers = question.get("answers")

@@ -38,13 +38,6 @@ class Sentences:
         """<int64>[rows], words of each sentence."""
         return pc.list_value_length(self.words).to_numpy().astype(np.int64)
 
-    @property
-    def begins(self) -> np.ndarray:
-        """<bool>[words + 1]: whether a sentence begins with the word; the last stands for the end."""
-        begins = np.zeros(self.lengths.sum() + 1, bool)
-        begins[np.cumsum(self.lengths)] = begins[0] = True
-        return begins
-
     def without(self, bad: np.ndarray, reason: str, detail: Callable[[int], str], cure: str = "") -> Sentences:
         """Takes out the sentences of the marked words <bool>[words]; ``detail`` says of a word's number what is wrong.
 
@@ -125,17 +118,17 @@ def _read(path: Path, config: DatasetConfig, spelled: dict[str, int], needs_tags
     sieve = Sieve(path, "sentence", config.on_bad_row)
     chunks, tags, numbers = [], [np.zeros(0, np.int32)], []
     words: list[list[str]] = []
-    for number, sentence in read_sentences(path, config, needs_tags):
-        if isinstance(sentence, Bad):
-            sieve.take_out(place_of(path, number), sentence)
-            continue
+    found = (
+        (place_of(path, number), sentence if isinstance(sentence, Bad) else (number, sentence))
+        for number, sentence in read_sentences(path, config, needs_tags)
+    )
+    for number, sentence in sieve.good(found):
         words.append(sentence.words)
         numbers.append(number)
         tags.append(np.array([spelled.setdefault(tag, len(spelled)) for tag in sentence.tags or ()], np.int32))
         if len(words) == _ROWS_AT_ONCE:
             chunks.append(pa.array(words, pa.list_(pa.string())))
             words = []
-    sieve.require(len(numbers))
     column = pa.chunked_array([*chunks, pa.array(words, pa.list_(pa.string()))])
     return Sentences(path, column, np.concatenate(tags), np.array(numbers, np.int64), sieve)
 
@@ -176,7 +169,8 @@ def _parts(sentences: Sentences, tags: Sequence[str]) -> tuple[np.ndarray, np.nd
     prefixes = np.array([split_tag(tag)[0] for tag in tags])[sentences.tags]
     types = np.unique([split_tag(tag)[1] for tag in tags], return_inverse=True)[1][sentences.tags]
     opens = (prefixes == "B") | (prefixes == "I")
-    same = (types[1:] == types[:-1]) & ~sentences.begins[1:-1]
+    same = types[1:] == types[:-1]
+    same[np.cumsum(sentences.lengths)[:-1] - 1] = False  # the next word begins a sentence
     return prefixes, np.concatenate([[False], opens[:-1] & same]), opens
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize, PowerNorm
@@ -74,7 +75,7 @@ def draw_learning_rate(points: Points, path: Path) -> Path:
     """Draws the learning rate over steps."""
     figure = new_figure(4.8, 3.2)
     axes = figure.subplots()
-    steps, values = _arrays(points)
+    steps, values = zip(*points, strict=True)
     axes.plot(steps, values, color=BLUE, linewidth=1.8)
     _finish_axes(axes, "learning rate")
     axes.set_ylim(bottom=0)
@@ -205,7 +206,7 @@ def _draw_split(axes: Axes, points: Points, split: str) -> None:
     """Draws few points with markers; many (the training steps) faintly, with their running mean on top."""
     if not points:
         return
-    steps, values = _arrays(points)
+    steps, values = zip(*points, strict=True)
     word, colour = SPLITS[split]
     if len(steps) <= 30:
         line = {"linewidth": 1.8, "marker": "o", "markersize": 4.5}
@@ -215,21 +216,8 @@ def _draw_split(axes: Axes, points: Points, split: str) -> None:
         return
     width = max(len(values) // 20, 3)
     axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.3)
-    axes.plot(steps, _running_mean(values, width), color=colour, linewidth=1.8, label=f"{word} (mean of {width})")
-
-
-def _running_mean(values: np.ndarray, width: int) -> np.ndarray:
-    """Returns the mean of up to ``width`` values around each, <float64>[n]; shorter at the ends, NaN left out."""
-    known = np.isfinite(values)
-    window = np.ones(width)
-    return np.convolve(np.where(known, values, 0.0), window, "same") / np.maximum(
-        np.convolve(known.astype(float), window, "same"), 1
-    )
-
-
-def _arrays(points: Points) -> tuple[np.ndarray, np.ndarray]:
-    table = np.asarray(points, np.float64).reshape(-1, 2)
-    return table[:, 0], table[:, 1]
+    means = pd.Series(values).rolling(width, center=True, min_periods=1).mean()
+    axes.plot(steps, means, color=colour, linewidth=1.8, label=f"{word} (mean of {width})")
 
 
 def _finish_axes(axes: Axes, name: str) -> None:

@@ -24,9 +24,9 @@ class GlueTask:
     """What a task's files are called and hold."""
 
     folder: str  # in the archive
-    archive: str
     columns: Columns  # of the labelled files
     label_names: tuple[str, ...] = ()  # in GLUE's order; none: the label is a number from 0 to 5
+    archive: str = ""  # if it is not called as the folder
     in_words: bool = False  # whether GLUE's files spell labels as words, and not as 0 and 1
     labelled: Mapping[str, str] = field(default_factory=lambda: {"train": "train.tsv", "test": "dev.tsv"})
     unlabelled: Mapping[str, str] = field(default_factory=dict)  # name of the file to submit -> file; none: test.tsv
@@ -43,32 +43,27 @@ class GlueTask:
 
 
 _tsv = partial(Columns, format="tsv")  # Microsoft's files end in .txt
+_COLA = ("source", "label", "star", "sentence")  # the columns of its labelled files, which have no header
 _ENTAILMENT = ("entailment", "not_entailment")
 GLUE = {
-    "cola": GlueTask(
-        "CoLA",
-        "CoLA.zip",
-        _tsv("sentence", header=("source", "label", "star", "sentence")),
-        ("unacceptable", "acceptable"),
-    ),
-    "sst2": GlueTask("SST-2", "SST-2.zip", _tsv("sentence"), ("negative", "positive")),
-    "mrpc": GlueTask("MRPC", "MRPC.zip", _tsv("#1 String", "#2 String", "Quality"), ("not_equivalent", "equivalent")),
+    "cola": GlueTask("CoLA", _tsv("sentence", header=_COLA), ("unacceptable", "acceptable")),
+    "sst2": GlueTask("SST-2", _tsv("sentence"), ("negative", "positive")),
+    "mrpc": GlueTask("MRPC", _tsv("#1 String", "#2 String", "Quality"), ("not_equivalent", "equivalent")),
     "qqp": GlueTask(
-        "QQP", "QQP-clean.zip", _tsv("question1", "question2", "is_duplicate"), ("not_duplicate", "duplicate")
+        "QQP", _tsv("question1", "question2", "is_duplicate"), ("not_duplicate", "duplicate"), "QQP-clean.zip"
     ),
-    "stsb": GlueTask("STS-B", "STS-B.zip", _tsv("sentence1", "sentence2", "score")),
+    "stsb": GlueTask("STS-B", _tsv("sentence1", "sentence2", "score")),
     "mnli": GlueTask(
         "MNLI",
-        "MNLI.zip",
         _tsv("sentence1", "sentence2", "gold_label"),
         ("entailment", "neutral", "contradiction"),
         in_words=True,
         labelled={"train": "train.tsv", "test": "dev_matched.tsv", "test_mismatched": "dev_mismatched.tsv"},
         unlabelled={"MNLI-m": "test_matched.tsv", "MNLI-mm": "test_mismatched.tsv"},
     ),
-    "qnli": GlueTask("QNLI", "QNLIv2.zip", _tsv("question", "sentence"), _ENTAILMENT, in_words=True),
-    "rte": GlueTask("RTE", "RTE.zip", _tsv("sentence1", "sentence2"), _ENTAILMENT, in_words=True),
-    "wnli": GlueTask("WNLI", "WNLI.zip", _tsv("sentence1", "sentence2"), ("not_entailment", "entailment")),
+    "qnli": GlueTask("QNLI", _tsv("question", "sentence"), _ENTAILMENT, "QNLIv2.zip", in_words=True),
+    "rte": GlueTask("RTE", _tsv("sentence1", "sentence2"), _ENTAILMENT, in_words=True),
+    "wnli": GlueTask("WNLI", _tsv("sentence1", "sentence2"), ("not_entailment", "entailment")),
 }
 
 
@@ -91,8 +86,8 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
         downloads = addresses((folder / file for file in MSR_FILES.values()), config.url or MSR_URL)
         downloads |= addresses([folder / MSR_DEV_IDS], config.url or GLUE_URL)
     else:
-        archive, folder = cache_dir / glue.archive, cache_dir / "unpacked"
-        downloads = {} if archive.exists() else {archive: config.url or f"{GLUE_URL}/{glue.archive}"}
+        archive, folder = cache_dir / (glue.archive or f"{glue.folder}.zip"), cache_dir / "unpacked"
+        downloads = {} if archive.exists() else {archive: config.url or f"{GLUE_URL}/{archive.name}"}
     description = f"GLUE {glue.folder}, {', '.join(downloads.values()) or archive or folder}"
     read = later("sets.glue.load.load_glue", config, task, archive, folder)
     unlabelled = later("sets.glue.load.load_unlabelled", name, task, folder) if config.submission else None
