@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def describe_sweep(spec: SweepSpec, sweep: SweepConfig, folder: str, workers: int) -> str:
-    """The sweep in words: objective, space, rules, place."""
+    """The sweep in words: objective, space, rules, folder."""
     trials = count_trials(sweep, spec.space)
     rules = [f"{trials} trials", f"sampler {choose_sampler(sweep, spec.space)}", f"pruner {sweep.pruner}"]
     rules += [f"{spec.seeds} seeds each, the objective is their mean"] if spec.seeds > 1 else []
@@ -29,10 +29,10 @@ def describe_sweep(spec: SweepSpec, sweep: SweepConfig, folder: str, workers: in
         lines.append(labelled("objective", f"{name}, {direction}, of the best checkpoint"))
     for index, row in enumerate(aligned(list(spec.space.describe().items()))):
         lines.append(labelled("" if index else "space", row))
-    first = given_point(sweep, spec, 0) if spec.first else None
     if "recipe" in sweep.start_from and len(spec.first) < len(sweep.start_from):
         lines.append(labelled("first", "not the recipe's own values, for they lie outside of the space"))
-    if first is not None:
+    first = given_point(sweep, spec, 0) if spec.first else None
+    if first:
         lines.append(labelled("first", "  ".join(f"{name}={value}" for name, value in first.items())))
     return "\n".join([*lines, labelled("folder", folder)])
 
@@ -75,10 +75,7 @@ def describe_end(summary: SweepSummary, folder: Path) -> str:
     lines = [""]
     for row in summary.front:
         values = [f"{name} {value:.4f}" for name, value in zip(summary.spec.objectives, row.values, strict=True)]
-        point = [
-            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
-            for name, value in row.point.items()
-        ]
+        point = [f"{name}={_short(value, 4)}" for name, value in row.point.items()]
         lines.append(labelled("" if len(lines) > 1 else "best", f"trial {row.number}  {'  '.join([*values, *point])}"))
     if not summary.best:
         lines.append(labelled("best", "no trial has completed"))
@@ -118,5 +115,5 @@ def show_setting(value: object) -> str:
     return f"{digits.rstrip('0').rstrip('.')}e{int(power)}"
 
 
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def _short(value: object, digits: int = 3) -> str:
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)

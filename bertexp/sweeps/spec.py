@@ -114,9 +114,8 @@ def make_spec(words: Sequence[str], config: Config) -> SweepSpec:
         )
     space = make_space(expressions, group_options())
     overrides = tuple(without(fixed, *_SWEEPS, *_LOCAL))
-    objectives = tuple(
-        sweep.objectives or [sweep.objective or config.trainer.monitor or f"val/{config.task.main_metric}"]
-    )
+    monitor = config.trainer.monitor or f"val/{config.task.main_metric}"
+    objectives = tuple(sweep.objectives or [sweep.objective or monitor])
     _check_objectives(objectives, config.task.spec)
     directions = _directions(objectives, config)
     return SweepSpec(

@@ -32,7 +32,8 @@ def main(folder: Path, trials: int, steps: int, *storage: str) -> None:
             with file.open("a") as stream:
                 stream.write(f"{step} {os.getpid()}\n")
         value = 1.0 - abs(trial.params["optimizer.learning_rate"] - 1e-4)
-        return Outcome("completed", (value,), facts={"steps": [steps, steps]})
+        study.note(trial, "steps", [steps, steps])
+        return Outcome("completed", (value,))
 
     pull_trials(study, run_trial)
     with study.finishing() as mine:

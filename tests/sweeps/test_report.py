@@ -157,7 +157,9 @@ def test_the_spread_of_the_seeds_stands_beside_their_mean(tmp_path):
 def test_the_recipe_composes_to_the_best_trial(tmp_path, monkeypatch, overrides, point):
     spec = make_spec(dict.fromkeys(point, "1,2"), overrides=overrides)
     summary = summarize([make_row(0, 0.9, point=point)], [0], spec, ["run.outputs_dir='/else where'", "tracking=none"])
-    best, _ = compose_config(summary.best_overrides)  # by now Hydra's plugins stand in the store that is copied below
+    best, _ = compose_config(
+        shlex.split(summary.best_command)[3:]
+    )  # by now Hydra's plugins stand in the store that is copied below
     shipped_folder = store.shipped_folder
     for path in shipped_folder("experiments").glob("*.yaml"):
         (tmp_path / path.name).write_bytes(path.read_bytes())

@@ -20,14 +20,14 @@ from optuna.trial import TrialState
 from optuna.visualization import matplotlib as plots
 
 from bertexp.interfaces import RunState
-from bertexp.reports.pictures.figures import BLUE, DOTS_PER_INCH, GREEN, GREY, INK, ORANGE, new_figure
+from bertexp.reports.pictures.figures import BLUE, DOTS_PER_INCH, GREEN, GREY, INK, ORANGE, new_figure, style_axes
 from bertexp.sweeps.progress import show_setting
 from bertexp.sweeps.work.summary import SweepSummary, TrialRow
 
 SKY = "#56B4E9"  # the light blue of Okabe and Ito
 COLOURS = {RunState.PRUNED: GREY, RunState.FAILED: ORANGE, RunState.RUNNING: SKY, RunState.COMPLETED: BLUE}
 LEAST_FOR_IMPORTANCES = 4  # completed trials
-LEAST_FOR_CONTOUR = 5  # points
+LEAST_FOR_CONTOUR = 5  # values
 SEEDED_UP_TO = 30  # trials; more columns of dots could not be told apart
 
 
@@ -112,20 +112,17 @@ def draw_contour(summary: SweepSummary) -> Figure | None:
     Pruned trials count with their last report; those far behind are left out, for they would take all colours.
 
     Returns:
-        ``None`` for fewer than two numeric dimensions or five different points.
+        ``None`` for fewer than two numeric dimensions or five different values.
     """
     dimensions = summary.spec.space.dimensions
     names = [d.name for d in dimensions if all(isinstance(end, (int, float)) for end in d.ends())][:2]
     rows = summary.valued(RunState.COMPLETED, RunState.PRUNED)
-    if len(names) < 2 or not rows:
+    if len(names) < 2 or len({row.value for row in rows}) < LEAST_FOR_CONTOUR:
         return None
     low, high = good_limits(summary, [row.value for row in rows])
     rows = [row for row in rows if low <= row.value <= high]
-    if low == high or len({tuple(row.point[name] for name in names) for row in rows}) < LEAST_FOR_CONTOUR:
-        return None
-    (axes,) = _ask_optuna(
-        plots.plot_contour, _as_study(summary, rows), (6.6, 4.6), params=names, target_name=summary.objective_label(0)
-    )
+    study, label = _as_study(summary, rows), summary.objective_label(0)
+    (axes,) = _ask_optuna(plots.plot_contour, study, (6.6, 4.6), params=names, target_name=label)
     across, up = axes.get_xlabel(), axes.get_ylabel()
     _mark_trials(axes, summary, rows, [row.point[across] for row in rows], [row.point[up] for row in rows])
     return _style(axes, across, up)
@@ -183,14 +180,11 @@ def draw_timeline(summary: SweepSummary) -> Figure | None:
     axes = figure.subplots()
     for span in spans:
         look = {"facecolor": COLOURS[span.state], "alpha": 0.45 if span.open else 1.0, "edgecolor": "white"}
-        left, length = (span.begin - start) / unit, (span.end - span.begin) / unit
+        length, number = (span.end - span.begin) / unit, str(span.number)
+        left = (span.begin - start) / unit
         bar = axes.barh(workers.index(span.worker), length, left=left, label=span.state, **look)
-        if (span.end - span.begin) / max(end - start, 1e-3) > 0.013 * len(
-            str(span.number)
-        ):  # else it is wider than its bar
-            axes.bar_label(
-                bar, [str(span.number)], label_type="center", fontsize=8, color=INK if span.open else "white"
-            )
+        if length > 0.013 * len(number) * (end - start) / unit:  # else the number is wider than its bar
+            axes.bar_label(bar, [number], label_type="center", fontsize=8, color=INK if span.open else "white")
     axes.set_yticks(range(len(workers)), workers)
     axes.invert_yaxis()
     return _style(axes, f"{word} since the first start", "")
@@ -216,17 +210,17 @@ def add_legend(figure: Figure) -> None:
     for axes in figure.axes:
         kinds |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     kinds.pop("Infeasible Trial", None)  # Optuna's word, of which there are none
-    if kinds:
-        place = {"loc": "outside lower center", "ncols": len(kinds), "frameon": False, "fontsize": 9}
-        figure.legend(kinds.values(), kinds.keys(), **place)
+    look = {"ncols": max(len(kinds), 1), "frameon": False, "fontsize": 9}
+    figure.legend(kinds.values(), kinds.keys(), loc="outside lower center", **look)
 
 
 def _as_study(summary: SweepSummary, rows: Sequence[TrialRow], objectives: int = 1) -> optuna.Study:
     """A study in which ``rows`` have completed with their values, and all others have failed."""
     study = optuna.create_study(directions=list(summary.spec.directions[:objectives]))
+    given = {row.number for row in rows}
     for row in summary.trials:
         values = list(row.values or [row.value])[:objectives]
-        end = {"values": values} if row in rows else {"state": TrialState.FAIL}
+        end = {"values": values} if row.number in given else {"state": TrialState.FAIL}
         study.add_trial(optuna.create_trial(params=row.point, distributions=dict(row.distributions), **end))
     return study
 
@@ -277,11 +271,7 @@ def _style(axes: Axes, across: str, up: str) -> Figure:
     """Gives the axes the look of the other reports, and their words; returns the figure."""
     axes.set_xlabel(across, color=INK, fontsize=10)
     axes.set_ylabel(up, color=INK, fontsize=10)
-    axes.grid(color="#E6E6E6", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.tick_params(labelsize=9, colors=INK)
+    style_axes(axes)
     if axes.get_xscale() == "log":
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(lambda value, _: show_setting(value))

@@ -72,14 +72,14 @@ def _finish(study: SweepStudy, parent: ParentRun, words: Sequence[str]) -> None:
     for row in chosen[study.rules.export]:
         _ship(row.number, RunFolder(study.run_folder(row.number, summary.best_seed(row))), words)
     free_disk(study)
-    shipped: dict[str, Any] = {}  # the best trial's test metrics and their intervals, if it was tested
-    if summary.best_row:
-        run = RunFolder(study.run_folder(summary.best_row.number, summary.best_seed(summary.best_row)))
-        shipped = {name: value for name, value in run.info.get("metrics", {}).items() if name.startswith("test/")}
-        shipped |= {key: run.info[key] for key in ("intervals", "tests_on_validation") if run.info.get(key)}
+    tested: dict[str, float] = {}  # the best trial's test metrics
+    shipped: dict[str, Any] = {}  # these, and their intervals
+    if summary.best:
+        run = RunFolder(study.run_folder(summary.best[0], summary.best_seed(summary.front[0])))
+        tested = {name: value for name, value in run.info.get("metrics", {}).items() if name.startswith("test/")}
+        shipped = tested | {key: run.info[key] for key in ("intervals", "tests_on_validation") if run.info.get(key)}
         write_text(study.folder / BEST, f"{run.path.relative_to(study.folder.resolve())}\n")
-    files = write_report(summary, study.folder, shipped)
-    parent.finish(summary, {name: value for name, value in shipped.items() if name.startswith("test/")}, files)
+    parent.finish(summary, tested, write_report(summary, study.folder, shipped))
 
 
 def _ship(number: int, run: RunFolder, words: Sequence[str]) -> None:
@@ -129,7 +129,7 @@ class ParentRun:
 
     def finish(self, summary: SweepSummary, metrics: dict[str, float], files: Sequence[Path]) -> None:
         """Writes the result, its pictures and files, and ends the run."""
-        states, best = (RunState.COMPLETED, RunState.PRUNED, RunState.FAILED), summary.best_row
+        states, best = (RunState.COMPLETED, RunState.PRUNED, RunState.FAILED), next(iter(summary.front), None)
         found = {f"trials/{state}": float(summary.count(state)) for state in states}
         description = "No trial has completed."
         if best:

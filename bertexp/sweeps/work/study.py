@@ -34,12 +34,6 @@ class Outcome:
     state: RunState
     values: tuple[float, ...] = ()
     reason: str = ""
-    facts: dict[str, Any] = dataclasses.field(default_factory=dict)  # what else the study keeps of it, JSON-able
-
-
-def state_of_trial(trial: FrozenTrial) -> RunState:
-    """What Optuna's word for it means; a trial that is not ended runs or waits for a worker."""
-    return next((state for state, end in ENDS.items() if end == trial.state), RunState.RUNNING)
 
 
 class SweepStudy:
@@ -190,14 +184,14 @@ class SweepStudy:
         if self._frozen(trial).state.is_finished():
             return
         self._close_segment(trial)
-        for key, value in hide(outcome.facts | {"reason": outcome.reason}).items():
-            trial.set_user_attr(key, value)
+        trial.set_user_attr("reason", hide(outcome.reason))
         values = list(outcome.values) if outcome.state == RunState.COMPLETED else None
         self.study.tell(trial, values, ENDS[outcome.state])
 
     def note(self, trial: optuna.Trial, key: str, value: Any) -> None:
-        """Keeps a JSON-able fact about a trial in work."""
-        trial.set_user_attr(key, hide(value))
+        """Keeps a JSON-able fact about a trial, unless it has ended meanwhile (see ``tell``)."""
+        if not self._frozen(trial).state.is_finished():
+            trial.set_user_attr(key, hide(value))
 
     def _close_segment(self, trial: optuna.Trial) -> None:
         *done, (worker, begun, _) = trial.user_attrs[_SEGMENTS]

@@ -13,7 +13,7 @@ from bertexp.config.store import run_line
 from bertexp.interfaces import RunState
 from bertexp.sweeps.space import Point
 from bertexp.sweeps.spec import SweepSpec
-from bertexp.sweeps.work.study import SweepStudy, state_of_trial
+from bertexp.sweeps.work.study import ENDS, SweepStudy
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,6 @@ class SweepSummary:
         return [self.trials[number] for number in self.best]
 
     @property
-    def best_row(self) -> TrialRow | None:
-        """The (first) best trial."""
-        return self.front[0] if self.best else None
-
-    @property
     def winner(self) -> TrialRow | None:
         """The best trial, if one alone is best."""
         return self.front[0] if len(self.best) == 1 else None
@@ -107,16 +102,11 @@ class SweepSummary:
         return values.index(max(values) if self.spec.maximizes else min(values))
 
     @property
-    def best_overrides(self) -> list[str]:
-        """The overrides that make the best trial's run again, test and export included; of several seeds the best one's."""
+    def best_command(self) -> str:
+        """The line that makes the best trial's run again, test and export included; of several seeds the best one's."""
         row = self.front[0]
         seed = [f"run.seed={self.spec.base_seed + self.best_seed(row)}"] if row.seed_values else []
-        return [*self.spec.trial_overrides(row.point, self.local), *row.derived, *seed]
-
-    @property
-    def best_command(self) -> str:
-        """The same as a line for the shell."""
-        return run_line(*self.best_overrides)
+        return run_line(*self.spec.trial_overrides(row.point, self.local), *row.derived, *seed)
 
     @property
     def step_share(self) -> float:
@@ -149,12 +139,13 @@ class SweepSummary:
 def summarize(study: SweepStudy, local: Sequence[str] = ()) -> SweepSummary:
     """Reads the study as it stands."""
     rows, trials = [], study.trials
+    states = {end: state for state, end in ENDS.items()}
     for trial in trials:
         facts = trial.user_attrs
         rows.append(
             TrialRow(
                 number=trial.number,
-                state=state_of_trial(trial),
+                state=states.get(trial.state, RunState.RUNNING),  # or it waits for a worker
                 point={name: trial.params[name] for name in study.spec.space.names if name in trial.params},
                 # of a pruned trial Optuna gives the last report as its value
                 values=tuple(trial.values or ()) if trial.state.name == "COMPLETE" else (),

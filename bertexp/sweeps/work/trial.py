@@ -19,7 +19,7 @@ from bertexp.data.table import TextDataset
 from bertexp.errors import DataError, RunInterrupted, RunPruned
 from bertexp.interfaces import RunState
 from bertexp.runs.folder import TRAINED, RunFolder
-from bertexp.runs.record import RunRecord, ending
+from bertexp.runs.record import RunRecord, end_of, ending
 from bertexp.runs.runner import Trained, prepare, train
 from bertexp.runs.stages.parts import Parts
 from bertexp.sweeps.spec import LATENCY, local_overrides
@@ -37,13 +37,13 @@ _log = logging.getLogger("bertexp")
 
 
 class TrialReport(Callback):
-    """Tells the study each validation if it ``reports``, and writes down how many steps were done, of how many."""
+    """Tells the study how many steps were done, of how many, and each validation, if the trial can be ``pruned``."""
 
-    def __init__(self, study: SweepStudy, trial: Trial, folder: RunFolder, reports: bool):
-        self._study, self._trial, self._folder, self._reports = study, trial, folder, reports
+    def __init__(self, study: SweepStudy, trial: Trial, pruned: bool):
+        self._study, self._trial, self._pruned = study, trial, pruned
 
     def on_validation_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        if not self._reports:
+        if not self._pruned:
             return
         index = sum("val/loss" in found for _, found in trainer.state.history)
         why = self._study.report(self._trial, index, metrics[self._study.spec.objectives[0]])
@@ -51,7 +51,7 @@ class TrialReport(Callback):
             raise RunPruned(f"pruned at step {trainer.state.step} of {trainer.length.total_steps}: {why}")
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        self._folder.update_info(steps=[trainer.state.step, trainer.length.total_steps])
+        self._study.note(self._trial, "steps", [trainer.state.step, trainer.length.total_steps])
 
     def on_exception(self, trainer: Trainer, error: BaseException) -> None:
         if hasattr(trainer, "length"):
@@ -81,7 +81,7 @@ class TrialRunner:
             free_disk(self._study)
         spec, found = self._study.spec, []
         means: dict[str, float] = {}
-        state, reason, facts = RunState.COMPLETED, "", {}
+        state, reason = RunState.COMPLETED, ""
         try:
             with self._tracked(trial) as (tracker, tags):
                 for index in range(spec.seeds):
@@ -90,25 +90,19 @@ class TrialRunner:
                 over_seeds = {name: [metrics[name] for metrics in found] for name in spec.objectives}
                 means = {name: statistics.fmean(values) for name, values in over_seeds.items()}
                 if spec.seeds > 1:
-                    facts["seed_values"] = list(zip(*over_seeds.values(), strict=True))
+                    self._study.note(trial, "seed_values", list(zip(*over_seeds.values(), strict=True)))
                     spreads = {f"{name}_spread": statistics.stdev(values) for name, values in over_seeds.items()}
                     tracker.log_metrics(means | spreads | {"objective": means[spec.objectives[0]]}, 0)
-        except RunInterrupted:
-            raise
-        except RunPruned as ended:
-            state, reason = RunState.PRUNED, str(ended)
         except Exception as error:  # whatever it is, the sweep goes on; the run's log has the traceback
-            first_line = (str(error).splitlines() or [""])[0]
-            state, reason = RunState.FAILED, f"{type(error).__name__}: {first_line}"
+            state, reason = end_of(error)
+            if state == RunState.INTERRUPTED:
+                raise
+            if state == RunState.FAILED:
+                reason = f"{type(error).__name__}: {reason.splitlines()[0]}"
         else:
             if not all(map(math.isfinite, means.values())):
                 state, reason = RunState.FAILED, f"the objective {means[spec.objectives[0]]} is no number"
-        return Outcome(state, tuple(means.values()), reason, facts | {"steps": self._steps(trial)})
-
-    def _steps(self, trial: Trial) -> list[int]:
-        """Steps of the last seed's run that began: done, and of how many."""
-        infos = [RunFolder(self._study.run_folder(trial.number, index)).info for index in range(self._study.spec.seeds)]
-        return [info["steps"] for info in [{"steps": [0, 0]}, *infos] if "steps" in info][-1]
+        return Outcome(state, tuple(means.values()), reason)
 
     @contextmanager
     def _tracked(self, trial: Trial) -> Iterator[tuple[Tracker, dict[str, str]]]:
@@ -128,7 +122,7 @@ class TrialRunner:
         """The command line of the ``index``-th seed's run."""
         spec = self._study.spec
         seed = [f"run.seed={spec.base_seed + index}"] if spec.seeds > 1 else []
-        words = spec.trial_overrides(trial.point, local_overrides(self._words))
+        words = spec.trial_overrides(trial.params, local_overrides(self._words))
         return [*put_back(words, self._words), *seed]
 
     def _run(self, trial: Trial, index: int, tags: dict[str, str]) -> dict[str, float]:
@@ -151,8 +145,8 @@ class TrialRunner:
             config.trainer.resume = str(folder.path)
         tags = tags | {"seed": str(config.run.seed)}
         name = f"trial {trial.number}" + (f" seed {config.run.seed}" if spec.seeds > 1 else "")
-        reports = spec.objectives[0] != LATENCY and index == 0 and len(spec.objectives) == 1
-        report = TrialReport(self._study, trial, folder, reports)
+        pruned = spec.objectives[0] != LATENCY and index == 0 and len(spec.objectives) == 1
+        report = TrialReport(self._study, trial, pruned)
         callbacks = [ProgressReport(60.0, brief=f"trial {trial.number}"), report]
         with quiet():
             record = RunRecord(config, folder.path, overrides, prepared.dataset.fingerprint, tags, name)
@@ -166,14 +160,12 @@ class TrialRunner:
 
     def _measure(self, record: RunRecord, trained: Trained) -> dict[str, float]:
         """The objectives of a trained model, told to its folder and its tracked run."""
-        metrics = trained.state.chosen_metrics()
-        if LATENCY in self._study.spec.objectives:
-            metrics[LATENCY] = _measure_latency(trained.parts)
-        objectives = {name: metrics[name] for name in self._study.spec.objectives}
-        found = {"objective": next(iter(objectives.values()))}
-        if LATENCY in objectives:  # the val/ metrics were logged by the trainer
-            found[LATENCY] = objectives[LATENCY]
-        record.tracker.log_metrics(found, trained.state.step)
+        metrics, names = trained.state.chosen_metrics(), self._study.spec.objectives
+        measured = {LATENCY: _measure_latency(trained.parts)} if LATENCY in names else {}
+        metrics |= measured
+        objectives = {name: metrics[name] for name in names}
+        # the val/ metrics were logged by the trainer
+        record.tracker.log_metrics({"objective": metrics[names[0]]} | measured, trained.state.step)
         record.folder.update_info(stage=TRAINED, metrics=metrics, objectives=objectives)
         return objectives
 
