@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,30 +18,6 @@ _NAMES_SHOWN = 12
 _LARGEST = 3.4028234e38  # of <float32>
 
 
-class Labels(Protocol):
-    """How the labels of a file are spelled and what they become.
-
-    Columns come as <string>[rows], trimmed, with ``LIST_SEPARATOR`` between the labels of a row.
-    """
-
-    names: tuple[str, ...]  # of the classes; empty where there are none or none are known yet
-    separator: str | None  # between the labels of one cell; None: a row has one label
-    type: pa.DataType  # of canonical labels
-    said: str  # what canonical labels are, for messages
-
-    def are_clean(self, column: pa.ChunkedArray) -> bool:
-        """Whether every cell is a label."""
-
-    def spell(self, label: object) -> str | Bad:
-        """One label as found, spelled as ``are_clean`` and ``encode`` expect it, or what is wrong with it."""
-
-    def settle(self, column: pa.ChunkedArray) -> Labels:
-        """The same with the names that the training rows ``column`` hold, where none were given."""
-
-    def encode(self, column: pa.ChunkedArray | None, rows: int) -> pa.Array | pa.ChunkedArray:
-        """The canonical labels; of a split without labels (``None``) ``rows`` times the value for none."""
-
-
 def make_labels(form: str, names: Sequence[str] | None = None, separator: str = ",") -> Labels:
     """The labels of a ``TaskSpec.label_form``; ``names`` if the classes are known."""
     if form == "number":
@@ -50,45 +26,52 @@ def make_labels(form: str, names: Sequence[str] | None = None, separator: str = 
 
 
 class ClassLabels:
-    """One class a row: <int32>, the index into ``names``, -1 for none."""
+    """One class a row: <int32>, the index into ``names``, -1 for none.
 
-    separator: str | None = None
-    type = pa.int32()
-    said = "one whole number a row"
+    Columns come as <string>[rows], trimmed, with ``LIST_SEPARATOR`` between the labels of a row.
+
+    Args:
+        names: of the classes; none are known yet if empty.
+    """
+
+    separator: str | None = None  # between the labels of one cell; None: a row has one label
+    type: pa.DataType = pa.int32()  # of canonical labels
+    said = "one whole number a row"  # what canonical labels are, for messages
 
     def __init__(self, names: Sequence[str] | None = None):
         self.names = tuple(names or ())
         self._known = spellings(self.names)
 
     def are_clean(self, column: pa.ChunkedArray) -> bool:
+        """Whether every cell is a label."""
         if pc.any(pc.equal(column, "")).as_py():
             return False
         return not self.names or bool(pc.all(pc.is_in(column, pa.array(list(self._known)))).as_py())
 
     def spell(self, label: object) -> str | Bad:
+        """One label as found, spelled as ``are_clean`` and ``encode`` expect it, or what is wrong with it."""
         if isinstance(label, list):
             return Bad("no label", f"the label is a list, {repr(label)[:100]}, which {tasks_for('classes')} reads")
         spelled = _spelled(label)
         if not spelled:
             return Bad("no label", "the label is missing")
-        return self._unknown(spelled) or spelled
+        if self.names and spelled not in self._known:
+            known = list(self._known)[:_NAMES_SHOWN]
+            more = ", …" if len(self._known) > _NAMES_SHOWN else ""
+            hint = did_you_mean(spelled, self._known)
+            return Bad("unknown class", f"the class {spelled!r} is not one of {', '.join(known)}{more}{hint}"[:400])
+        return spelled
 
     def settle(self, column: pa.ChunkedArray) -> ClassLabels:
+        """The same with the names that the training rows ``column`` hold, where none were given."""
         return self if self.names else ClassLabels(discover_labels(column))
 
     def encode(self, column: pa.ChunkedArray | None, rows: int) -> pa.Array | pa.ChunkedArray:
+        """The canonical labels; of a split without labels (``None``) ``rows`` times the value for none."""
         if column is None:
             return pa.repeat(pa.scalar(-1, pa.int32()), rows)
         positions = pc.index_in(column, value_set=pa.array(list(self._known)))
         return pc.take(pa.array(list(self._known.values()), pa.int32()), positions)
-
-    def _unknown(self, label: str) -> Bad | None:
-        if not self.names or label in self._known:
-            return None
-        known = list(self._known)[:_NAMES_SHOWN]
-        more = ", …" if len(self._known) > _NAMES_SHOWN else ""
-        hint = did_you_mean(label, self._known)
-        return Bad("unknown class", f"the class {label!r} is not one of {', '.join(known)}{more}{hint}"[:400])
 
 
 class ClassSetLabels(ClassLabels):
@@ -98,7 +81,6 @@ class ClassSetLabels(ClassLabels):
     """
 
     separator: str
-
     type = pa.list_(pa.int32())
     said = "several whole numbers a row"
 
@@ -107,14 +89,12 @@ class ClassSetLabels(ClassLabels):
         self.separator = separator
 
     def are_clean(self, column: pa.ChunkedArray) -> bool:
-        every = self._split(column).combine_chunks().flatten()
-        return super().are_clean(pa.chunked_array([every]))
+        return super().are_clean(self._every(column))
 
     def spell(self, label: object) -> str | Bad:
         if isinstance(label, str):
-            label = [
-                part for part in label.replace(self.separator, LIST_SEPARATOR).split(LIST_SEPARATOR) if part.strip()
-            ]
+            parts = label.replace(self.separator, LIST_SEPARATOR).split(LIST_SEPARATOR)
+            label = [part for part in parts if part.strip()]
         if not isinstance(label, list):
             given = "missing" if label is None else f"not a list of classes but {label!r}"
             return Bad("no label", f"the label is {given}"[:200])
@@ -123,26 +103,21 @@ class ClassSetLabels(ClassLabels):
         return bad or LIST_SEPARATOR.join(map(str, spelled))
 
     def settle(self, column: pa.ChunkedArray) -> ClassSetLabels:
-        if self.names:
-            return self
-        every = self._split(column).combine_chunks().flatten()
-        return ClassSetLabels(discover_labels(pa.chunked_array([every])), self.separator)
+        return self if self.names else ClassSetLabels(discover_labels(self._every(column)), self.separator)
 
     def encode(self, column: pa.ChunkedArray | None, rows: int) -> pa.Array | pa.ChunkedArray:
         if column is None:
-            return pa.nulls(rows, pa.list_(pa.int32()))
-        sets = self._split(column).to_pylist()
-        return pa.array([sorted({self._known[one] for one in labels}) for labels in sets], pa.list_(pa.int32()))
+            return pa.nulls(rows, self.type)
+        return pa.array([sorted({self._known[one] for one in labels}) for labels in self._split(column)], self.type)
 
-    def _split(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
-        """<list<string>>[rows]; an empty cell is an empty list."""
-        lists = pc.split_pattern(column, LIST_SEPARATOR)
-        trimmed = [
-            pa.ListArray.from_arrays(chunk.offsets, pc.utf8_trim_whitespace(chunk.flatten())) for chunk in lists.chunks
-        ]
-        empty = pa.scalar([], pa.list_(pa.string()))
-        split = pa.chunked_array(trimmed, pa.list_(pa.string()))
-        return pc.if_else(pc.equal(pc.utf8_trim_whitespace(column), ""), empty, split)
+    def _split(self, column: pa.ChunkedArray) -> list[list[str]]:
+        """The labels of each row; an empty cell has none."""
+        cells = column.to_pylist()
+        return [[part.strip() for part in cell.split(LIST_SEPARATOR)] if cell.strip() else [] for cell in cells]
+
+    def _every(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
+        """<string>[labels]: those of all rows."""
+        return pa.chunked_array([pa.array(chain.from_iterable(self._split(column)), pa.string())])
 
 
 class NumberLabels:
@@ -174,6 +149,9 @@ class NumberLabels:
         if column is None:
             return pa.repeat(pa.scalar(math.nan, pa.float32()), rows)
         return column.cast(pa.float32())
+
+
+Labels = ClassLabels | NumberLabels  # how the labels of a file are spelled and what they become
 
 
 def discover_labels(column: pa.ChunkedArray) -> tuple[str, ...]:

@@ -37,11 +37,14 @@ def hold_out(
                 f"{split}: {fractions[split]:g} of {table.num_rows} rows is no row at all; raise "
                 f"dataset.{split}_fraction or give the split a file of its own"
             )
-    if groups is not None:
-        return _hold_groups_out(table, sizes, groups, config.split_seed)
-    classes = strata(table) if config.stratify else np.zeros(table.num_rows, np.int32)
-    counts = np.bincount(classes)
-    if sizes and (lonely := np.flatnonzero(counts == 1)).size and config.stratify:
+    if groups is not None and len(np.unique(groups)) <= len(sizes):
+        raise DataError(
+            f"{len(np.unique(groups))} articles or groups of rows cannot be split into train, {' and '.join(sizes)}; give "
+            "each split a file of its own"
+        )
+    stratified = config.stratify and groups is None
+    classes = strata(table) if stratified else np.zeros(table.num_rows, np.int32)
+    if sizes and stratified and (lonely := np.flatnonzero(np.bincount(classes) == 1)).size:
         raise DataError(
             f"class {label_names[lonely[0]]!r} has a single row, which cannot stand on both sides of a stratified "
             f"split; add rows to it, leave it out, or set dataset.stratify=false{_hint_at_numbers(label_names)}"
@@ -49,7 +52,11 @@ def hold_out(
     free = np.arange(table.num_rows)
     splits = {}
     for number, (split, size) in enumerate(sizes.items()):
-        held = draw(classes[free], size, config.split_seed + number, keep_one=config.stratify)
+        seed = config.split_seed + number
+        if groups is not None:
+            held = draw_groups(groups[free], size, seed, keep=len(sizes) - number)
+        else:
+            held = draw(classes[free], size, seed, keep_one=stratified)
         splits[split] = _pick(table, free[held])
         free = np.delete(free, held)
     return {"train": _pick(table, free) if sizes else table, **splits}
@@ -76,22 +83,6 @@ def strata(table: pa.Table) -> np.ndarray:
     """<int>[rows]: the class of each row; all the same where rows have no single class."""
     label = table["label"]
     return label.to_numpy() if pa.types.is_integer(label.type) else np.zeros(table.num_rows, np.int32)
-
-
-def _hold_groups_out(table: pa.Table, sizes: Mapping[str, int], groups: np.ndarray, seed: int) -> dict[str, pa.Table]:
-    count = len(np.unique(groups))
-    if count <= len(sizes):
-        raise DataError(
-            f"{count} articles or groups of rows cannot be split into train, {' and '.join(sizes)}; give each split a "
-            "file of its own"
-        )
-    free = np.arange(table.num_rows)
-    splits = {}
-    for number, (split, size) in enumerate(sizes.items()):
-        held = draw_groups(groups[free], size, seed + number, keep=len(sizes) - number)
-        splits[split] = _pick(table, free[held])
-        free = np.delete(free, held)
-    return {"train": _pick(table, free) if sizes else table, **splits}
 
 
 def _pick(table: pa.Table, rows: np.ndarray) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
+from itertools import compress, groupby
 from typing import Any
 
 import numpy as np
@@ -55,13 +55,8 @@ class DatasetSummary:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain numbers, strings, lists and dicts, ready for JSON."""
-        data = self.dataset
-        return {
-            "name": data.name,
-            "source": data.source,
-            "fingerprint": data.fingerprint,
-            "label_names": list(data.label_names),
-            "skipped": data.skipped,
+        described = ("name", "source", "fingerprint", "label_names", "skipped")
+        return {name: getattr(self.dataset, name) for name in described} | {
             "max_length": self.max_length,
             "splits": {split: asdict(summary) for split, summary in self.splits.items()},
             "samples": [asdict(sample) for sample in self.samples],
@@ -71,9 +66,10 @@ class DatasetSummary:
 
     def text(self) -> str:
         """Returns the summary as about twenty lines for a terminal."""
-        data = self.dataset
+        data, spec = self.dataset, self.dataset.spec
+        kind = f"{len(data.label_names)} {spec.nouns[1]}" if spec.has_classes else spec.nouns[1]
         lines = [
-            labelled("data", f"{data.name}, {_kind(data)}, fingerprint {data.fingerprint}"),
+            labelled("data", f"{data.name}, {kind}, fingerprint {data.fingerprint}"),
             labelled("source", _short(data.source)),
         ]
         if data.skipped:
@@ -82,11 +78,10 @@ class DatasetSummary:
         lines += self._table()
         for number, sample in enumerate(self.samples, start=1):
             text = sample.text if sample.text_pair is None else f"{sample.text} | {sample.text_pair}"
-            tagged = data.spec.reads_words
-            lines.append(labelled(f"sample {number}", _short(text if tagged else f"{sample.label}: {text}")))
-            if tagged:
+            lines.append(labelled(f"sample {number}", _short(text if spec.reads_words else f"{sample.label}: {text}")))
+            if spec.reads_words:
                 lines.append(labelled("  tags", _short(sample.label)))
-            lines.append(labelled("  pieces", _short(" ".join(_without_padding(sample)))))
+            lines.append(labelled("  pieces", _short(" ".join(compress(sample.pieces, sample.mask)))))
             types = f", type {_runs(sample.type_ids)}" if sample.text_pair is not None else ""
             lines.append(labelled("  mask", f"{_runs(sample.mask)}{types}"))
         if self.recommendation:
@@ -159,11 +154,6 @@ def _summarize_split(table: pa.Table, label_names: Sequence[str], lengths: np.nd
     )
 
 
-def _kind(dataset: TextDataset) -> str:
-    spec = dataset.spec
-    return f"{len(dataset.label_names)} {spec.nouns[1]}" if spec.has_classes else spec.nouns[1]
-
-
 def _class_rows(label: pa.ChunkedArray, label_names: Sequence[str]) -> dict[str, int]:
     """How often each class occurs; in rows of several classes or tags, each counts."""
     if pa.types.is_list(label.type):
@@ -202,10 +192,6 @@ def _short(text: str) -> str:
     line = " ".join(text.split())
     room = _WIDTH - len(labelled("", ""))
     return line if len(line) <= room else line[: room - 1].rstrip() + "…"
-
-
-def _without_padding(sample: Sample) -> list[str]:
-    return [piece for piece, real in zip(sample.pieces, sample.mask, strict=True) if real]
 
 
 def _runs(values: Sequence[int]) -> str:

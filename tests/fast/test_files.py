@@ -317,8 +317,8 @@ def test_a_full_disk_told_by_a_library_without_a_number(tmp_path):
 
 
 def test_the_scratch_of_a_token_cache_tells_a_full_disk_too(small_disk):
-    cache = TokenCache(small_disk, "fingerprint", "train/text", "tokenizer", ("ids",))
+    cache = TokenCache(small_disk, "fingerprint", "train/text")
     chunks = [([np.ones(10_000, np.int32)], np.full(10, 1_000))] * 5
     with pytest.raises(EnvironmentProblem, match="no space is left"):
-        cache.get(50, lambda: iter(chunks), None)
+        cache.get("tokenizer", ["ids"], 50, lambda: iter(chunks), None)
     assert names_in(small_disk) == []

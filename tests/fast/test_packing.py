@@ -79,7 +79,6 @@ def test_a_batch_gets_the_width_of_its_longest_row_or_the_one_asked_for():
     texts = [column([1] * 9, [1] * 62)]
     assert pack_batch(texts, [0], Shape(128), CLS, SEP, PAD)["input_mask"].shape == (1, 11)
     assert pack_batch(texts, [0, 1], Shape(128), CLS, SEP, PAD)["input_mask"].shape == (2, 64)
-    assert pack_batch(texts, [0], Shape(128), CLS, SEP, PAD, width=16)["input_mask"].shape == (1, 16)
 
 
 def test_batch_of_long_reviews_packs_in_well_below_a_millisecond():

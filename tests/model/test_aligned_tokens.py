@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from bertexp.data.tokens.cache import TokenCache
 from bertexp.data.tokens.packing import AlignedTokens
-from bertexp.data.tokens.tokenizer import Tokenizer, encode_aligned_cached, encode_cached
+from bertexp.data.tokens.tokenizer import Tokenizer
 
 LETTERS = list("abcdefghijklmnopqrstuvwxyz0123456789ß北京大학한国.,!?-€")
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS[:36]), "the", "##ing"]
@@ -77,14 +78,14 @@ def test_all_pieces_of_one_character_stand_for_the_whole_of_it():
 def test_the_cache_gives_the_same_and_is_another_than_that_of_plain_ids(tmp_path, monkeypatch):
     column, tokenizer = pa.chunked_array([random_texts(50)]), Tokenizer(VOCAB, True)
     fresh = tokenizer.encode_aligned(column)
-    assert len(encode_cached(column, tokenizer, tmp_path, "data", "train/text").values)
-    nothing = encode_aligned_cached(
-        pa.chunked_array([], pa.string()), tokenizer, tmp_path / "empty", "data", "contexts"
+    assert len(tokenizer.encode(column, cache=TokenCache(tmp_path, "data", "train/text")).values)
+    nothing = tokenizer.encode_aligned(
+        pa.chunked_array([], pa.string()), cache=TokenCache(tmp_path / "empty", "data", "contexts")
     )
     assert (nothing.offsets.tolist(), len(nothing.ends)) == ([0], 0)
-    first = encode_aligned_cached(column, tokenizer, tmp_path, "data", "train/contexts")
+    first = tokenizer.encode_aligned(column, cache=TokenCache(tmp_path, "data", "train/contexts"))
     monkeypatch.setattr(Tokenizer, "_encode_chunks", lambda *_, **__: pytest.fail("tokenized again"))
-    again = encode_aligned_cached(column, tokenizer, tmp_path, "data", "train/contexts")
+    again = tokenizer.encode_aligned(column, cache=TokenCache(tmp_path, "data", "train/contexts"))
     for found in (first, again):
         assert isinstance(found, AlignedTokens)
         for array, expected in zip(found, fresh, strict=True):

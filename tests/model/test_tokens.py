@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from bertexp.data.tokens.cache import TokenCache
 from bertexp.data.tokens.packing import Shape, pack_batch
-from bertexp.data.tokens.tokenizer import ROWS_PER_CHUNK, Tokenizer, encode_cached
+from bertexp.data.tokens.tokenizer import ROWS_PER_CHUNK, Tokenizer
 from bertexp.errors import WeightsError
 
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "film", "was", "great", "##er", "!", "cafe", "Film"]
@@ -60,10 +61,10 @@ def test_fingerprint_follows_vocabulary_and_casing():
 
 def test_cache_is_read_without_tokenizing_again(tmp_path, monkeypatch):
     column = pa.chunked_array([["the film", "", "great film !"]])
-    first = encode_cached(column, Tokenizer(VOCAB, True), tmp_path, "data", "train/text")
+    first = Tokenizer(VOCAB, True).encode(column, cache=TokenCache(tmp_path, "data", "train/text"))
     assert first.lengths.tolist() == [2, 0, 3]
-    monkeypatch.setattr(Tokenizer, "_encode_chunks", lambda *_: pytest.fail("tokenized again"))
-    again = encode_cached(column, Tokenizer(VOCAB, True), tmp_path, "data", "train/text")
+    monkeypatch.setattr(Tokenizer, "_encode_chunks", lambda *_, **__: pytest.fail("tokenized again"))
+    again = Tokenizer(VOCAB, True).encode(column, cache=TokenCache(tmp_path, "data", "train/text"))
     np.testing.assert_array_equal(first.values, again.values)
     assert [path.suffix for path in tmp_path.iterdir()] == [".arrow"]
 
@@ -71,10 +72,10 @@ def test_cache_is_read_without_tokenizing_again(tmp_path, monkeypatch):
 @pytest.mark.parametrize("change", ["data", "part", "vocabulary", "casing"])
 def test_cache_is_not_shared_where_ids_could_differ(tmp_path, change):
     column = pa.chunked_array([["The Film"]])
-    encode_cached(column, Tokenizer(VOCAB, True), tmp_path, "data", "train/text")
+    Tokenizer(VOCAB, True).encode(column, cache=TokenCache(tmp_path, "data", "train/text"))
     tokenizer = Tokenizer(VOCAB[:-1] if change == "vocabulary" else VOCAB, change != "casing")
     data, part = "other" if change == "data" else "data", "val/text" if change == "part" else "train/text"
-    encode_cached(column, tokenizer, tmp_path, data, part)
+    tokenizer.encode(column, cache=TokenCache(tmp_path, data, part))
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -92,10 +93,10 @@ def _flip_a_token(path: Path) -> None:
 @pytest.mark.parametrize("damage", [_truncate, _flip_a_token, lambda path: path.write_bytes(b"")])
 def test_damaged_cache_is_made_anew(tmp_path, damage):
     column = pa.chunked_array([["the film"] * 50])
-    first = encode_cached(column, Tokenizer(VOCAB, True), tmp_path, "data", "train/text").values.copy()
+    first = Tokenizer(VOCAB, True).encode(column, cache=TokenCache(tmp_path, "data", "train/text")).values.copy()
     (path,) = tmp_path.iterdir()
     damage(path)
-    again = encode_cached(column, Tokenizer(VOCAB, True), tmp_path, "data", "train/text")
+    again = Tokenizer(VOCAB, True).encode(column, cache=TokenCache(tmp_path, "data", "train/text"))
     np.testing.assert_array_equal(first, again.values)
 
 
@@ -113,15 +114,7 @@ def test_packed_texts_and_pairs_equal_hugging_faces():
         assert len(rows) >= 7
         columns = [tokenizer.encode(reference[name][rows].tolist()) for name in names]
         width = reference[f"{kind}_input_word_ids"].shape[1]
-        packed = pack_batch(
-            columns,
-            np.arange(len(rows)),
-            Shape(width),
-            tokenizer.cls_id,
-            tokenizer.sep_id,
-            tokenizer.pad_id,
-            width=width,
-        )
+        packed = pack_batch(columns, np.arange(len(rows)), Shape(width), *tokenizer.special_ids)
         for name, array in packed.items():
             found = np.pad(array, [(0, 0), (0, width - array.shape[1])])
             np.testing.assert_array_equal(found, reference[f"{kind}_{name}"][rows])

@@ -17,8 +17,9 @@ from bertexp.data.examples.texts import LongTextExamples, TextExamples, label_ar
 from bertexp.data.splits import draw, strata
 from bertexp.data.summary import Sample
 from bertexp.data.table import TextDataset, is_labelled
+from bertexp.data.tokens.cache import TokenCache
 from bertexp.data.tokens.packing import AlignedTokens, Shape, TokenColumn
-from bertexp.data.tokens.tokenizer import Tokenizer, as_tokens, encode_aligned_cached, encode_cached
+from bertexp.data.tokens.tokenizer import Tokenizer, as_tokens
 
 
 class DataModule:
@@ -129,19 +130,14 @@ class DataModule:
             return as_tokens(texts)
         if pa.types.is_list(texts.type):  # of words
             texts = pa.chunked_array([texts.combine_chunks().flatten()])
-        if self._cache_dir is None:
-            return self.tokenizer.encode(texts, self._progress)
-        part = f"{split}/{field}"
-        return encode_cached(texts, self.tokenizer, self._cache_dir, self.dataset.fingerprint, part, self._progress)
+        return self.tokenizer.encode(texts, self._progress, self._cache(f"{split}/{field}"))
 
     def encode_aligned(self, split: str, texts: pa.StringArray) -> AlignedTokens:
         """The word pieces of the contexts of ``split``, with where in them each stands."""
-        if self._cache_dir is None:
-            return self.tokenizer.encode_aligned(texts, self._progress)
-        part = f"{split}/contexts"
-        return encode_aligned_cached(
-            texts, self.tokenizer, self._cache_dir, self.dataset.fingerprint, part, self._progress
-        )
+        return self.tokenizer.encode_aligned(texts, self._progress, self._cache(f"{split}/contexts"))
+
+    def _cache(self, part: str) -> TokenCache | None:
+        return TokenCache(self._cache_dir, self.dataset.fingerprint, part) if self._cache_dir is not None else None
 
     def _vocabulary(self) -> np.ndarray | None:
         """Ids <int64>[n] of the training texts' pieces and the special ones, ascending; None of activations."""
@@ -150,7 +146,7 @@ class DataModule:
         counts = np.zeros(len(self.tokenizer.vocab), np.int64)
         for values, _ in self._examples["train"].columns:
             counts += np.bincount(values, minlength=len(counts))
-        counts[[self.tokenizer.cls_id, self.tokenizer.sep_id, self.tokenizer.pad_id]] += 1
+        counts[[*self.tokenizer.special_ids]] += 1
         return np.flatnonzero(counts)
 
     def _drawn(self, split: str, count: int | None) -> Examples:

@@ -53,9 +53,7 @@ class TextExamples:
         return np.arange(len(self._labels))
 
     def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
-        tokenizer = self._tokenizer
-        special = (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
-        return pack_batch(self.columns, indices, self._shape, *special), self._labels[indices]
+        return pack_batch(self.columns, indices, self._shape, *self._tokenizer.special_ids), self._labels[indices]
 
     def labels(self, indices: np.ndarray, width: int) -> np.ndarray:
         return self._labels[indices]
@@ -93,12 +91,11 @@ class LongTextExamples(TextExamples):
         return np.bincount(windows.rows, windows.counts + 2, len(self._labels)).astype(np.int32)
 
     def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
-        column, tokenizer = self.columns[0], self._tokenizer
+        column = self.columns[0]
         begins = column.offsets[indices]
         windows = self._cut(column.offsets[indices + 1] - begins)
         parts = Runs(column.values, (begins[windows.rows] + windows.starts)[:, None], windows.counts[:, None])
-        special = (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
-        features = pack_runs([parts], self._shape.max_length, *special)
+        features = pack_runs([parts], self._shape.max_length, *self._tokenizer.special_ids)
         return features | {"text_of_window": windows.rows.astype(np.int32)}, self._labels[indices]
 
     def _cut(self, lengths: np.ndarray) -> Cuts:

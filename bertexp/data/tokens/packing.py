@@ -119,7 +119,6 @@ def pack_batch(
     cls_id: int,
     sep_id: int,
     pad_id: int,
-    width: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Packs the given rows as ``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]``.
 
@@ -127,10 +126,9 @@ def pack_batch(
         columns: one or two token columns.
         rows: row numbers <int>[batch].
         shape: longest row, and what stays of a longer text.
-        width: of the batch, at least its longest row; None: ``padded_width`` of that.
 
     Returns:
-        input_word_ids, input_mask, input_type_ids, each <int32>[batch, seq].
+        input_word_ids, input_mask, input_type_ids, each <int32>[batch, seq], as wide as ``padded_width`` says.
     """
     rows = np.asarray(rows, np.int64)
     starts = [offsets[rows] for _, offsets in columns]
@@ -142,7 +140,7 @@ def pack_batch(
         tail = count - head
         runs = np.stack([start, start + length - tail], axis=1)
         parts.append(Runs(values, runs, np.stack([head, tail], axis=1)))
-    return pack_runs(parts, shape.max_length, cls_id, sep_id, pad_id, width)
+    return pack_runs(parts, shape.max_length, cls_id, sep_id, pad_id)
 
 
 class Runs(NamedTuple):
@@ -158,15 +156,12 @@ class Runs(NamedTuple):
     counts: np.ndarray
 
 
-def pack_runs(
-    parts: Sequence[Runs], max_length: int, cls_id: int, sep_id: int, pad_id: int, width: int | None = None
-) -> dict[str, np.ndarray]:
+def pack_runs(parts: Sequence[Runs], max_length: int, cls_id: int, sep_id: int, pad_id: int) -> dict[str, np.ndarray]:
     """Packs the runs of one or two texts as ``pack_batch`` does."""
     kept = [part.counts.sum(axis=1) for part in parts]
     lengths = sum(kept) + 1 + len(parts)
     batch = len(lengths)
-    seq = int(lengths.max(initial=1 + len(parts)))
-    seq = width or padded_width(seq, max_length)
+    seq = padded_width(int(lengths.max(initial=1 + len(parts))), max_length)
 
     word_ids = np.full((batch, seq), pad_id, np.int32)
     flat = word_ids.reshape(-1)
@@ -181,10 +176,10 @@ def pack_runs(
 
     position = np.arange(seq)
     mask = position < lengths[:, None]
-    if len(parts) == 2:
-        type_ids = (mask & (position >= kept[0][:, None] + 2)).astype(np.int32)
-    else:
-        type_ids = np.zeros_like(word_ids)
+    in_second = mask & (
+        position >= kept[0][:, None] + 2
+    )  # after both special tokens of the first, so none of a single text
+    type_ids = in_second.astype(np.int32)
     return {"input_word_ids": word_ids, "input_mask": mask.astype(np.int32), "input_type_ids": type_ids}
 
 

@@ -11,8 +11,7 @@ import importlib.metadata
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +22,8 @@ from bertexp.data.tokens.packing import AlignedTokens, TokenColumn
 from bertexp.errors import WeightsError
 from bertexp.interfaces import SPECIAL_TOKENS
 from bertexp.system.machine import available_cores, results_in_order
+
+Texts: TypeAlias = Sequence[str] | pa.Array | pa.ChunkedArray  # of strings
 
 ROWS_PER_CHUNK = 2048  # a few MB of reviews: bounds memory and keeps every core busy
 
@@ -52,6 +53,7 @@ class Tokenizer:
             twice = next(piece for id, piece in enumerate(self.vocab) if ids[piece] != id)
             raise WeightsError(f"the vocabulary holds the piece {twice!r} twice: every line of vocab.txt must differ")
         self.pad_id, self.unk_id, self.cls_id, self.sep_id = (ids[token] for token in SPECIAL_TOKENS)
+        self.special_ids = (self.cls_id, self.sep_id, self.pad_id)  # in the order that packing takes
 
     @cached_property
     def fingerprint(self) -> str:
@@ -73,32 +75,46 @@ class Tokenizer:
         except RuntimeError as error:
             raise WeightsError(f"tensorflow-text cannot use this vocabulary: {error}") from error
 
-    def encode(
-        self, texts: Sequence[str] | pa.Array | pa.ChunkedArray, progress: Progress | None = None
-    ) -> TokenColumn:
-        """Tokenizes texts; no special tokens, no truncation.
+    def encode(self, texts: Texts, progress: Progress | None = None, cache: TokenCache | None = None) -> TokenColumn:
+        """Tokenizes texts, or maps the result of an earlier time from disk; no special tokens, no truncation.
+
+        Args:
+            texts: <string>[n_texts].
+            progress: called with the number of texts that were just tokenized or found in the cache.
+            cache: where the result is kept between runs; None: in memory alone.
 
         Returns:
             (values <int32>[n_tokens], offsets <int64>[n_texts + 1]).
         """
-        (values,), offsets = _joined(self._encode_chunks(texts, progress), 1)
+        (values,), offsets = self._encode(texts, ("tokens",), progress, cache)
         return TokenColumn(values, offsets)
 
     def encode_aligned(
-        self, texts: Sequence[str] | pa.Array | pa.ChunkedArray, progress: Progress | None = None
+        self, texts: Texts, progress: Progress | None = None, cache: TokenCache | None = None
     ) -> AlignedTokens:
-        """Tokenizes texts as ``encode`` does, and tells which bytes of its text each token stands for."""
-        (values, begins, ends), offsets = _joined(self._encode_chunks(texts, progress, aligned=True), 3)
+        """Tokenizes texts as ``encode`` does, and tells which bytes of its text each token stands for.
+
+        A ``cache`` must be of another part than those of ``encode``.
+        """
+        (values, begins, ends), offsets = self._encode(texts, ("tokens", "begins", "ends"), progress, cache)
         return AlignedTokens(values, offsets, begins, ends)
 
     def pieces(self, ids: Sequence[int] | np.ndarray) -> list[str]:
         """The word pieces of the given ids, special tokens included."""
         return [self.vocab[id] for id in ids]
 
-    def _encode_chunks(
-        self, texts: Sequence[str] | pa.Array | pa.ChunkedArray, progress: Progress | None, aligned: bool = False
-    ) -> Iterator[Chunk]:
-        """Encodes ROWS_PER_CHUNK rows at a time, in order, from as many threads as cores.
+    def _encode(
+        self, texts: Texts, names: Sequence[str], progress: Progress | None, cache: TokenCache | None
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """The named columns, each <int32>[n_tokens], and the offsets of the texts in them."""
+        chunks = partial(self._encode_chunks, texts, progress, aligned=len(names) > 1)
+        if cache is not None:
+            return cache.get(self.fingerprint, names, len(texts), chunks, progress)
+        arrays, lengths = zip(*chunks(), strict=True)
+        return [np.concatenate(parts) for parts in zip(*arrays, strict=True)], row_offsets(lengths)
+
+    def _encode_chunks(self, texts: Texts, progress: Progress | None, aligned: bool) -> Iterator[Chunk]:
+        """Encodes ROWS_PER_CHUNK rows at a time, in order, from as many threads as cores; one chunk also of no texts.
 
         Yields:
             ids, where ``aligned`` also begins and ends, each <int32>[n_tokens]; and the tokens in each row.
@@ -107,7 +123,7 @@ class Tokenizer:
 
         def encode(begin: int) -> Chunk:
             chunk = texts[begin : begin + ROWS_PER_CHUNK]
-            strings = chunk.to_pylist() if isinstance(chunk, pa.Array | pa.ChunkedArray) else list(chunk)
+            strings = np.array(chunk, object)
             ragged = tokenizer.tokenize_with_offsets(strings) if aligned else [tokenizer.tokenize(strings)]
             arrays = [part.flat_values.numpy().astype(np.int32, copy=False) for part in ragged]
             splits = ragged[0].row_splits.numpy()
@@ -116,7 +132,7 @@ class Tokenizer:
             return arrays, np.diff(splits)
 
         threads = available_cores()
-        calls = (partial(encode, begin) for begin in range(0, len(texts), ROWS_PER_CHUNK))
+        calls = (partial(encode, begin) for begin in range(0, len(texts) or 1, ROWS_PER_CHUNK))
         with ThreadPoolExecutor(threads) as pool:
             for arrays, lengths in results_in_order(pool, calls, 2 * threads):
                 yield arrays, lengths
@@ -129,55 +145,6 @@ def as_tokens(lists: pa.ChunkedArray) -> TokenColumn:
     rows = lists.chunk(0) if lists.num_chunks == 1 else lists.combine_chunks()
     offsets = rows.offsets.to_numpy()
     return TokenColumn(rows.flatten().to_numpy(), offsets - offsets[0])
-
-
-def encode_cached(
-    column: pa.ChunkedArray,
-    tokenizer: Tokenizer,
-    cache_dir: str | Path,
-    data_fingerprint: str,
-    part: str,
-    progress: Progress | None = None,
-) -> TokenColumn:
-    """Tokenizes one column of one split, or maps the result of an earlier time from disk.
-
-    The cache is an Arrow file of list columns, memory-mapped, keyed by the data, the part, the vocabulary and the
-    tokenizer's options; a damaged file is made anew.
-
-    Args:
-        column: <string>[n_rows].
-        cache_dir: folder of the cache files; made if missing.
-        data_fingerprint: the data set's content hash.
-        part: split and column, such as "train/text".
-        progress: called with the number of texts that were just tokenized or found in the cache.
-    """
-    cache = TokenCache(cache_dir, data_fingerprint, part, tokenizer.fingerprint, ("tokens",))
-    (values,), offsets = cache.get(len(column), partial(tokenizer._encode_chunks, column, progress), progress)
-    return TokenColumn(values, offsets)
-
-
-def encode_aligned_cached(
-    column: pa.ChunkedArray,
-    tokenizer: Tokenizer,
-    cache_dir: str | Path,
-    data_fingerprint: str,
-    part: str,
-    progress: Progress | None = None,
-) -> AlignedTokens:
-    """As ``encode_cached``, with the bytes that each token stands for; ``part`` must be another one."""
-    cache = TokenCache(cache_dir, data_fingerprint, part, tokenizer.fingerprint, ("tokens", "begins", "ends"))
-    chunks = partial(tokenizer._encode_chunks, column, progress, aligned=True)
-    (values, begins, ends), offsets = cache.get(len(column), chunks, progress)
-    return AlignedTokens(values, offsets, begins, ends)
-
-
-def _joined(chunks: Iterator[Chunk], n_arrays: int) -> tuple[list[np.ndarray], np.ndarray]:
-    arrays, lengths = [[np.empty(0, np.int32)] for _ in range(n_arrays)], [np.empty(0, np.int64)]
-    for chunk_arrays, chunk_lengths in chunks:
-        for parts, array in zip(arrays, chunk_arrays, strict=True):
-            parts.append(array)
-        lengths.append(chunk_lengths)
-    return [np.concatenate(parts) for parts in arrays], row_offsets(lengths)
 
 
 def _whole_characters(begins: np.ndarray, ends: np.ndarray, splits: np.ndarray) -> np.ndarray:

@@ -89,10 +89,9 @@ class QuestionExamples:
         return self.windows.rows
 
     def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
-        tokenizer = self._tokenizer
-        special = (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
         texts = (self._questions, self._contexts, self._context_of)
-        return pack_windows(self.windows, indices, *texts, self._max_length, *special), self._labels[indices]
+        features = pack_windows(self.windows, indices, *texts, self._max_length, *self._tokenizer.special_ids)
+        return features, self._labels[indices]
 
     def labels(self, indices: np.ndarray, width: int) -> np.ndarray:
         return self._labels[indices]

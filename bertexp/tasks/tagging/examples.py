@@ -52,9 +52,7 @@ class TaggedExamples:
         return np.arange(len(self._sentences.words) - 1)
 
     def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
-        tokenizer = self._tokenizer
-        special = (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
-        features = pack_batch(self.columns, indices, Shape(self._max_length), *special)
+        features = pack_batch(self.columns, indices, Shape(self._max_length), *self._tokenizer.special_ids)
         return features, self.labels(indices, features["input_word_ids"].shape[1])
 
     def labels(self, indices: np.ndarray, width: int) -> np.ndarray:
