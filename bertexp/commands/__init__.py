@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from bertexp.config.schema import RunConfig
 from bertexp.config.store import group_options
-from bertexp.config.words import value_of
+from bertexp.config.words import read
 from bertexp.errors import ConfigError, did_you_mean
 
 
@@ -75,8 +75,8 @@ class CommandParser(argparse.ArgumentParser):
                 "settings", nargs="*", metavar="setting=value", help="as of a run: run.outputs_dir=DIR, …"
             )
         else:
-            where = "where runs lie; also run.outputs_dir=DIR (default: outputs)"
-            self.add_argument("--outputs-dir", default=RunConfig.outputs_dir, metavar="DIR", help=where)
+            where, home = "where runs lie; also run.outputs_dir=DIR (default: outputs)", os.path.expanduser
+            self.add_argument("--outputs-dir", type=home, default=RunConfig.outputs_dir, metavar="DIR", help=where)
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
         """The command's options, with ``settings`` or ``outputs_dir``; what follows ``--`` is by position.
@@ -85,17 +85,11 @@ class CommandParser(argparse.ArgumentParser):
             ConfigError: an option is unknown or lacks its value, or a word is neither an option nor a setting.
         """
         end = words.index("--") if "--" in words else len(words)
-        head, rest = list(words[:end]), list(words[end + 1 :])
-        takes_settings = self._positional == "settings"
-        outputs = [] if takes_settings else [word for word in head if word.startswith("run.outputs_dir=")]
-        head = [self._as_option(word) if takes_settings else word for word in head if word not in outputs]
-        options = self.parse_intermixed_args(head)
-        getattr(options, self._positional).extend(rest)
-        if takes_settings:
+        options = self.parse_intermixed_args(list(map(self._as_option, words[:end])))
+        getattr(options, self._positional).extend(words[end + 1 :])
+        if self._positional == "settings":
             for word in options.settings:
                 self._check_setting(word)
-        else:
-            options.outputs_dir = os.path.expanduser(value_of(outputs, "run.outputs_dir", options.outputs_dir))
         return options
 
     def error(self, message: str) -> NoReturn:
@@ -105,13 +99,14 @@ class CommandParser(argparse.ArgumentParser):
         raise ConfigError(f"{self._name}: {message}{hint}; `{self.prog} --help` shows how it is used")
 
     def _as_option(self, word: str) -> str:
+        if self._positional != "settings":
+            return f"--outputs-dir={read(word).value}" if word.startswith("run.outputs_dir=") else word
         own = re.match(r"(\w[\w-]*)=", word)
         return f"--{word}" if own and f"--{own[1]}" in self._option_string_actions else word
 
     def _check_setting(self, word: str) -> None:
         """Says what a word could mean that has no dot and is no group, for it may be an option of the command's."""
-        key = re.match(r"[~+]*([^=]*)", word)
-        name = key[1] if key else word
+        name = word.lstrip("~+").partition("=")[0]  # also of a word that cannot be read
         own = [option.removeprefix("--") for option in self._option_string_actions if option.startswith("--")]
         if "." not in name and "/" not in name and name not in group_options():
             hint = did_you_mean(name, [*own, *group_options()])

@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -152,10 +153,9 @@ def check_cache(folder: Path) -> Check:
 
 def report(checks: Sequence[Check]) -> list[str]:
     """All lines, the verdict last."""
-    problems = sum(check.mark == PROBLEM for check in checks)
-    warnings = sum(check.mark == WARNING for check in checks)
-    verdict = "A run will stop" if problems else "Runs work"
-    counts = [f"{n} {noun}{'s' if n > 1 else ''}" for n, noun in ((problems, PROBLEM), (warnings, WARNING)) if n]
+    marks = Counter(check.mark for check in checks)
+    verdict = "A run will stop" if marks[PROBLEM] else "Runs work"
+    counts = [f"{marks[mark]} {mark}{'s' if marks[mark] > 1 else ''}" for mark in (PROBLEM, WARNING) if marks[mark]]
     return [*(line for check in checks for line in check.lines()), f"{verdict}: {', '.join(counts) or 'all is well'}."]
 
 

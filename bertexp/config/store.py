@@ -119,7 +119,7 @@ def as_recipe(words: Sequence[str]) -> str:
     groups = group_options()
     parents: dict[str, str] = {}
     chosen: dict[str, str] = {}
-    values: dict[str, Any] = {}
+    values = OmegaConf.create()
     for word in map(read, words):
         key, value = word.key, word.value
         if key in ("experiment", "debug"):
@@ -128,15 +128,11 @@ def as_recipe(words: Sequence[str]) -> str:
         elif key in groups:
             chosen[f"override /{key}"] = value
         else:
-            *path, last = key.split(".")
-            place = values
-            for part in path:
-                place = place.setdefault(part, {})
-            place[last] = value
+            OmegaConf.update(values, key, value, merge=False)
     # Hydra reads the recipe before the debug mode, and wants overrides of groups last
     above: list[Any] = [parents[key] for key in ("experiment", "debug") if key in parents]
     defaults = [*above, *(["_self_"] if above else []), *({group: option} for group, option in chosen.items())]
-    return OmegaConf.to_yaml(OmegaConf.create(({"defaults": defaults} if defaults else {}) | values))
+    return OmegaConf.to_yaml(OmegaConf.merge({"defaults": defaults} if defaults else {}, values))
 
 
 def run_line(*words: str) -> str:

@@ -22,21 +22,17 @@ class DatasetConfig(Settings, group="dataset"):
     name: str = setting("reviews", "the data set; dataset=<name> chooses it with what it needs")
     path: str | None = setting(None, "a folder, an archive or a file on disk; null: embedded or downloaded")
     url: str | None = setting(None, "the address to download from, such as a mirror; null: the official one")
-    train_file: str | None = setting(
-        None, "of files, squad, tfrecord: a name inside dataset.path, or a path of its own"
-    )
+    train_file: str | None = setting(None, "of files, squad, tfrecord: a name in dataset.path, or another path")
     val_file: str | None = setting(None, "the same for the rows that validate")
     test_file: str | None = setting(None, "the same for the rows that test")
     text_column: str = setting("text", "the column of the texts")
     text_pair_column: str | None = setting(None, "the column of second texts; null: there are none")
     label_column: str = setting("label", "the column of the labels")
     words_column: str | None = setting(
-        None,
-        "of tagged words: the column of the words (null: words or tokens); in CoNLL files a number from 0 (null: 0)",
+        None, "of tagged words: their column (null: words or tokens); in CoNLL files a number from 0 (null: 0)"
     )
     tags_column: str | None = setting(
-        None,
-        "of tagged words: the column of the tags (null: tags or ner_tags); in CoNLL files a number (null: the last)",
+        None, "of tagged words: their tags' column (null: tags or ner_tags); in CoNLL files a number (null: the last)"
     )
     label_names: list[str] | None = setting(None, "order of the classes; null: sorted, as found in the training split")
     val_fraction: float = setting(0.2, "held out of the training rows if no split validates", minimum=0, below=1)
@@ -55,7 +51,7 @@ class DatasetConfig(Settings, group="dataset"):
     )
     window_overlap: int | None = setting(
         None,
-        "what neighbouring windows share, at most half of max_length; null: a quarter of it",
+        "shared by neighbouring windows, at most half of max_length; null: a quarter",
         unit="word pieces",
         minimum=0,
     )

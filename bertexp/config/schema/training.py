@@ -43,9 +43,7 @@ class ModelConfig(Settings, group="model"):
     )
     lowercase: bool | None = setting(None, "whether texts are put into lower case; null: as the source says")
     pooling: str | None = setting(
-        None,
-        "how one vector is made of a text's; null: pooler, and none for tasks that read every word",
-        choices=POOLINGS,
+        None, "how one vector is made of a text's; null: pooler, none for tasks that read every word", choices=POOLINGS
     )
     dropout: float = setting(0.1, "before the head", minimum=0, below=1)
     encoder_dropout: float | None = setting(
@@ -103,10 +101,7 @@ class TrainerConfig(Settings, group="trainer"):
     precision: str = setting("float32", "of the computations", choices=("float32", "mixed_bfloat16", "mixed_float16"))
     accelerator: str = setting("auto", "where it runs; gpu fails if there is none", choices=("auto", "cpu", "gpu"))
     activation_cache_gb: float = setting(
-        10.0,
-        "of disk for the outputs of frozen layers, which then run once; 0: they run every epoch",
-        unit="GB",
-        minimum=0,
+        10.0, "of disk for the outputs of frozen layers, which then run once; 0: each epoch", unit="GB", minimum=0
     )
     lanes: str = setting(
         "auto",
@@ -128,9 +123,7 @@ class TrainerConfig(Settings, group="trainer"):
     log_every_steps: int = setting(10, "how often training metrics are recorded", unit="steps", above=0)
     monitor: str | None = setting(None, "the val/ metric that chooses the checkpoint; null: the task's main one")
     monitor_mode: str | None = setting(
-        None,
-        "which values of it are the better ones; null: as the task says of its own metrics",
-        choices=("min", "max"),
+        None, "which values of it are better; null: as the task says of its own metrics", choices=("min", "max")
     )
     early_stopping_patience: int | None = setting(
         None, "ends the run after so many validations without improvement; null: off", unit="validations", above=0
