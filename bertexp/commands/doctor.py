@@ -23,6 +23,7 @@ from bertexp.commands import CommandParser
 from bertexp.config.resolve import compose_config
 from bertexp.system.console import labelled
 from bertexp.system.credentials import hide
+from bertexp.system.identity import read_kernel
 from bertexp.system.machine import STACK, TENSORFLOW, available_cores, find_nvidia, memory_bytes, read_versions
 from bertexp.tracking.mlflow.store import local_path, resolve_uri
 
@@ -206,7 +207,7 @@ def main(words: Sequence[str]) -> int:
     nearest = next(folder for folder in (outputs, *outputs.parents) if folder.exists())
     checks = [
         check_python(sys.version_info[:2], sys.executable),
-        check_machine(available_cores(), memory_bytes(), _has_bfloat16_units()),
+        check_machine(available_cores(), memory_bytes(), "amx_bf16" in read_kernel("/proc/cpuinfo")),
         check_packages(read_versions(STACK), cure_packages()),
         check_outputs(outputs, os.access(nearest, os.W_OK | os.X_OK), shutil.disk_usage(nearest).free),
         check_store(hide(uri), local_path(uri)),
@@ -216,11 +217,6 @@ def main(words: Sequence[str]) -> int:
     checks.append(check_devices(observe_devices(), cure_packages(), cure_cuda()))
     print("\n".join(report(checks)))
     return 2 if any(check.mark == PROBLEM for check in checks) else 0
-
-
-def _has_bfloat16_units() -> bool:
-    path = Path("/proc/cpuinfo")
-    return path.exists() and "amx_bf16" in path.read_text(encoding="utf-8")
 
 
 def _size(count: float) -> str:

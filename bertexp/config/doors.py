@@ -81,9 +81,8 @@ def _is_quiet(logging: dict[str, Any]) -> bool:
 def _keys(value: Any) -> Iterator[str]:
     """Every key of a nested value."""
     if isinstance(value, dict):
-        for key, inner in value.items():
-            yield str(key)
-            yield from _keys(inner)
-    elif isinstance(value, list):
+        yield from map(str, value)
+        value = list(value.values())
+    if isinstance(value, list):
         for inner in value:
             yield from _keys(inner)

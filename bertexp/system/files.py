@@ -133,17 +133,14 @@ def locked(path: AnyPath, *, wait: str = "", fail: BertexpError | None = None) -
         fail: is raised then, instead of waiting.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
-    try:
-        if not _try_lock(descriptor):
+    with open(path, "a") as file:  # what closes it frees the lock
+        if not _try_lock(file):
             if fail is not None:
                 raise fail
             if wait:
                 print(wait, file=sys.stderr, flush=True)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)  # and with it the lock
 
 
 def publish(written: Path, path: Path) -> None:
@@ -198,20 +195,12 @@ def _claim(parent: Path) -> tuple[Path, int]:
 def _remove_dead(parent: Path) -> None:
     """Removes the temporaries whose writer is gone."""
     for path in parent.glob(f"{_PREFIX}*{_SUFFIX}"):
-        try:
-            if _machine() not in path.name and time.time() - path.stat().st_mtime < _DEAD_SECONDS:
-                continue
-            descriptor = os.open(path, os.O_RDWR)
-        except OSError:  # gone meanwhile, or another user's
-            continue
-        try:
-            if _try_lock(descriptor):
-                shutil.rmtree(_folder_of(path), ignore_errors=True)
-                path.unlink(missing_ok=True)
-        except OSError:
-            pass
-        finally:
-            os.close(descriptor)
+        with contextlib.suppress(OSError):  # gone meanwhile, or another user's
+            if _machine() in path.name or time.time() - path.stat().st_mtime > _DEAD_SECONDS:
+                with open(path, "r+b") as file:
+                    if _try_lock(file):
+                        shutil.rmtree(_folder_of(path), ignore_errors=True)
+                        path.unlink(missing_ok=True)
 
 
 def _folder_of(temporary: Path) -> Path:
@@ -224,9 +213,9 @@ def _machine() -> str:
     return hashlib.sha256((boot_id() or socket.gethostname()).encode()).hexdigest()[:8]
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(file: IO[Any]) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -52,10 +52,14 @@ def own_identity() -> Identity:
 @functools.cache
 def boot_id() -> str:
     """The kernel's id of this start of the machine; empty if it tells none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
+    return read_kernel("/proc/sys/kernel/random/boot_id").strip()
+
+
+def read_kernel(path: str | os.PathLike[str]) -> str:
+    """What the kernel says in a file below /proc or /sys; empty if there is no such file."""
+    with contextlib.suppress(OSError):
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    return ""
 
 
 def worker_name() -> str:
@@ -111,8 +115,5 @@ def _namespace() -> str:
 
 def _born(pid: int) -> str:
     """Clock ticks from the machine's start to the process's; empty if there is none or it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]  # a zombie only waits to be counted
+    fields = read_kernel(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return fields[19] if fields and fields[0] not in "ZX" else ""  # a zombie only waits to be counted

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from bertexp.system.credentials import hide
+from bertexp.system.identity import read_kernel
 
 T = TypeVar("T")
 
@@ -130,7 +131,7 @@ def read_commit(folder: Path) -> dict[str, Any] | None:
 
 def _quotas(root: Path) -> Iterator[float]:
     """The quotas, in cores, of this process's control groups and of those around them (Linux, versions 1 and 2)."""
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in read_kernel(root / "proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, group = rest.partition(":")
         if controllers and "cpu" not in controllers.split(","):
@@ -139,23 +140,14 @@ def _quotas(root: Path) -> Iterator[float]:
         for place in (path, *path.parents):  # a container may see its own group as the root
             if controllers:
                 folders = [root / "sys/fs/cgroup" / name / place for name in (controllers, "cpu")]
-                words = [_read(folder / f"cpu.cfs_{what}_us") for folder in folders for what in ("quota", "period")]
+                words = [
+                    read_kernel(folder / f"cpu.cfs_{what}_us") for folder in folders for what in ("quota", "period")
+                ]
             else:
-                words = _read(root / "sys/fs/cgroup" / place / "cpu.max").split()
-            yield from _share([word.strip() for word in words if word.strip()])
-
-
-def _share(words: list[str]) -> Iterator[float]:
-    """``["150000", "100000"]`` (microseconds, of a period) is 1.5 cores; no quota is ``max`` or ``-1``."""
-    if len(words) >= 2 and words[0].isdecimal() and words[1].isdecimal() and int(words[1]):
-        yield int(words[0]) / int(words[1])
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
+                words = read_kernel(root / "sys/fs/cgroup" / place / "cpu.max").split()
+            quota, period = [*filter(None, map(str.strip, words)), "", ""][:2]  # microseconds; no quota is max or -1
+            if quota.isdecimal() and period.isdecimal() and int(period):
+                yield int(quota) / int(period)
 
 
 def _answer_of(*command: str) -> str:
@@ -173,7 +165,7 @@ def _cpu_model() -> str:
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         if platform.system() == "Darwin":
             return _answer_of("sysctl", "-n", "machdep.cpu.brand_string")
-    for line in _read(Path("/proc/cpuinfo")).splitlines():
+    for line in read_kernel("/proc/cpuinfo").splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
