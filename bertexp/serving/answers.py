@@ -19,9 +19,7 @@ class Prediction:
     """One row and what the model says of it."""
 
     texts: dict[str, Any]  # by the model's input names: text, perhaps text_pair
-    answer: dict[
-        str, Any
-    ]  # as bertexp.serving.saved_model.pyfunc tells for each task; of a class: label, probability, …
+    answer: dict[str, Any]  # as `saved_model/pyfunc.py` tells it for each task; of a class: label, probability, …
 
     def as_dict(self) -> dict[str, Any]:
         """Texts and answer, ready for JSON."""

@@ -15,16 +15,16 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from bertexp.errors import ExportError
+
+_ROOT = str(Path(__file__).parents[2])  # where the package lies
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,6 @@ class VerifyReport:
     max_difference: float  # of any number of the answers
     rows: int
     examples: list[dict[str, Any]]  # the answers to the examples
-    seconds: float  # from the request to the answer
 
 
 class Verifier:
@@ -49,9 +48,9 @@ class Verifier:
             "CUDA_VISIBLE_DEVICES": "-1",
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "TF_USE_LEGACY_KERAS": "1",
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *_python_path()]),
+            "PYTHONPATH": os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH")))),
         }
-        # A file, since a full pipe would block the process; closed by `close`.
+        # A file, since a full pipe would block the process; closed by `__exit__`.
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bertexp.serving.verify"],
@@ -67,12 +66,7 @@ class Verifier:
     def __enter__(self) -> Verifier:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Ends the process, whatever it is doing."""
         if self._process.poll() is None:
             self._process.kill()
@@ -101,8 +95,8 @@ class Verifier:
         Raises:
             ExportError: a difference, a crash or no answer within the time limit.
         """
-        start = time.monotonic()
-        answer = self._ask(folder, texts, examples)
+        request = {"folder": str(Path(folder).absolute()), "texts": dict(texts), "examples": dict(examples or {})}
+        answer = self._ask(request)
         first = next(iter(texts.values()))
         expected = np.asarray(expected, np.float64).reshape(len(first), -1)
         answers = np.array(answer["answers"], np.float64).reshape(len(first), -1)
@@ -119,33 +113,24 @@ class Verifier:
                 f"most on row {worst}, {first[worst][:60]!r}: {answers[worst].round(6).tolist()} instead of "
                 f"{expected[worst].round(6).tolist()}"
             )
-        return VerifyReport(largest, len(first), answer.get("examples", []), time.monotonic() - start)
+        return VerifyReport(largest, len(first), answer.get("examples", []))
 
-    def _ask(
-        self, folder: str | Path, texts: Mapping[str, Sequence[str]], examples: Mapping[str, Sequence[str]] | None
-    ) -> dict[str, Any]:
-        request = {"folder": str(Path(folder).absolute()), "texts": dict(texts), "examples": dict(examples or {})}
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        folder, process = request["folder"], self._process
         try:
-            output, _ = self._process.communicate(json.dumps(request), timeout=self.timeout_seconds)
+            output, _ = process.communicate(json.dumps(request), timeout=self.timeout_seconds)
         except subprocess.TimeoutExpired:
             raise ExportError(
                 f"the export in {folder} gave no answer within {self.timeout_seconds:g} s after reloading"
             ) from None
-        if self._process.returncode:
+        if process.returncode:
+            self._errors.seek(0)
+            lines = self._errors.read().strip().splitlines()
             raise ExportError(
-                f"the export in {folder} cannot be reloaded: the fresh process ended with status "
-                f"{self._process.returncode}{self._last_words()}"
+                f"the export in {folder} cannot be reloaded: the fresh process ended with status {process.returncode}"
+                f"{f', saying: {lines[-1]}' if lines else ''}"
             )
         return json.loads(output.splitlines()[-1])
-
-    def _last_words(self) -> str:
-        self._errors.seek(0)
-        lines = self._errors.read().strip().splitlines()
-        return f", saying: {lines[-1]}" if lines else ""
-
-
-def _python_path() -> list[str]:
-    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
 
 
 def _serve_one_request() -> None:

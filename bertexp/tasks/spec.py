@@ -26,7 +26,7 @@ class TaskSpec:
 
         spec.py      a subclass of this class and the dataclass of the task's settings; imports no TensorFlow
         task.py      ``build(settings, dataset)``: loss, metrics, report, served graphs (``interfaces.Task``)
-        examples.py  ``build_examples(source, split)``, if the spec says ``own_examples``
+        examples.py  the class that ``own_examples`` names, if it does
 
     ``register_task`` makes an instance known by its ``name``: ``task=<name>`` then chooses it.
 
@@ -42,7 +42,8 @@ class TaskSpec:
         nouns: what a label is called, and what many are.
         sample_names: the classes of rehearsals; (): those of the data set, or two.
         numbers: the output of the exported model that must equal the trained model's.
-        own_examples: whether an example is something else than a text or pair with its label.
+        own_examples: the class that makes examples of a ``DataModule`` and the name of a split; "": an example is a text or
+            pair with its label.
         reads_words: whether rows are sentences in words, with a label for each.
         reads_positions: whether it reads the encoder's output at every position, and not one vector of a text.
         reads_windows: whether it reads the whole of a long text, in windows of which each is an example.
@@ -60,7 +61,7 @@ class TaskSpec:
     nouns: tuple[str, str] = ("class", "classes")
     sample_names: tuple[str, ...] = ()
     numbers = "probabilities"
-    own_examples = False
+    own_examples = ""
     reads_words = False
     reads_positions = False
     reads_windows = False
@@ -82,7 +83,7 @@ class TaskSpec:
     def build_examples(self, source: DataModule, split: str) -> Examples:
         """What is learned from in a split."""
         if self.own_examples:
-            return self._beside("examples").build_examples(source, split)
+            return getattr(self._beside("examples"), self.own_examples)(source, split)
         return source.build_texts(split)
 
     def spell(self, label: Any, label_names: Sequence[str]) -> str | None:

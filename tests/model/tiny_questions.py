@@ -7,6 +7,9 @@ import pyarrow as pa
 import tensorflow as tf
 import tf_keras
 
+from bertexp.config.schema import DatasetConfig
+from bertexp.data.examples.module import DataModule
+from bertexp.data.table import TextDataset
 from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.serving.spec import ServingSpec
 from bertexp.tasks.question_answering.answers import Choice, choose_answers, cut_bytes
@@ -62,10 +65,9 @@ def random_table(rows: int, answerable: float = 0.8) -> pa.Table:
 
 
 def make_examples(table: pa.Table, max_length: int = 40, overlap: int = 10) -> QuestionExamples:
-    tokenizer = Tokenizer(VOCAB, True)
-    texts = table["text_pair"].combine_chunks().dictionary_encode()
-    questions, contexts = tokenizer.encode(table["text"]), tokenizer.encode_aligned(texts.dictionary)
-    return QuestionExamples(table, questions, contexts, texts, tokenizer, max_length, overlap)
+    dataset = TextDataset("squad", "question_answering", {"train": table}, (), True, "f" * 16, {}, "x.json")
+    config = DatasetConfig(max_length=max_length, window_overlap=overlap)
+    return DataModule(dataset, Tokenizer(VOCAB, True), config).examples("train")
 
 
 def run(model: SpanModel, examples: QuestionExamples) -> np.ndarray:

@@ -204,15 +204,11 @@ def _load_pyfunc(path: str) -> TextModel:
 
 def _column(model_input: Any, name: str, inputs: Sequence[str]) -> list[str]:
     """The texts of one column, whatever the form in which the request brought them."""
-    if hasattr(model_input, "columns"):  # a pandas table
-        columns = list(model_input.columns)
-        if name not in columns and (len(columns) > 1 or len(inputs) > 1):
-            raise ValueError(f"the input has no column {name!r}, only {columns}")
-        model_input = model_input[name if name in columns else columns[0]]
-    elif isinstance(model_input, dict):
-        if name not in model_input:
-            raise ValueError(f"the input has no key {name!r}, only {list(model_input)}")
-        model_input = model_input[name]
+    if hasattr(model_input, "columns") or isinstance(model_input, dict):  # a pandas table has columns
+        names, has_keys = list(model_input), isinstance(model_input, dict)
+        if name not in names and (has_keys or len(names) > 1 or len(inputs) > 1):
+            raise ValueError(f"the input has no {'key' if has_keys else 'column'} {name!r}, only {names}")
+        model_input = model_input[name if name in names else names[0]]
     elif isinstance(model_input, list | tuple) and model_input and isinstance(model_input[0], dict):
         return [text for row in model_input for text in _column(row, name, inputs)]
     elif len(inputs) > 1:
@@ -234,10 +230,7 @@ def _texts(cell: Any) -> list[str]:
 
 def _strings(values: list[Any], in_words: bool) -> tf.Tensor:
     """Texts <string>[N], or words <string>[N, W] padded with ""."""
-    if not in_words:
-        return tf.constant(values, tf.string)
-    width = max(map(len, values), default=0)
-    return tf.constant([[*words, *[""] * (width - len(words))] for words in values], tf.string, [len(values), width])
+    return tf.ragged.constant(values, tf.string, 1).to_tensor("") if in_words else tf.constant(values, tf.string)
 
 
 def _to_text(values: np.ndarray) -> np.ndarray:
@@ -247,14 +240,9 @@ def _to_text(values: np.ndarray) -> np.ndarray:
 
 def _join(parts: list[np.ndarray]) -> np.ndarray:
     """Batches as one array; all but the first axis are padded to the widest with what is nothing there."""
-    shape = np.max([part.shape[1:] for part in parts], axis=0).astype(int)
-    nothing = "" if parts[0].dtype == object else 0
-    padded = [
-        np.pad(
-            part,
-            [(0, 0), *((0, wide - own) for wide, own in zip(shape, part.shape[1:], strict=True))],
-            constant_values=nothing,
-        )
-        for part in parts
-    ]
+    widest = np.max([part.shape[1:] for part in parts], axis=0).astype(int)
+    nothing, padded = "" if parts[0].dtype == object else 0, []
+    for part in parts:
+        missing = [(0, int(width)) for width in widest - part.shape[1:]]
+        padded.append(np.pad(part, [(0, 0), *missing], constant_values=nothing))
     return np.concatenate(padded)

@@ -9,15 +9,22 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 
 from bertexp.data.table import TextDataset
 from bertexp.reports.confusions import Confusions, accuracy_of, f1_of, matthews_of, precision_of, recall_of
 from bertexp.reports.intervals import OF_CONFUSIONS, SMALLEST_CLASS, Interval
 from bertexp.serving.saved_model.graph import Outputs
-from bertexp.tasks.base import BaseTask, check_measured, ranking_left_out, roc_auc
+from bertexp.tasks.base import (
+    BaseTask,
+    PredictionsReport,
+    chance_columns,
+    check_measured,
+    ranking_left_out,
+    roc_auc,
+    sample_line,
+)
 from bertexp.tasks.classification.spec import ClassificationConfig, ClassificationSpec
-from bertexp.tasks.report import PredictionsReport, chance_columns, sample_line
 
 
 def build(settings: ClassificationConfig, dataset: TextDataset) -> Classification:
@@ -110,7 +117,7 @@ class ClassificationMetrics:
 
     def update(self, truth: np.ndarray, logits: np.ndarray) -> None:
         """Counts a batch."""
-        self._loss += float(_cross_entropy(truth, logits).sum(dtype=np.float64))
+        self._loss += float(np.sum(self._task.loss(truth, logits), dtype=np.float64))
         self.confusions.add(truth, self._task.decide(logits))
         if not self.left_out:
             self._ranked.append(self._task.rank(truth, logits))
@@ -129,13 +136,6 @@ class ClassificationMetrics:
         if self._ranked and counts.true.all():
             values["roc_auc"] = roc_auc(self._ranked)
         return {name: float(value) for name, value in values.items()}
-
-
-def _cross_entropy(truth: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    """In nats, <float32>[batch]; arguments as of ``ClassificationMetrics``."""
-    if logits.shape[1] == 1:
-        return -log_expit(np.where(truth == 1, logits[:, 0], -logits[:, 0]))
-    return -log_softmax(logits, axis=1)[np.arange(len(truth)), truth]
 
 
 class ClassificationReport(PredictionsReport):

@@ -8,15 +8,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
-from scipy.special import expit, log_expit
+from scipy.special import expit
 
 from bertexp.data.table import TextDataset
 from bertexp.reports.intervals import Interval, ratio_interval, share_interval
 from bertexp.reports.statistics import f1_of_sums
 from bertexp.serving.saved_model.graph import Outputs
-from bertexp.tasks.base import BaseTask, check_measured, ranking_left_out, roc_auc
+from bertexp.tasks.base import (
+    BaseTask,
+    PredictionsReport,
+    chance_columns,
+    check_measured,
+    draw_counted_bars,
+    ranking_left_out,
+    roc_auc,
+)
 from bertexp.tasks.multi_label.spec import MultiLabelConfig, MultiLabelSpec
-from bertexp.tasks.report import PredictionsReport, chance_columns, draw_counted_bars
 
 
 def build(settings: MultiLabelConfig, dataset: TextDataset) -> MultiLabel:
@@ -87,34 +94,27 @@ class MultiLabelMetrics:
         self._task = task
         self.left_out = ranking_left_out(task.units)
         self.by_class = np.zeros((task.units, 3), np.int64)  # hits, given and wanted ones
-        self._loss, self._by_row, self._right, self._ranked = 0.0, [], [], []
+        self._loss, self._by_row, self._ranked = 0.0, [], []
 
     @property
     def by_row(self) -> np.ndarray:
-        """<int32>[rows, 3]: classes of each row that were hit, given and wanted."""
+        """<int32>[rows, 4]: classes of each row that were hit, given and wanted; whether exactly the wanted were given."""
         return np.concatenate(self._by_row)
-
-    @property
-    def right(self) -> np.ndarray:
-        """<bool>[rows]: whether exactly the wanted classes were given."""
-        return np.concatenate(self._right)
 
     def update(self, truth: np.ndarray, logits: np.ndarray) -> None:
         """Counts a batch."""
         given, wanted = self._task.decide(logits), truth > 0
-        losses = -log_expit(np.where(wanted, logits, -logits)).mean(axis=1)
-        self._loss += float(losses.sum(dtype=np.float64))
+        self._loss += float(np.sum(self._task.loss(truth, logits), dtype=np.float64))
         sets = (given & wanted, given, wanted)
         self.by_class += np.stack([members.sum(axis=0) for members in sets], axis=1)
-        self._by_row.append(np.stack([members.sum(axis=1, dtype=np.int32) for members in sets], axis=1))
-        self._right.append((given == wanted).all(axis=1))
+        counts = [members.sum(axis=1, dtype=np.int32) for members in sets]
+        self._by_row.append(np.stack([*counts, (given == wanted).all(axis=1)], axis=1))
         if not self.left_out:
             self._ranked.append((wanted, logits))
 
     def result(self) -> dict[str, float]:
         """The metrics by name; at least one row must have been counted."""
-        right = self.right
-        hits, given, wanted = self.by_class.sum(axis=0)
+        right, (hits, given, wanted) = self.by_row[:, 3], self.by_class.sum(axis=0)
         values = {
             "loss": self._loss / len(right),
             "f1": f1_of_sums(self.by_class.sum(axis=0)),
@@ -139,7 +139,7 @@ class MultiLabelReport(PredictionsReport):
         return {"predicted": pa.array(given, pa.string())} | chances
 
     def intervals(self, metrics: MultiLabelMetrics) -> dict[str, Interval | None]:
-        right, (hits, given, wanted) = metrics.right, metrics.by_row.T
+        hits, given, wanted, right = metrics.by_row.T
         return {
             "f1": ratio_interval(hits, (given + wanted) / 2),
             "exact_match": share_interval(right.mean(), len(right)),

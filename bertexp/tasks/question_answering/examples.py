@@ -11,19 +11,8 @@ import tensorflow as tf
 
 from bertexp.data.examples import TOKEN_SPEC, Features
 from bertexp.data.examples.module import DataModule
-from bertexp.data.tokens.packing import AlignedTokens, TokenColumn
-from bertexp.data.tokens.tokenizer import Tokenizer
+from bertexp.data.tokens.packing import AlignedTokens
 from bertexp.data.tokens.windows import byte_offsets, cut_windows, find_pieces, label_windows, pack_windows
-
-
-def build_examples(source: DataModule, split: str) -> QuestionExamples:
-    """The windows of ``split``; every context is encoded once, however many questions ask about it."""
-    table, config = source.dataset.splits[split], source.config
-    contexts = table["text_pair"].combine_chunks().dictionary_encode()
-    questions, aligned_contexts = source.encode(split, "text"), source.encode_aligned(split, contexts.dictionary)
-    return QuestionExamples(
-        table, questions, aligned_contexts, contexts, source.tokenizer, config.max_length, config.overlap
-    )
 
 
 class WindowTruth(NamedTuple):
@@ -43,13 +32,9 @@ class QuestionExamples:
     """One example for each window of each question's context.
 
     Args:
-        table: text (the question), text_pair (the context), label (the answers).
-        questions: token ids of every question.
-        contexts: of every distinct context, in the order of the dictionary of ``texts``.
-        texts: text_pair, dictionary-encoded.
-        tokenizer: whose special tokens go in between.
-        max_length: of a window, special tokens included.
-        overlap: pieces of the context that neighbouring windows share.
+        source: of the split's table, with text (the question), text_pair (the context) and label (the answers); every
+            context is encoded once, however many questions ask about it.
+        split: its name.
 
     Labels are <int32>[examples, 3]: positions of the first and last piece of the first gold answer (0 and 0 where the
     window does not hold it whole), and the window's length, which tells real positions from padding.
@@ -58,22 +43,17 @@ class QuestionExamples:
     spec = TOKEN_SPEC
     label_spec = tf.TensorSpec([None, 3], tf.int32)
 
-    def __init__(
-        self,
-        table: pa.Table,
-        questions: TokenColumn,
-        contexts: AlignedTokens,
-        texts: pa.DictionaryArray,
-        tokenizer: Tokenizer,
-        max_length: int,
-        overlap: int,
-    ):
-        self.columns = [questions, contexts.tokens]
-        self._questions, self._contexts, self._tokenizer, self._max_length = questions, contexts, tokenizer, max_length
-        self._texts, self._label = texts.dictionary, table["label"]
-        self._context_of = texts.indices.to_numpy().astype(np.int64)
-        self.windows = cut_windows(questions.lengths, contexts.lengths[self._context_of], max_length, overlap)
-        first, last = _find_answers(self._label, contexts, self._texts, self._context_of)
+    def __init__(self, source: DataModule, split: str):
+        table = source.dataset.splits[split]
+        self._tokenizer, self._max_length = source.tokenizer, source.config.max_length
+        contexts = table["text_pair"].combine_chunks().dictionary_encode()
+        self._texts, self._label = contexts.dictionary, table["label"]
+        self._context_of = contexts.indices.to_numpy().astype(np.int64)
+        self._questions, self._contexts = source.encode(split, "text"), source.encode_aligned(split, self._texts)
+        self.columns = [self._questions, self._contexts.tokens]
+        lengths = self._questions.lengths, self._contexts.lengths[self._context_of]
+        self.windows = cut_windows(*lengths, self._max_length, source.config.overlap)
+        first, last = _find_answers(self._label, self._contexts, self._texts, self._context_of)
         self._labels = np.column_stack([label_windows(self.windows, first, last), self.windows.lengths])
 
     @property
@@ -105,18 +85,10 @@ class QuestionExamples:
         context = self._context_of[row]
         begin = self._contexts.offsets[context] + windows.starts[index]
         shown = slice(begin, begin + windows.counts[index])
+        begins, ends, text = self._contexts.begins[shown], self._contexts.ends[shown], self._texts[context].as_py()
         start, end, _ = self._labels[index].tolist()
-        answers = self._label[row].as_py() or ()
-        return WindowTruth(
-            row=row,
-            first=int(windows.firsts[index]),
-            start=start,
-            end=end,
-            begins=self._contexts.begins[shown],
-            ends=self._contexts.ends[shown],
-            context=self._texts[context].as_py(),
-            answers=tuple(answer["text"] for answer in answers),
-        )
+        answers = tuple(answer["text"] for answer in self._label[row].as_py() or ())
+        return WindowTruth(row, int(windows.firsts[index]), start, end, begins, ends, text, answers)
 
 
 def _find_answers(

@@ -13,17 +13,8 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
-from bertexp.serving.saved_model.graph import (
-    GraphTokenizer,
-    Outputs,
-    Signatures,
-    cut_texts,
-    flatten,
-    join_texts,
-    serve_ids,
-    slice_rows,
-    strings_spec,
-)
+from bertexp.serving.saved_model import graph
+from bertexp.serving.saved_model.graph import GraphTokenizer, Outputs, Signatures, slice_rows, strings_spec
 from bertexp.serving.spec import ServingSpec
 
 QUESTION_PIECES = 64  # as in data/tokens/windows.py
@@ -35,21 +26,17 @@ def make_signatures(model: tf_keras.Model, tokenizer: GraphTokenizer, spec: Serv
 
     @tf.function(input_signature=[strings_spec("question"), strings_spec("context")])
     def serve(question: tf.Tensor, context: tf.Tensor) -> Outputs:
-        question, context = flatten(question=question, context=context)
+        question, context = graph.flatten(question=question, context=context)
         questions = tokenizer.fast_bert.tokenize(question)
         contexts, begins, ends = tokenizer.fast_bert.tokenize_with_offsets(context)
         kept = tf.minimum(questions.row_lengths(), min(QUESTION_PIECES, (room - overlap) // 2))
-        windows = cut_texts(contexts.row_lengths(), room - kept, overlap)
+        windows = graph.cut_texts(contexts.row_lengths(), room - kept, overlap)
         shown = tf.gather(kept, windows.rows)  # pieces of the question in each window
         context_starts = tf.gather(contexts.row_starts(), windows.rows) + windows.starts
         question_starts = tf.gather(questions.row_starts(), windows.rows)
-        features = join_texts(
-            [
-                [slice_rows(questions.flat_values, question_starts, question_starts + shown)],
-                [slice_rows(contexts.flat_values, context_starts, context_starts + windows.counts)],
-            ],
-            tokenizer,
-        )
+        question_pieces = slice_rows(questions.flat_values, question_starts, question_starts + shown)
+        context_pieces = slice_rows(contexts.flat_values, context_starts, context_starts + windows.counts)
+        features = graph.join_texts([[question_pieces], [context_pieces]], tokenizer)
         logits = tf.cast(model(features, training=False), tf.float32)
         start, end, score, null = best_spans(logits, shown + 2, windows.counts, spec.task.max_answer_length)
         chosen = best_windows(windows.rows, score, tf.size(question))
@@ -64,14 +51,10 @@ def make_signatures(model: tf_keras.Model, tokenizer: GraphTokenizer, spec: Serv
             tf.where(given, _gather(indices, tf.gather(position + shift, chosen)), 0)
             for indices, position in ((begins.flat_values, start), (whole_characters(begins, ends), end))
         )
-        return {
-            "answer": tf.strings.substr(context, begin, end - begin),
-            "score": tf.exp(score),
-            "start": begin,
-            "end": end,
-        }
+        answer = tf.strings.substr(context, begin, end - begin)
+        return {"answer": answer, "score": tf.exp(score), "start": begin, "end": end}
 
-    return {"serving_default": serve, "ids": serve_ids(model)}
+    return {"serving_default": serve, "ids": graph.serve_ids(model)}
 
 
 def whole_characters(begins: tf.RaggedTensor, ends: tf.RaggedTensor) -> tf.Tensor:

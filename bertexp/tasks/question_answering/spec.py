@@ -39,7 +39,7 @@ class QuestionAnsweringSpec(TaskSpec):
     has_classes = False
     nouns = ("answer", "questions and answers")
     numbers = "score"
-    own_examples = True
+    own_examples = "QuestionExamples"
     reads_positions = True
     reads_windows = True
     long_texts = ("truncate_head", "windows")

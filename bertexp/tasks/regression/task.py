@@ -16,9 +16,8 @@ from bertexp.reports.intervals import Interval, correlation_interval, error_inte
 from bertexp.reports.predictions import read_slices
 from bertexp.reports.statistics import quote
 from bertexp.serving.saved_model.graph import Outputs
-from bertexp.tasks.base import BaseTask
+from bertexp.tasks.base import BaseTask, PredictionsReport
 from bertexp.tasks.regression.spec import RegressionConfig, RegressionSpec
-from bertexp.tasks.report import PredictionsReport
 
 _WIDTH = 100
 
@@ -76,29 +75,22 @@ class RegressionMetrics:
     left_out = ""
 
     def __init__(self) -> None:
-        self._predicted: list[np.ndarray] = []
-        self._wanted: list[np.ndarray] = []
+        self._batches: list[np.ndarray] = []
 
     @property
-    def predicted(self) -> np.ndarray:
-        """<float64>[rows]."""
-        return np.concatenate(self._predicted).astype(np.float64)
-
-    @property
-    def wanted(self) -> np.ndarray:
-        """<float64>[rows]."""
-        return np.concatenate(self._wanted).astype(np.float64)
+    def pairs(self) -> np.ndarray:
+        """The predicted and the wanted numbers <float64>[2, rows]."""
+        return np.concatenate(self._batches, axis=1, dtype=np.float64)
 
     def update(self, truth: np.ndarray, logits: np.ndarray) -> None:
         """Keeps a batch."""
-        self._predicted.append(logits[:, 0].copy())
-        self._wanted.append(truth)
+        self._batches.append(np.stack([logits[:, 0], truth]))
 
     def result(self) -> dict[str, float]:
         """The metrics by name; at least one row must have been seen."""
         from scipy import stats  # here, since a run needs it first after an epoch
 
-        predicted, wanted = self.predicted, self.wanted
+        predicted, wanted = self.pairs
         error = predicted - wanted
         varies = len(wanted) > 1 and np.ptp(predicted) > 0 and np.ptp(wanted) > 0
         return {
@@ -126,7 +118,7 @@ class RegressionReport(PredictionsReport):
     def intervals(self, metrics: RegressionMetrics) -> dict[str, Interval | None]:
         from scipy.stats import rankdata  # here, since a run needs it first after its training
 
-        pairs = metrics.predicted, metrics.wanted
+        pairs = metrics.pairs
         low, high = error_interval(*pairs, power=2)
         return {
             "spearman": correlation_interval(*map(rankdata, pairs)),
@@ -150,4 +142,5 @@ class RegressionReport(PredictionsReport):
     def draw(self, metrics: RegressionMetrics, path: Path, figures: Path) -> None:
         from bertexp.reports.pictures.figures import draw_scatter  # matplotlib is needed first after a fit
 
-        draw_scatter(metrics.wanted, metrics.predicted, figures / "predictions.png")
+        predicted, wanted = metrics.pairs
+        draw_scatter(wanted, predicted, figures / "predictions.png")

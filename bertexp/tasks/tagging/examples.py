@@ -9,35 +9,28 @@ import tensorflow as tf
 from bertexp.data.examples import TOKEN_SPEC, Features
 from bertexp.data.examples.module import DataModule
 from bertexp.data.tokens.packing import Shape, pack_batch, packed_lengths, untruncated_lengths
-from bertexp.data.tokens.tokenizer import Tokenizer
-from bertexp.tasks.tagging.words import WordPieces, join_words, place_tags, tag_array
-
-
-def build_examples(source: DataModule, split: str) -> TaggedExamples:
-    """The sentences of ``split``."""
-    table = source.dataset.splits[split]
-    lengths = pc.list_value_length(table["words"]).to_numpy()
-    words = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    sentences = join_words(source.encode(split, "words"), words, source.tokenizer.unk_id)
-    return TaggedExamples(sentences, tag_array(table["label"], words), source.tokenizer, source.config.max_length)
+from bertexp.tasks.tagging.words import join_words, place_tags, tag_array
 
 
 class TaggedExamples:
     """One example a row: a sentence, with a tag for each word at the word's first piece.
 
     Args:
-        sentences: their word pieces.
-        tags: <int32>[words].
-        tokenizer: whose special tokens go around.
-        max_length: longest row, special tokens included; the words beyond it are not read.
+        source: of the split's table.
+        split: its name.
     """
 
     spec = TOKEN_SPEC
     label_spec = tf.TensorSpec([None, None], tf.int32)
 
-    def __init__(self, sentences: WordPieces, tags: np.ndarray, tokenizer: Tokenizer, max_length: int):
-        self._sentences, self._tags, self._tokenizer, self._max_length = sentences, tags, tokenizer, max_length
-        self.columns = [sentences.column]
+    def __init__(self, source: DataModule, split: str):
+        table = source.dataset.splits[split]
+        self._tokenizer, self._max_length = source.tokenizer, source.config.max_length
+        lengths = pc.list_value_length(table["words"]).to_numpy()
+        words = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        self._sentences = join_words(source.encode(split, "words"), words, self._tokenizer.unk_id)
+        self._tags = tag_array(table["label"], words)
+        self.columns = [self._sentences.column]
 
     @property
     def lengths(self) -> np.ndarray:

@@ -36,7 +36,7 @@ class TaggingSpec(TaskSpec):
     label_form = "tags"
     nouns = ("tag", "tags")
     sample_names = ("O", "B-name", "I-name")
-    own_examples = True
+    own_examples = "TaggedExamples"
     reads_words = True
     reads_positions = True
     long_texts = ("truncate_head",)

@@ -1,26 +1,30 @@
-"""A tag for each word: loss, metrics and decoding of named entities, parts of speech and the like."""
+"""A tag for each word (named entities, parts of speech and the like): loss, decoding, metrics, report."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 import tf_keras
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
-from bertexp.data.formats.tags import OUTSIDE, entity_types
+from bertexp.data.formats.tags import OUTSIDE, entity_types, scheme_of
 from bertexp.data.table import TextDataset
+from bertexp.reports.intervals import Interval, ratio_interval
 from bertexp.reports.statistics import f1_of_sums
 from bertexp.serving.saved_model.graph import GraphTokenizer, Signatures
 from bertexp.serving.spec import ServingSpec
-from bertexp.tasks.base import BaseTask
-from bertexp.tasks.tagging.entities import count_entities
-from bertexp.tasks.tagging.report import TaggingReport
+from bertexp.tasks.base import BaseTask, PredictionsReport, draw_counted_bars, verdict
+from bertexp.tasks.tagging.entities import Entity, count_entities, entity_sets
 from bertexp.tasks.tagging.signature import make_signatures
 from bertexp.tasks.tagging.spec import TaggingConfig, TaggingSpec
 
 Tags = list[list[str]]  # of each sentence
+_WIDTH = 110
 
 
 def build(settings: TaggingConfig, dataset: TextDataset) -> Tagging:
@@ -122,10 +126,8 @@ class TaggingMetrics:
     def update(self, truth: np.ndarray, logits: np.ndarray) -> None:
         """Counts a batch."""
         seen = min(truth.shape[1], logits.shape[1])
-        rows, positions = np.nonzero(truth[:, :seen] >= 0)
-        likely = log_softmax(logits[rows, positions].astype(np.float64), axis=1)
-        self._loss -= float(likely[np.arange(len(rows)), truth[rows, positions]].sum())
-        self._read += len(rows)
+        self._loss += float(np.sum(self._task.loss(truth[:, :seen], logits[:, :seen]), dtype=np.float64))
+        self._read += np.count_nonzero(truth[:, :seen] >= 0)
         true, predicted = self._task.decode(truth, logits)
         entities = count_entities(true, predicted, self._task.label_names)
         self.by_type += entities.sum(axis=0)
@@ -143,3 +145,52 @@ class TaggingMetrics:
             "accuracy": right / max(words, 1),
         }
         return {name: float(value) for name, value in values.items()}
+
+
+class TaggingReport(PredictionsReport):
+    """F1 of each type of entity, sentences with their entities in brackets."""
+
+    answered = "word was tagged"
+
+    def read(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, pa.Array]:
+        _, predicted = self._task.decode(truth, logits)
+        return {"predicted": pa.array([" ".join(tags) for tags in predicted], pa.string())}
+
+    def intervals(self, metrics: TaggingMetrics) -> dict[str, Interval | None]:
+        hits, predicted, true, right, words = metrics.by_sentence.T
+        return {"f1": ratio_interval(hits, (predicted + true) / 2), "accuracy": ratio_interval(right, words)}
+
+    def missed(self, rows: pa.RecordBatch) -> np.ndarray:
+        """Those with other entities than labelled."""
+        differ = super().missed(rows).copy()
+        true, predicted = (self._entities(rows[name].filter(differ).to_pylist()) for name in ("label", "predicted"))
+        differ[differ] = [a != b for a, b in zip(true, predicted, strict=True)]
+        return differ
+
+    def answers(self, spelled: pa.Array) -> set[str]:
+        """The different tags."""
+        return {tag for tags in super().answers(spelled) for tag in tags.split(" ")}
+
+    def show(self, row: Mapping[str, Any], missed: bool) -> list[str]:
+        spelled = [row["predicted"], row["label"]] if missed else [row["predicted"]]
+        lines = zip((verdict(row, missed), " true"), self._entities(spelled), strict=False)
+        return [f"{start}  {_in_brackets(row['words'], entities)}" for start, entities in lines]
+
+    def draw(self, metrics: TaggingMetrics, path: Path, figures: Path) -> None:
+        sums = metrics.by_type
+        counts = dict(zip(entity_types(self._task.label_names), sums[:, 2], strict=True))
+        draw_counted_bars(counts, f1_of_sums(sums), "F1 of each type (entities of it)", figures / "entities.png")
+
+    def _entities(self, spelled: Sequence[str]) -> list[set[Entity]]:
+        return entity_sets([tags.split(" ") for tags in spelled], scheme_of(self._task.label_names))
+
+
+def _in_brackets(words: Sequence[str], entities: set[Entity]) -> str:
+    """``[Ann Smith person] won``, from the first entity's neighbourhood on, cut to a line."""
+    spelled = list(words)
+    for kind, begin, end in entities:
+        spelled[begin] = f"[{spelled[begin]}"
+        spelled[end - 1] = f"{spelled[end - 1]} {kind}]"
+    start = max(min((begin for _, begin, _ in entities), default=0) - 4, 0)
+    line = ("… " if start else "") + " ".join(spelled[start:])
+    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"

@@ -8,7 +8,7 @@ import pyarrow as pa
 from bertexp.reports.intervals import share_interval
 from bertexp.reports.pictures.figures import draw_bars
 from bertexp.reports.statistics import quote
-from bertexp.tasks.report import PredictionsReport, verdict
+from bertexp.tasks.base import PredictionsReport, verdict
 
 
 class OrdinalReport(PredictionsReport):
