@@ -4,7 +4,7 @@ PYTEST := $(BIN)/python -m pytest -q --durations=5
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url
 .DEFAULT_GOAL := help
 
-.PHONY: help setup run test test-all bench bench-full bench-gpu parity test-next lint lines format lock ui doctor wheel clean
+.PHONY: help setup run test test-all numbers bench bench-full bench-gpu parity test-next lint lines format lock ui doctor wheel clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +21,10 @@ test: lint  ## What every change must pass: lint, types, tests
 
 test-all: lint  ## The long tests too; those on real data where BERTEXP_SHARED names its folder
 	$(PYTEST) tests
+
+numbers: setup  ## Hold metrics to other libraries', and count how often intervals hold the true value
+	$(BIN)/python benchmarks/metrics.py
+	$(BIN)/python benchmarks/intervals.py
 
 bench: setup  ## Time bertexp beside its peers, under 20 minutes (ARGS="--data … --weights …")
 	$(BIN)/python benchmarks/bench.py $(ARGS)
