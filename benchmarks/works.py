@@ -132,7 +132,7 @@ class Rows:
         lengths, labels = packed_lengths(columns, 128), table["label"].to_numpy()
         found: dict[str, list] = {"ids": [], "types": [], "labels": []}
         for rows in make_train_order(lengths, 32, seed=42, epoch=0):
-            batch = pack_batch(columns, rows, Shape(128), tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
+            batch = pack_batch(columns, rows, Shape(128), tokenizer.special_ids)
             for key, feature in (("ids", "input_word_ids"), ("types", "input_type_ids")):
                 found[key].append([row[: lengths[at]].tolist() for row, at in zip(batch[feature], rows, strict=True)])
             found["labels"].append(labels[rows].tolist())

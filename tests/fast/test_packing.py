@@ -13,7 +13,6 @@ from bertexp.data.tokens.packing import (
     pack_batch,
     packed_lengths,
     padded_width,
-    untruncated_lengths,
 )
 
 CLS, SEP, PAD = 101, 102, 0
@@ -36,7 +35,7 @@ def round_robin(first: list[int], second: list[int], budget: int) -> tuple[list[
 
 
 def test_single_text_is_wrapped_padded_to_the_longest_and_masked():
-    features = pack_batch([column([7, 8, 9], [5], [])], np.array([1, 0, 2]), Shape(128), CLS, SEP, PAD)
+    features = pack_batch([column([7, 8, 9], [5], [])], np.array([1, 0, 2]), Shape(128), (CLS, SEP, PAD))
     assert features["input_word_ids"].tolist() == [[CLS, 5, SEP, PAD, PAD], [CLS, 7, 8, 9, SEP], [CLS, SEP, 0, 0, 0]]
     assert features["input_mask"].tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 0, 0, 0]]
     assert not features["input_type_ids"].any()
@@ -44,7 +43,7 @@ def test_single_text_is_wrapped_padded_to_the_longest_and_masked():
 
 
 def test_long_single_text_keeps_its_head():
-    features = pack_batch([column(list(range(1, 100)))], np.array([0]), Shape(8), CLS, SEP, PAD)
+    features = pack_batch([column(list(range(1, 100)))], np.array([0]), Shape(8), (CLS, SEP, PAD))
     assert features["input_word_ids"].tolist() == [[CLS, 1, 2, 3, 4, 5, 6, SEP]]
 
 
@@ -52,7 +51,7 @@ def test_long_single_text_keeps_its_head():
 def test_pairs_share_the_budget_in_turns_for_every_combination_of_lengths(max_length):
     pairs = [(list(range(1, n1 + 1)), list(range(50, 50 + n2))) for n1 in range(18) for n2 in range(18)]
     columns = [column(*(pair[0] for pair in pairs)), column(*(pair[1] for pair in pairs))]
-    features = pack_batch(columns, np.arange(len(pairs)), Shape(max_length), CLS, SEP, PAD)
+    features = pack_batch(columns, np.arange(len(pairs)), Shape(max_length), (CLS, SEP, PAD))
     for row, (first, second) in enumerate(pairs):
         first, second = round_robin(first, second, max_length - 3)
         ids = [CLS, *first, SEP, *second, SEP]
@@ -61,7 +60,7 @@ def test_pairs_share_the_budget_in_turns_for_every_combination_of_lengths(max_le
         assert features["input_mask"][row].tolist() == [1] * len(ids) + padding
         assert features["input_type_ids"][row].tolist() == [0] * (len(first) + 2) + [1] * (len(second) + 1) + padding
     assert packed_lengths(columns, max_length).tolist() == features["input_mask"].sum(1).tolist()
-    assert untruncated_lengths(columns).tolist() == [len(a) + len(b) + 3 for a, b in pairs]
+    assert packed_lengths(columns).tolist() == [len(a) + len(b) + 3 for a, b in pairs]
 
 
 @pytest.mark.parametrize(("max_length", "most"), [(128, 64), (512, 96)])
@@ -77,8 +76,8 @@ def test_there_are_few_widths_little_is_lost_and_none_is_above_the_longest_allow
 
 def test_a_batch_gets_the_width_of_its_longest_row_or_the_one_asked_for():
     texts = [column([1] * 9, [1] * 62)]
-    assert pack_batch(texts, [0], Shape(128), CLS, SEP, PAD)["input_mask"].shape == (1, 11)
-    assert pack_batch(texts, [0, 1], Shape(128), CLS, SEP, PAD)["input_mask"].shape == (2, 64)
+    assert pack_batch(texts, [0], Shape(128), (CLS, SEP, PAD))["input_mask"].shape == (1, 11)
+    assert pack_batch(texts, [0, 1], Shape(128), (CLS, SEP, PAD))["input_mask"].shape == (2, 64)
 
 
 def test_batch_of_long_reviews_packs_in_well_below_a_millisecond():
@@ -87,7 +86,7 @@ def test_batch_of_long_reviews_packs_in_well_below_a_millisecond():
     seconds = []
     for _ in range(20):
         start = time.perf_counter()
-        pack_batch(texts, rows, Shape(128), CLS, SEP, PAD)
+        pack_batch(texts, rows, Shape(128), (CLS, SEP, PAD))
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 1e-3
 
@@ -101,9 +100,9 @@ def test_batch_of_long_reviews_packs_in_well_below_a_millisecond():
     ],
 )
 def test_what_stays_of_a_long_text(long_text, expected):
-    features = pack_batch([column(range(1, 21), [5, 6])], np.array([0, 1]), Shape(10, long_text), CLS, SEP, PAD)
+    features = pack_batch([column(range(1, 21), [5, 6])], np.array([0, 1]), Shape(10, long_text), (CLS, SEP, PAD))
     assert features["input_word_ids"].tolist() == [[CLS, *expected, SEP], [CLS, 5, 6, SEP, *[PAD] * 6]]
     pair = [column(range(1, 21)), column([30, 31])]
-    ids = pack_batch(pair, np.array([0]), Shape(11, long_text), CLS, SEP, PAD)["input_word_ids"][0].tolist()
+    ids = pack_batch(pair, np.array([0]), Shape(11, long_text), (CLS, SEP, PAD))["input_word_ids"][0].tolist()
     stays = {"truncate_head": range(1, 7), "truncate_tail": range(15, 21), "head_tail": [1, *range(16, 21)]}[long_text]
     assert ids == [CLS, *stays, SEP, 30, 31, SEP]

@@ -52,7 +52,7 @@ def test_windows_and_their_packing_equal_a_plain_loop(max_length, overlap):
     assert windows.starts.tolist() == [start for _, start, _ in expected]
     assert windows.lengths.tolist() == [len(ids) for _, _, ids in expected]
     places = generator.permutation(len(expected))
-    features = pack_windows(windows, places, column(*questions), contexts, context_of, max_length, CLS, SEP, PAD)
+    features = pack_windows(windows, places, column(*questions), contexts, context_of, max_length, (CLS, SEP, PAD))
     for row, place in enumerate(places):
         ids = expected[place][2]
         padding = [0] * (features["input_mask"].shape[1] - len(ids))

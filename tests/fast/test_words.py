@@ -51,7 +51,7 @@ def test_pieces_and_tags_are_those_of_a_plain_loop(seed):
     joined = join_words(pieces, words, UNK)
     max_length = int(generator.integers(8, 16))
     rows = generator.permutation(len(sentences))[: generator.integers(1, len(sentences) + 1)]
-    ids = pack_batch([joined.column], rows, Shape(max_length), CLS, SEP, PAD)["input_word_ids"]
+    ids = pack_batch([joined.column], rows, Shape(max_length), (CLS, SEP, PAD))["input_word_ids"]
     labels = place_tags(joined, tags, rows, max_length, ids.shape[1])
     truth = place_tags(joined, tags, rows, max_length)
     assert labels.shape == ids.shape

@@ -87,7 +87,7 @@ def test_an_epoch_of_any_lengths_has_a_bounded_number_of_shapes():
     column = TokenColumn(np.ones(offsets[-1], np.int32), offsets)
     lengths = packed_lengths([column], 128)
     shapes = {
-        pack_batch([column], rows, Shape(128), 1, 2, 0)["input_word_ids"].shape
+        pack_batch([column], rows, Shape(128), (1, 2, 0))["input_word_ids"].shape
         for epoch in range(3)
         for rows in make_train_order(lengths, 4, 1, epoch)
     }

@@ -87,9 +87,8 @@ def test_a_texts_logits_are_the_mean_of_its_windows(model):
         begin, end = column.offsets[row : row + 2]
         parts = [np.array(window[1:-1], np.int32) for window in loop_windows(column.values[begin:end].tolist(), 16, 4)]
         offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
-        special = (TOKENIZER.cls_id, TOKENIZER.sep_id, TOKENIZER.pad_id)
         windows = TokenColumn(np.concatenate(parts), offsets)
-        logits = model(pack_batch([windows], np.arange(len(parts)), Shape(16), *special)).numpy()
+        logits = model(pack_batch([windows], np.arange(len(parts)), Shape(16), TOKENIZER.special_ids)).numpy()
         np.testing.assert_allclose(averaged, logits.mean(axis=0), atol=1e-5)
 
 
@@ -145,7 +144,6 @@ def test_the_export_reads_long_texts_as_training_does(model, tmp_path, long_text
         examples = LongTextExamples(column, np.zeros(len(TEXTS), np.int32), TOKENIZER, 16, 4)
         features = examples.pack(np.arange(len(TEXTS)))[0]
     else:
-        special = (TOKENIZER.cls_id, TOKENIZER.sep_id, TOKENIZER.pad_id)
-        features = pack_batch([column], np.arange(len(TEXTS)), Shape(16, long_text), *special)
+        features = pack_batch([column], np.arange(len(TEXTS)), Shape(16, long_text), TOKENIZER.special_ids)
     answer = tf.saved_model.load(str(folder)).signatures["serving_default"](text=tf.constant(TEXTS))
     np.testing.assert_allclose(answer["probabilities"], tf.nn.softmax(model(features)), atol=1e-6)

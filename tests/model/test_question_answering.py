@@ -100,7 +100,7 @@ def test_a_fit_through_the_trainer_finds_the_answers(tmp_path):
     dataset = TextDataset("squad", "question_answering", splits, (), True, "f" * 16, {}, "x.json")
     config = DatasetConfig(max_length=40, window_overlap=10)
     data = DataModule(dataset, Tokenizer(VOCAB, True), config, 16, cache_dir=str(tmp_path / "cache"))
-    assert data.full_lengths("train").tolist() == [
+    assert data.examples("train").full_lengths.tolist() == [
         data.tokenizer.encode([context]).lengths[0] + 6 for context in splits["train"]["text_pair"].to_pylist()
     ]
     assert data.samples(2)[0].label == "北"

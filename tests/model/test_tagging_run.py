@@ -80,8 +80,7 @@ def trained_answer(tagger: TinyTagger, sentences: list[list[str]], max_length: i
     pieces = tokenizer.encode([word for sentence in sentences for word in sentence])
     offsets = np.cumsum([0, *map(len, sentences)])
     joined, rows = join_words(pieces, offsets, tokenizer.unk_id), np.arange(len(sentences))
-    shape_and_special = (tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id)
-    features = pack_batch([joined.column], rows, Shape(max_length), *shape_and_special)
+    features = pack_batch([joined.column], rows, Shape(max_length), tokenizer.special_ids)
     truth = place_tags(joined, np.zeros(offsets[-1], np.int32), rows, max_length)
     logits = reference_logits(tagger, [features])
     return Tagging(TAGS).answers(truth, logits), Tagging(TAGS).decode(truth, logits)[1]

@@ -114,7 +114,7 @@ def test_packed_texts_and_pairs_equal_hugging_faces():
         assert len(rows) >= 7
         columns = [tokenizer.encode(reference[name][rows].tolist()) for name in names]
         width = reference[f"{kind}_input_word_ids"].shape[1]
-        packed = pack_batch(columns, np.arange(len(rows)), Shape(width), *tokenizer.special_ids)
+        packed = pack_batch(columns, np.arange(len(rows)), Shape(width), tokenizer.special_ids)
         for name, array in packed.items():
             found = np.pad(array, [(0, 0), (0, width - array.shape[1])])
             np.testing.assert_array_equal(found, reference[f"{kind}_{name}"][rows])

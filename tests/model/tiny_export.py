@@ -46,6 +46,4 @@ def make_model(units: int) -> TinyModel:
 def pack(columns: list[list[str]], max_length: int) -> dict[str, np.ndarray]:
     tokenizer = Tokenizer(VOCAB, True)
     tokens = [tokenizer.encode(texts) for texts in columns]
-    return pack_batch(
-        tokens, np.arange(len(columns[0])), Shape(max_length), tokenizer.cls_id, tokenizer.sep_id, tokenizer.pad_id
-    )
+    return pack_batch(tokens, np.arange(len(columns[0])), Shape(max_length), tokenizer.special_ids)

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from itertools import accumulate
+from itertools import accumulate, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,13 +63,10 @@ class Encoding:
 
     def missing(self, folder: Path) -> list[Shard]:
         """The shards that are not in ``folder``."""
-        shards = []
+        shards: list[Shard] = []
         for split, sizes in self.shards.items():
-            begins = accumulate(sizes, initial=0)
-            for name, begin, rows in zip(self.files(split), begins, sizes):  # noqa: B905  `begins` has the end, too
-                if not (folder / name).exists():
-                    shards.append(Shard(name, split, begin, rows))
-        return shards
+            shards += map(Shard, self.files(split), repeat(split), accumulate((0, *sizes)), sizes)
+        return [shard for shard in shards if not (folder / shard.name).exists()]
 
     def differences(self, other: Encoding) -> list[str]:
         """What differs from another encoding, in words, three things at most."""

@@ -58,10 +58,6 @@ class DataModule:
         """What the batches of ``split`` are packed from."""
         return self._examples[split]
 
-    def full_lengths(self, split: str) -> np.ndarray:
-        """<int32>[rows]: pieces per row as they would be without truncation."""
-        return self._examples[split].full_lengths
-
     def read_anew(self, split: str, count: int) -> tuple[pa.Table, Examples]:
         """The first ``count`` rows as people read them, and what the tokenizer makes of exactly these texts."""
         table = self.dataset.take(split, np.arange(min(count, self.dataset.splits[split].num_rows)))

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +20,7 @@ from bertexp.data.examples.module import DataModule
 from bertexp.data.table import TextDataset, is_labelled
 from bertexp.data.tokens.tokenizer import ROWS_PER_CHUNK, Progress, Tokenizer
 from bertexp.system.files import atomic_file
+from bertexp.system.machine import results_in_order
 
 Features = dict[str, np.ndarray]  # Model Garden's, each <int32>[rows, values] but float labels
 
@@ -52,13 +54,8 @@ def write_shards(
 
     tokenizer.encode([""])  # builds it before two threads would
     with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(write, shard) for shard in shards]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+        for _ in results_in_order(pool, (partial(write, shard) for shard in shards), 2 * workers):
+            pass
 
 
 def _encode(dataset: TextDataset, tokenizer: Tokenizer, config: DatasetConfig) -> Features:

@@ -16,7 +16,6 @@ from bertexp.data.tokens.packing import (
     pack_batch,
     pack_runs,
     packed_lengths,
-    untruncated_lengths,
 )
 from bertexp.data.tokens.tokenizer import Tokenizer
 from bertexp.data.tokens.windows import Cuts, cut_texts
@@ -46,14 +45,14 @@ class TextExamples:
 
     @property
     def full_lengths(self) -> np.ndarray:
-        return untruncated_lengths(self.columns)
+        return packed_lengths(self.columns)
 
     @property
     def source_rows(self) -> np.ndarray:
         return np.arange(len(self._labels))
 
     def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
-        return pack_batch(self.columns, indices, self._shape, *self._tokenizer.special_ids), self._labels[indices]
+        return pack_batch(self.columns, indices, self._shape, self._tokenizer.special_ids), self._labels[indices]
 
     def labels(self, indices: np.ndarray, width: int) -> np.ndarray:
         return self._labels[indices]
@@ -95,7 +94,7 @@ class LongTextExamples(TextExamples):
         begins = column.offsets[indices]
         windows = self._cut(column.offsets[indices + 1] - begins)
         parts = Runs(column.values, (begins[windows.rows] + windows.starts)[:, None], windows.counts[:, None])
-        features = pack_runs([parts], self._shape.max_length, *self._tokenizer.special_ids)
+        features = pack_runs([parts], self._shape.max_length, self._tokenizer.special_ids)
         return features | {"text_of_window": windows.rows.astype(np.int32)}, self._labels[indices]
 
     def _cut(self, lengths: np.ndarray) -> Cuts:

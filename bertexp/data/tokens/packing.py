@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+SpecialIds = tuple[int, int, int]  # of [CLS], [SEP] and [PAD]
+UNLIMITED = 1 << 31  # a maximum length that cuts no row
+
 
 class TokenColumn(NamedTuple):
     """The token ids of one text column, all rows one after the other, without special tokens.
@@ -91,15 +94,10 @@ def kept_lengths(lengths: Sequence[np.ndarray], max_length: int) -> list[np.ndar
     return [kept_first, np.minimum(second, budget - kept_first)]
 
 
-def packed_lengths(columns: Sequence[TokenColumn], max_length: int) -> np.ndarray:
+def packed_lengths(columns: Sequence[TokenColumn], max_length: int = UNLIMITED) -> np.ndarray:
     """Length of every row as it enters the encoder, special tokens included, <int32>[n_rows]."""
-    kept = kept_lengths([np.diff(offsets) for _, offsets in columns], max_length)
+    kept = kept_lengths([column.lengths for column in columns], max_length)
     return (np.sum(kept, axis=0) + 1 + len(columns)).astype(np.int32)
-
-
-def untruncated_lengths(columns: Sequence[TokenColumn]) -> np.ndarray:
-    """Length that every row would need to stay whole, special tokens included, <int32>[n_rows]."""
-    return (np.sum([np.diff(offsets) for _, offsets in columns], axis=0) + 1 + len(columns)).astype(np.int32)
 
 
 def padded_width(longest: int, max_length: int) -> int:
@@ -113,12 +111,7 @@ def padded_width(longest: int, max_length: int) -> int:
 
 
 def pack_batch(
-    columns: Sequence[TokenColumn],
-    rows: np.ndarray,
-    shape: Shape,
-    cls_id: int,
-    sep_id: int,
-    pad_id: int,
+    columns: Sequence[TokenColumn], rows: np.ndarray, shape: Shape, special_ids: SpecialIds
 ) -> dict[str, np.ndarray]:
     """Packs the given rows as ``[CLS] first [SEP]`` or ``[CLS] first [SEP] second [SEP]``.
 
@@ -140,7 +133,7 @@ def pack_batch(
         tail = count - head
         runs = np.stack([start, start + length - tail], axis=1)
         parts.append(Runs(values, runs, np.stack([head, tail], axis=1)))
-    return pack_runs(parts, shape.max_length, cls_id, sep_id, pad_id)
+    return pack_runs(parts, shape.max_length, special_ids)
 
 
 class Runs(NamedTuple):
@@ -156,8 +149,9 @@ class Runs(NamedTuple):
     counts: np.ndarray
 
 
-def pack_runs(parts: Sequence[Runs], max_length: int, cls_id: int, sep_id: int, pad_id: int) -> dict[str, np.ndarray]:
+def pack_runs(parts: Sequence[Runs], max_length: int, special_ids: SpecialIds) -> dict[str, np.ndarray]:
     """Packs the runs of one or two texts as ``pack_batch`` does."""
+    cls_id, sep_id, pad_id = special_ids
     kept = [part.counts.sum(axis=1) for part in parts]
     lengths = sum(kept) + 1 + len(parts)
     batch = len(lengths)

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from bertexp.data.arrow_file import row_offsets
 from bertexp.data.tokens.cache import Chunk, Progress, TokenCache
-from bertexp.data.tokens.packing import AlignedTokens, TokenColumn
+from bertexp.data.tokens.packing import AlignedTokens, SpecialIds, TokenColumn
 from bertexp.errors import WeightsError
 from bertexp.interfaces import SPECIAL_TOKENS
 from bertexp.system.machine import available_cores, results_in_order
@@ -53,7 +53,7 @@ class Tokenizer:
             twice = next(piece for id, piece in enumerate(self.vocab) if ids[piece] != id)
             raise WeightsError(f"the vocabulary holds the piece {twice!r} twice: every line of vocab.txt must differ")
         self.pad_id, self.unk_id, self.cls_id, self.sep_id = (ids[token] for token in SPECIAL_TOKENS)
-        self.special_ids = (self.cls_id, self.sep_id, self.pad_id)  # in the order that packing takes
+        self.special_ids: SpecialIds = (self.cls_id, self.sep_id, self.pad_id)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from bertexp.data.tokens.packing import AlignedTokens, Runs, TokenColumn, pack_runs
+from bertexp.data.tokens.packing import AlignedTokens, Runs, SpecialIds, TokenColumn, pack_runs
 
 QUESTION_PIECES = 64  # of a question are kept at most
 
@@ -93,9 +92,7 @@ def pack_windows(
     contexts: AlignedTokens,
     context_of: np.ndarray,
     max_length: int,
-    cls_id: int,
-    sep_id: int,
-    pad_id: int,
+    special_ids: SpecialIds,
 ) -> dict[str, np.ndarray]:
     """Packs the windows ``indices`` <int>[batch] as BERT's input.
 
@@ -113,7 +110,7 @@ def pack_windows(
         Runs(questions.values, questions.offsets[rows][:, None], windows.questions[indices][:, None]),
         Runs(contexts.values, context_starts[:, None], windows.counts[indices][:, None]),
     ]
-    return pack_runs(parts, max_length, cls_id, sep_id, pad_id)
+    return pack_runs(parts, max_length, special_ids)
 
 
 def byte_offsets(texts: pa.StringArray | pa.LargeStringArray, rows: np.ndarray, characters: np.ndarray) -> np.ndarray:
@@ -126,11 +123,9 @@ def byte_offsets(texts: pa.StringArray | pa.LargeStringArray, rows: np.ndarray, 
     Returns:
         <int64>[n].
     """
-    sizes = pc.binary_length(texts).to_numpy()
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    content = np.frombuffer("".join(texts.to_pylist()).encode(), np.uint8)
-    heads = np.append(np.flatnonzero(content & 0xC0 != 0x80), len(content))  # the first byte of every character
-    return heads[np.searchsorted(heads, offsets[rows]) + characters] - offsets[rows]
+    strings = texts.to_pylist()
+    sizes = [len(strings[row][:count].encode()) for row, count in zip(rows, characters, strict=True)]
+    return np.array(sizes, np.int64)
 
 
 def find_pieces(

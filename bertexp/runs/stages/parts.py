@@ -58,7 +58,7 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     data = make_data(config, dataset, loaded)
     summary = summarize(
         dataset,
-        {split: data.full_lengths(split) for split in dataset.splits},
+        {split: data.examples(split).full_lengths for split in dataset.splits},
         config.dataset.max_length,
         data.samples(),
         counts["trained"],

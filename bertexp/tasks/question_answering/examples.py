@@ -70,7 +70,7 @@ class QuestionExamples:
 
     def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
         texts = (self._questions, self._contexts, self._context_of)
-        features = pack_windows(self.windows, indices, *texts, self._max_length, *self._tokenizer.special_ids)
+        features = pack_windows(self.windows, indices, *texts, self._max_length, self._tokenizer.special_ids)
         return features, self._labels[indices]
 
     def labels(self, indices: np.ndarray, width: int) -> np.ndarray:

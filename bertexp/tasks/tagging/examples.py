@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from bertexp.data.examples import TOKEN_SPEC, Features
 from bertexp.data.examples.module import DataModule
-from bertexp.data.tokens.packing import Shape, pack_batch, packed_lengths, untruncated_lengths
+from bertexp.data.tokens.packing import Shape, pack_batch, packed_lengths
 from bertexp.tasks.tagging.words import join_words, place_tags, tag_array
 
 
@@ -38,14 +38,14 @@ class TaggedExamples:
 
     @property
     def full_lengths(self) -> np.ndarray:
-        return untruncated_lengths(self.columns)
+        return packed_lengths(self.columns)
 
     @property
     def source_rows(self) -> np.ndarray:
         return np.arange(len(self._sentences.words) - 1)
 
     def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
-        features = pack_batch(self.columns, indices, Shape(self._max_length), *self._tokenizer.special_ids)
+        features = pack_batch(self.columns, indices, Shape(self._max_length), self._tokenizer.special_ids)
         return features, self.labels(indices, features["input_word_ids"].shape[1])
 
     def labels(self, indices: np.ndarray, width: int) -> np.ndarray:
