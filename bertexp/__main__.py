@@ -82,7 +82,9 @@ def _run(words: Sequence[str]) -> None:
     if settings and not settings[0].startswith("~") and "=" not in settings[0]:
         raise refuse(settings[0])
     if not flags.keys() & _HYDRAS:
-        _refuse_sweep(settings)
+        for word in map(read, settings):
+            if belongs(word.key, ["sweep"]) and word.value is not None:
+                raise ConfigError(f"{word.text} asks for a sweep, which runs with -m: {run_line('-m', *settings)}")
         from bertexp.runs.runner import run
 
         run(settings, owns_process=True)
@@ -103,12 +105,6 @@ def _run(words: Sequence[str]) -> None:
             work_on_sweep()
     finally:  # some pages end the process
         print(hide(page.getvalue()), end="")
-
-
-def _refuse_sweep(settings: Sequence[str]) -> None:
-    for word in map(read, settings):
-        if belongs(word.key, ["sweep"]) and word.value is not None:
-            raise ConfigError(f"{word.text} asks for a sweep, which runs with -m: {run_line('-m', *settings)}")
 
 
 def _leave_unless_heard() -> None:

@@ -8,13 +8,11 @@ temporaries that nobody works on, and removes them.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import socket
 import sys
@@ -183,7 +181,7 @@ def _temporary(parent: Path) -> Iterator[tuple[Path, int]]:
 
 def _claim(parent: Path) -> tuple[Path, int]:
     while True:
-        path = parent / f"{_PREFIX}{_machine()}-{secrets.token_hex(8)}{_SUFFIX}"
+        path = parent / f"{_PREFIX}{_machine()}-{os.urandom(8).hex()}{_SUFFIX}"
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
         with contextlib.suppress(OSError):  # a file system without locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -223,6 +221,8 @@ def _try_lock(file: IO[Any]) -> bool:
 
 def _exchange(new: Path, path: Path, former: Path) -> None:
     """Lets ``new`` and ``path`` change names at once, or with ``path`` absent for a moment if the system cannot."""
+    import ctypes  # of no use to a start
+
     rename = getattr(ctypes.CDLL(None), "renameat2", None)
     if rename and rename(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(path), _RENAME_EXCHANGE) == 0:
         return

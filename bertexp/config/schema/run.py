@@ -52,9 +52,7 @@ class SweepConfig(Settings, group="sweep"):
 
     name: str | None = setting(None, "of folder and study; null: <model>_<dataset>_<what is swept>_<hash of the rest>")
     space: dict[str, str] = setting(dict, "what is swept: dotted name to interval, range or choice")
-    trials: int | None = setting(
-        None, "in all, over all starts; null: a grid's points, else 20", unit="trials", above=0
-    )
+    trials: int | None = setting(None, "over all starts; null: a grid's points, else 20", unit="trials", above=0)
     timeout_seconds: float | None = setting(None, "no trial starts so long after the command", unit="seconds", above=0)
     sampler: str | None = setting(
         None,

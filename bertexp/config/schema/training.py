@@ -46,9 +46,7 @@ class ModelConfig(Settings, group="model"):
         None, "how one vector is made of a text's; null: pooler, none for tasks that read every word", choices=POOLINGS
     )
     dropout: float = setting(0.1, "before the head", minimum=0, below=1)
-    encoder_dropout: float | None = setting(
-        None, "within the encoder; null: as the source says (0.1)", minimum=0, below=1
-    )
+    encoder_dropout: float | None = setting(None, "in the encoder; null: as the source says (0.1)", minimum=0, below=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
