@@ -58,15 +58,14 @@ class Compared:
     def metrics(self) -> dict[str, Metric]:
         """``test/…`` and ``val/…`` by name; those with an interval come first."""
         known, found = self.info.get("metrics", {}), {}
-        if self.predictions:
+        if self.predictions and self.predictions.confusions is not None:
             split, confusions = self._judged_split(self.predictions.accuracy), self.predictions.confusions
-            if confusions is not None:
-                counts = confusions.marginals()
-                for name, metric in OF_MARGINALS.items():
-                    interval = OF_CONFUSIONS[name](confusions) or (None, None)
-                    found[f"{split}/{name}"] = Metric(float(metric(counts)), *interval)
-        rest = {name: Metric(known[name]) for name in sorted(known) if name.startswith(("test/", "val/"))}
-        return found | {name: metric for name, metric in rest.items() if name not in found}
+            counts = confusions.marginals()
+            for name, metric in OF_MARGINALS.items():
+                interval = OF_CONFUSIONS[name](confusions) or (None, None)
+                found[f"{split}/{name}"] = Metric(float(metric(counts)), *interval)
+        recorded = {name: Metric(known[name]) for name in sorted(known) if name.startswith(("test/", "val/"))}
+        return found | recorded | found
 
     def _judged_split(self, accuracy: float) -> str:
         """Without labelled test rows a run is judged on its validation rows, and those are what was logged.
@@ -103,7 +102,7 @@ def different_parameters(parameters: Sequence[Mapping[str, Any]]) -> dict[str, l
     names = dict.fromkeys(name for one in parameters for name in one if not name.startswith(BOOKKEEPING))
     whole = [flat_parameters(Config()) | dict(one) for one in parameters]
     values = {name: [one[name] for one in whole if name in one] for name in names}
-    different = [name for name, found in values.items() if any(value != found[0] for value in found)]
+    different = [name for name, given in values.items() if any(value != given[0] for value in given)]
     return {name: [one.get(name) for one in whole] for name in different}
 
 
@@ -112,17 +111,13 @@ def _runs_of(reference: str, outputs_dir: str) -> list[RunFolder]:
     folders = () if reference == "last" else (Path(reference), sweeps / reference)
     for folder in folders:
         # trial-0003/run.json or, with several seeds in a trial, trial-0003/seed-42/run.json
-        trials = sorted([*folder.glob("trial-*/run.json"), *folder.glob("trial-*/seed-*/run.json")])
-        if trials:
+        if trials := sorted([*folder.glob("trial-*/run.json"), *folder.glob("trial-*/seed-*/run.json")]):
             return [RunFolder(path.parent) for path in trials]
     try:
         return [find_run(reference, outputs_dir)]
     except RunNotFound as error:
-        for folder in folders:
-            if folder.is_dir():
-                raise RunNotFound(
-                    f"{folder} holds neither a run nor a trial of a sweep; name a folder that does"
-                ) from None
+        if named := next(filter(Path.is_dir, folders), None):
+            raise RunNotFound(f"{named} holds neither a run nor a trial of a sweep; name a folder that does") from None
         if not folders or not sweeps.is_dir():
             raise
         raise RunNotFound(f"{error}; {os.path.abspath(sweeps)} has no sweep of that name either") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bertexp.config.resolve import compose_config
@@ -23,10 +22,8 @@ if TYPE_CHECKING:
     from bertexp.data.table import TextDataset
     from bertexp.models.source.architecture import BertArchitecture
 
-PROBE_SECONDS = 5.0
 
-
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """The located inputs of a run."""
 
@@ -109,9 +106,8 @@ def describe_plan(plan: Plan, config: Config, folder: str) -> str:
         lines.append("parameters known after the weights are read")
     else:
         units = config.task.spec.count_units(config.task, classes or 1)
-        trained, frozen = count_trained(
-            plan.model.architecture, config.trainable, units, config.model.pooling or "pooler"
-        )
+        pooling = config.model.pooling or "pooler"
+        trained, frozen = count_trained(plan.model.architecture, config.trainable, units, pooling)
         lines.append(f"parameters {trained:,} trained, {frozen:,} frozen (trainable={config.trainable.encoder})")
     lines.append(labelled("writes", folder))
     if config.tracking.name == "mlflow":
@@ -131,7 +127,7 @@ def _describe_length(config: Config, rows: int) -> str:
 
 
 def _require_network(plan: Plan, words: Sequence[str] | None) -> None:
-    failed = {url: why for url, why in downloads.probe(plan.urls, PROBE_SECONDS).items() if why is not None}
+    failed = {url: why for url, why in downloads.probe(plan.urls).items() if why is not None}
     if not failed:
         return
     addresses = " and ".join(f"{url} ({why})" for url, why in failed.items())
@@ -157,7 +153,6 @@ def _offline_words(words: Sequence[str], model: bool, data: bool) -> Iterator[li
 
 def _runs_offline(words: Sequence[str]) -> bool:
     try:
-        config, _ = compose_config(words)
-        return not _locate(config).urls
+        return not _locate(compose_config(words)[0]).urls
     except BertexpError:
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,8 @@ class RunRecord:
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         """The run, from its first line to its last state."""
-        with ending(self.tracker), self._written_end(), self.stop:  # each end comes, whatever else fails
+        in_folder = ending(self._write_end, str(self.folder.path / "run.json"))
+        with ending(self.tracker.finish), in_folder, self.stop:  # each end comes, whatever else fails
             provenance = collect_provenance(shlex.split(self.command))
             tags = provenance_tags(provenance) | self._tags
             self.tracker.start(self.parameters, tags, lambda run_id: self.folder.update_info(mlflow_run_id=run_id))
@@ -77,20 +78,6 @@ class RunRecord:
             )
             self.tracker.log_dict(provenance, "provenance.json")
             yield
-
-    @contextlib.contextmanager
-    def _written_end(self) -> Iterator[None]:
-        """Tells the folder how the body ends."""
-        try:
-            yield
-        except BaseException as error:
-            try:
-                self._write_end(*end_of(error))
-            except BaseException as second:  # a full disk, mostly: the first error is the one to show
-                where = self.folder.path / "run.json"
-                say(labelled("warning", f"{where} does not tell how the run ended: {second}"))
-            raise
-        self._write_end(*end_of(None))
 
     def _write_end(self, state: RunState, reason: str) -> None:
         if not self.folder.info:
@@ -115,15 +102,14 @@ class RunRecord:
         then = former["parameters"]
         if not self.parameters.keys() <= then.keys():  # settings that are newer than the run
             then = flat_parameters(compose_config(recorded_words(former))[0]) | then
-        different = {
-            key: (then.get(key), value)
+        different = ", ".join(
+            f"{key} was {then.get(key)} and is {value}"
             for key, value in self.parameters.items()
             if then.get(key) != value and not belongs(key, _MAY_DIFFER)
-        }
+        )
         if different:
-            listed = ", ".join(f"{key} was {old} and is {new}" for key, (old, new) in different.items())
             raise ConfigError(
-                f"a resumed run must keep its settings: {listed}; drop these overrides or start a new run"
+                f"a resumed run must keep its settings: {different}; drop these overrides or start a new run"
             )
         if former["data_fingerprint"] != self._fingerprint:
             raise ConfigError(
@@ -134,14 +120,17 @@ class RunRecord:
 
 
 @contextlib.contextmanager
-def ending(tracker: Tracker) -> Iterator[Tracker]:
-    """Tells ``tracker`` the end that the body's end or exception means; the body starts it."""
+def ending(tell: Callable[[RunState, str], None], record: str = "the tracked run") -> Iterator[None]:
+    """Tells ``record`` the end that the body's end or exception means; one that cannot be told does not hide the exception."""
     try:
-        yield tracker
+        yield
     except BaseException as error:
-        tracker.finish(*end_of(error))
+        try:
+            tell(*end_of(error))
+        except BaseException as second:  # a full disk, mostly: the first error is the one to show
+            say(labelled("warning", f"{record} does not tell how the run ended: {second}"))
         raise
-    tracker.finish(*end_of(None))
+    tell(*end_of(None))
 
 
 def end_of(error: BaseException | None) -> tuple[RunState, str]:

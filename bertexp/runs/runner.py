@@ -93,10 +93,8 @@ def execute(config: Config, folder: Path, overrides: list[str], owns_process: bo
         with Verifier() if exports else nullcontext() as verifier:  # it imports TensorFlow while the model is judged
             result = judge(record, prepared, trained)
             if verifier:
-                report = ship(record, trained, verifier)
-                result = replace(
-                    result, model_folder=record.folder.model_folder, export_difference=report.max_difference
-                )
+                difference = ship(record, trained, verifier).max_difference
+                result = replace(result, model_folder=record.folder.model_folder, export_difference=difference)
         record.folder.update_info(stage=TESTED)
         say_farewell(record, trained.parts.dataset, exported=result.model_folder is not None)
         return result

@@ -46,7 +46,7 @@ class Tracker:
     def log_dataset(self, name: str, split_tables: Mapping[str, pa.Table], fingerprint: str, source: str) -> None:
         """Records which data the run reads: one entry per split, with its rows and columns."""
 
-    def log_dict(self, data: Mapping[str, Any] | Sequence[Any], file_name: str) -> None:
+    def log_dict(self, data: Mapping[str, Any], file_name: str) -> None:
         """Keeps a JSON-able object under ``file_name`` (.json or .yaml)."""
 
     def log_file(self, path: Path, folder: str = "") -> None:

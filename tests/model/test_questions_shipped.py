@@ -24,7 +24,7 @@ from bertexp.serving.saved_model.predictor import Predictor
 from bertexp.serving.saved_model.pyfunc import TextModel
 from bertexp.serving.spec import read_about
 from bertexp.tasks.question_answering.task import QuestionAnswering
-from bertexp.tracking.mlflow.model import make_signature
+from bertexp.tracking.mlflow.records import make_signature
 from bertexp.training.evaluation import Batch
 
 

@@ -269,7 +269,7 @@ def test_a_store_is_opened_at_the_first_metrics_and_gets_what_was_said_before(ou
     tracker.start({"a": 1}, {"user": "ann"}, told.append)
     tracker.log_dict({"rows": 3}, "dataset.json")
     tracker.log_dataset("reviews", {"train": pa.table({"text": ["a", "b"]})}, "0123abcd", "here")
-    assert (told, tracker._is_open) == ([], False)
+    assert (told, tracker._client) == ([], None)
     before = time.time()
     tracker.log_metrics({"train/loss": 0.5}, 1)
     assert time.time() - before < 0.5

@@ -28,10 +28,9 @@ def keep_activations(config: Config, parts: Parts) -> DataModule:
     updates that a fit on the tokens makes, up to the rounding of matrix products of other shapes.
     """
     kind, trainer = parts.module.model.frozen_output, config.trainer
-    if kind is None or trainer.fast_dev_run or trainer.overfit_batches or not trainer.activation_cache_gb:
+    by_row = config.dataset.long_text != "windows"  # of these a row has any number
+    if kind is None or not (by_row and trainer.activation_cache_gb) or trainer.fast_dev_run or trainer.overfit_batches:
         return parts.data
-    if config.dataset.long_text == "windows":
-        return parts.data  # what is kept is kept by row, and a row has any number of windows
     batches = len(parts.data.train_loader())
     if trainer.run_length(batches).max_epochs < 2 or (trainer.limit_train_batches or batches) < batches:
         return parts.data  # little or nothing would be read twice

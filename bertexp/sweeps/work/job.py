@@ -139,7 +139,8 @@ class ParentRun:
             description = (
                 f"Best of {len(summary.trials)} trials: trial {best.number} with {shown}.\n\n`{summary.best_command}`"
             )
-        with ending(self._open(description)) as tracker:
+        tracker = self._open(description)
+        with ending(tracker.finish):
             tracker.log_metrics(found | metrics | {"steps_share": summary.step_share}, len(summary.trials))
             if best:
                 tracker.log_dict({"trial": best.number, "command": summary.best_command} | best.point, "best.json")

@@ -113,7 +113,8 @@ class TrialRunner:
             return
         config, _ = compose_config(self.overrides(trial, 0))
         known = trial.user_attrs.get("mlflow_run_id")
-        with ending(build_tracker(config.tracking, f"trial {trial.number}", config.run.outputs_dir, known)) as tracker:
+        tracker = build_tracker(config.tracking, f"trial {trial.number}", config.run.outputs_dir, known)
+        with ending(tracker.finish):
             tracker.start({key: value for key, value in flat_parameters(config).items() if key != "run.seed"}, tags)
             self._study.note(trial, "mlflow_run_id", tracker.run_id)
             yield tracker, tags | ({"parent_run_id": tracker.run_id} if tracker.run_id else {})

@@ -120,8 +120,7 @@ def look_at(path: Path) -> None:
         if begin and begin != SQLITE_BEGIN:
             raise OSError("file is not a database")
     else:
-        with tempfile.TemporaryFile(dir=path if path.is_dir() else path.parent):
-            pass
+        tempfile.TemporaryFile(dir=path if path.is_dir() else path.parent).close()
 
 
 @contextmanager

@@ -17,9 +17,7 @@ from bertexp.system.console import labelled, say
 from bertexp.system.credentials import hide
 from bertexp.system.files import scratch_folder
 from bertexp.tracking.base import OnOpen, ParamValue, Tracker
-from bertexp.tracking.mlflow import store
-from bertexp.tracking.mlflow.model import add_results, create_model
-from bertexp.tracking.mlflow.run import find_experiment, log_params, reopen_run, set_tags
+from bertexp.tracking.mlflow import records, store
 from bertexp.tracking.outbox import Outbox, Point
 
 if TYPE_CHECKING:
@@ -50,9 +48,8 @@ class MlflowTracker(Tracker):
         self._outputs_dir = Path(outputs_dir).resolve()
         self._run_id = ""  # until the run is there
         self._opening: threading.Thread | None = None
-        self._is_open = False
-        self._problem: TrackingError | None = None  # what kept the store shut
-        self._told = False  # whether the run knows of it
+        self._client: Any = None  # once the store is open
+        self._problem: TrackingError | None = None  # what kept it shut
         self._known: set[tuple[str, int]] = set()  # points that a resumed run brought along
         self._latest: dict[str, Point] = {}
         self._datasets: dict[str, tuple[str, str]] = {}  # by split: name and digest
@@ -104,9 +101,9 @@ class MlflowTracker(Tracker):
         self._datasets = {split: (f"{name}-{split}", fingerprint) for split in split_tables}
         self._deliver(lambda: self._log_inputs(split_tables, hide(source)))
 
-    def log_dict(self, data: Mapping[str, Any] | Sequence[Any], file_name: str) -> None:
+    def log_dict(self, data: Mapping[str, Any], file_name: str) -> None:
         """See ``Tracker.log_dict``."""
-        told: Any = hide(data)  # MLflow says that it takes dicts alone
+        told = hide(data)
         self._deliver(lambda: self._client.log_dict(self._run_id, told, file_name))
 
     def log_file(self, path: Path, folder: str = "") -> None:
@@ -132,8 +129,10 @@ class MlflowTracker(Tracker):
 
         def create() -> None:
             with scratch_folder(self._outputs_dir) as scratch:
-                model_id = create_model(self._client, self._run_id, folder, loader_file, pip_requirements, scratch)
-            add_results(self._client, self._run_id, model_id, results, self._datasets)
+                model_id = records.create_model(
+                    self._client, self._run_id, folder, loader_file, pip_requirements, scratch
+                )
+            records.add_results(self._client, self._run_id, model_id, results, self._datasets)
 
         self._deliver(create)
 
@@ -144,7 +143,7 @@ class MlflowTracker(Tracker):
 
     def finish(self, state: RunState, reason: str = "") -> None:
         """See ``Tracker.finish``; what the store missed is offered to it once more."""
-        if self._opening is None or self._told:  # never started, or ended by the store
+        if self._opening is None:  # never started, or ended by the store
             return
         if not self._wait():
             say(labelled("warning", f"nothing of this run is recorded: {self._problem}"))
@@ -153,7 +152,7 @@ class MlflowTracker(Tracker):
         if not self._late or self._try(lambda: self._client.get_run(self._run_id)):
             self._deliver_late()
             ended = {"state": state} | ({"reason": hide(reason)} if reason else {})
-            self._try(lambda: set_tags(self._client, self._run_id, ended))
+            self._try(lambda: records.set_tags(self._client, self._run_id, ended))
             self._try(lambda: self._client.set_terminated(self._run_id, STATUS[state]))
         if lost_points or self._late:
             missed = f"{lost_points} metric points and {len(self._late)} records of this run"
@@ -169,11 +168,11 @@ class MlflowTracker(Tracker):
         self._begin()
         if self._opening:
             self._opening.join()
-        return self._is_open
+        return self._client is not None
 
     def _complain(self) -> None:
         if self._problem:
-            self._told = True
+            self._opening = None  # the run knows of it, and has nothing to finish
             raise self._problem
 
     def _open(
@@ -181,15 +180,15 @@ class MlflowTracker(Tracker):
     ) -> None:
         try:
             with store.must_answer(self.uri):
-                self._client = client = store.open_store(self.uri)
+                client = store.open_store(self.uri)
                 if self._resume_run_id:
-                    run, self._known = reopen_run(client, self.uri, self._resume_run_id)
+                    run, self._known = records.reopen_run(client, self.uri, self._resume_run_id)
                 else:
-                    experiment_id = find_experiment(client, self.uri, self._experiment, self._outputs_dir)
+                    experiment_id = records.find_experiment(client, self.uri, self._experiment, self._outputs_dir)
                     run = client.create_run(experiment_id, start_time=begun_ms, run_name=self._run_name)
                 self._run_id = run.info.run_id
-                changed = log_params(client, run, params)
-                set_tags(client, self._run_id, {"mlflow.source.type": "LOCAL"} | changed | {**tags})
+                changed = records.log_params(client, run, params)
+                records.set_tags(client, self._run_id, {"mlflow.source.type": "LOCAL"} | changed | {**tags})
                 if on_open:
                     on_open(self._run_id)
         except TrackingError as error:
@@ -199,7 +198,7 @@ class MlflowTracker(Tracker):
                     client.set_terminated(self._run_id, STATUS[RunState.FAILED])
             return
         with self._order:
-            self._is_open = True
+            self._client = client
             self._deliver_late()
         self._outbox.begin()
 
@@ -224,7 +223,7 @@ class MlflowTracker(Tracker):
     def _deliver(self, action: Callable[[], object]) -> None:
         """Runs ``action``, or keeps it for later if the store is not open yet, does not answer or did not before."""
         with self._order:
-            if not self._is_open or self._late or not self._try(action):
+            if self._client is None or self._late or not self._try(action):
                 self._late.append(action)
 
     def _deliver_late(self) -> None:
