@@ -34,7 +34,7 @@ def write_report(works: list[Work], found: dict[str, dict[str, list[dict]]], fol
             mark = " **(below the floor)**" if floor and middle < floor else ""
             lines.append(
                 f"| {work.name} | {column} | {statistics.median(ours):,.1f}/s | {statistics.median(theirs):,.1f}/s | "
-                f"**{middle:.2f}** ({min(ratios):.2f} to {max(ratios):.2f}){mark} | {f'{floor:g}' if floor else ''} |"
+                f"**{middle:.2f}** ({min(ratios):.2f} to {max(ratios):.2f}){mark} | {f'{floor:g}' if floor else 'none'} |"
             )
             if column != BEFORE:
                 bars.append((f"{work.name}\n{column}", middle, floor))
