@@ -128,7 +128,7 @@ def optimizer_step(request: dict) -> dict:
     from gradients import make_gradients
 
     from bertexp.training.optimizers.adamw import AdamW
-    from bertexp.training.step import sum_rows
+    from bertexp.training.step import sum_by_index
 
     config, parts = build(request)
     optimizer = AdamW(3e-5)
@@ -139,7 +139,7 @@ def optimizer_step(request: dict) -> dict:
 
     @tf.function(autograph=False)
     def update(gradients):
-        summed = [sum_rows(gradient) for gradient in gradients]
+        summed = [sum_by_index(gradient) for gradient in gradients]
         clipped, _ = tf.clip_by_global_norm(summed, 1.0)
         optimizer.apply_gradients(zip(clipped, variables, strict=True))
 

@@ -114,9 +114,9 @@ def _pair_cells(pair: Pair) -> list[str]:
     return [f"{pair.first} - {pair.second}", f"{pair.difference:+.4f}", interval, alone, pair.verdict]
 
 
-def _table(kind: str, rows: Mapping[str, Sequence[str]], runs: Sequence[Compared]) -> Iterator[str]:
+def _table(kind: str, compared: Mapping[str, Sequence[str]], runs: Sequence[Compared]) -> Iterator[str]:
     """Runs as columns or, where they are many, one a line, in as many blocks as the width asks for."""
-    columns = [[name, *cells] for name, cells in rows.items()]
+    columns = [[name, *cells] for name, cells in compared.items()]
     if len(runs) <= COLUMNS_UP_TO:
         yield from aligned([[kind, *(run.letter for run in runs)], *columns])
         return
@@ -179,30 +179,30 @@ def _shown(value: Any) -> str:
 
 def _as_csv(runs: Sequence[Compared], different: Mapping[str, Sequence[Any]]) -> str:
     """One line a run; an interval is in two columns, ``test/accuracy_low`` and ``test/accuracy_high``."""
-    rows = []
+    lines = []
     for index, run in enumerate(runs):
-        row: dict[str, Any] = {"run": run.letter, "folder": run.folder.shown, "state": run.state}
-        row |= {name: _shown(values[index]) for name, values in different.items()}
+        line: dict[str, Any] = {"run": run.letter, "folder": run.folder.shown, "state": run.state}
+        line |= {name: _shown(values[index]) for name, values in different.items()}
         for name, metric in run.metrics.items():
-            row |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
-        rows.append(row)
+            line |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
+        lines.append(line)
     measured = [f"{name}{end}" for name in _metric_names(runs) for end in ("", "_low", "_high")]
     names = [
         "run",
         "folder",
         "state",
         *different,
-        *(n for n in measured if any(row.get(n) is not None for row in rows)),
+        *(n for n in measured if any(line.get(n) is not None for line in lines)),
     ]
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(lines)
     return buffer.getvalue()
 
 
 def _as_json(runs: Sequence[Compared], different: Mapping[str, Sequence[Any]], pairs: Sequence[Pair]) -> str:
-    found = {
+    content = {
         "runs": [
             {
                 "run": run.letter,
@@ -216,7 +216,7 @@ def _as_json(runs: Sequence[Compared], different: Mapping[str, Sequence[Any]], p
         "pairs": [dataclasses.asdict(pair) | {"real": pair.real} for pair in pairs],
         "notes": _notes(runs),
     }
-    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def _parser() -> CommandParser:

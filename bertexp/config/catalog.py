@@ -118,13 +118,13 @@ def explain(error: Exception) -> str:
 
 
 def _list(settings: type[Settings]) -> dict[str, Listed]:
-    rows = {}
+    listed = {}
     for field in dataclasses.fields(settings):  # type: ignore[arg-type]  # every group is a dataclass
         kind = next(words for word, words in _TYPES.items() if word in str(field.type))
         name, made = f"{settings.group}.{field.name}", field.default_factory
         default = field.default if made is dataclasses.MISSING else made()
-        rows[name] = Listed(name, kind, default, about(field))
-    return rows
+        listed[name] = Listed(name, kind, default, about(field))
+    return listed
 
 
 def _unknown(key: str, groups: Iterable[str]) -> str:

@@ -98,7 +98,7 @@ class DatasetSummary:
         if pa.types.is_floating(self.dataset.splits["train"]["label"].type):
             shown = ("label min", "median", "max")
         header = ["", "rows", *shown, "pieces p50", "p90", "p99", "max", f"over {self.max_length}"]
-        rows = [header]
+        lines = [header]
         for split, summary in self.splits.items():
             of = sum(summary.class_rows.values()) if self.dataset.spec.reads_words else summary.rows
             shares = [count / of for count in summary.class_rows.values()]
@@ -109,8 +109,8 @@ class DatasetSummary:
             ]
             cells = cells or ["no label"] * len(shown)
             quantiles = [str(value) for value in summary.length_quantiles.values()]
-            rows.append([split, f"{summary.rows:,}", *cells, *quantiles, f"{summary.truncated_share:.1%}"])
-        return aligned([[row[0].ljust(9), *row[1:]] for row in rows], left=1)
+            lines.append([split, f"{summary.rows:,}", *cells, *quantiles, f"{summary.truncated_share:.1%}"])
+        return aligned([[row[0].ljust(9), *row[1:]] for row in lines], left=1)
 
 
 def summarize(

@@ -62,9 +62,9 @@ class Confusions:
 
 def count_confusions(true: np.ndarray, predicted: np.ndarray, classes: int) -> Confusions:
     """The confusions of rows, <int>[n] each."""
-    found = Confusions(classes)
-    found.add(true, predicted)
-    return found
+    confusions = Confusions(classes)
+    confusions.add(true, predicted)
+    return confusions
 
 
 def accuracy_of(counts: Marginals) -> np.ndarray:

@@ -57,15 +57,15 @@ class Compared:
     @cached_property
     def metrics(self) -> dict[str, Metric]:
         """``test/…`` and ``val/…`` by name; those with an interval come first."""
-        known, found = self.info.get("metrics", {}), {}
+        known, computed = self.info.get("metrics", {}), {}
         if self.predictions and self.predictions.confusions is not None:
             split, confusions = self._judged_split(self.predictions.accuracy), self.predictions.confusions
             counts = confusions.marginals()
             for name, metric in OF_MARGINALS.items():
                 interval = OF_CONFUSIONS[name](confusions) or (None, None)
-                found[f"{split}/{name}"] = Metric(float(metric(counts)), *interval)
+                computed[f"{split}/{name}"] = Metric(float(metric(counts)), *interval)
         recorded = {name: Metric(known[name]) for name in sorted(known) if name.startswith(("test/", "val/"))}
-        return found | recorded | found
+        return computed | recorded | computed
 
     def _judged_split(self, accuracy: float) -> str:
         """Without labelled test rows a run is judged on its validation rows, and those are what was logged.

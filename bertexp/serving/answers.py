@@ -39,13 +39,13 @@ def put_beside(cells: Sequence[dict[str, Any]], predictions: Sequence[Prediction
 def as_table(predictions: Sequence[Prediction]) -> str:
     """Answer and text in columns; texts are cut to the width of the terminal, if there is one."""
     answers = [_shown(prediction.answer) for prediction in predictions]
-    rows = [[*answers[0]], *([*answer.values()] for answer in answers)]
-    used = sum(width + 2 for width in widths_of(rows))
+    lines = [[*answers[0]], *([*answer.values()] for answer in answers)]
+    used = sum(width + 2 for width in widths_of(lines))
     room = max(20, shutil.get_terminal_size().columns - used - 1) if sys.stdout.isatty() else None
     texts = [" | ".join(" ".join(part.split()) for part in one.texts.values()) for one in predictions]
     texts = [text if room is None or len(text) <= room else f"{text[: room - 1]}…" for text in texts]
-    lines = aligned([[*row, text] for row, text in zip(rows, ["text", *texts], strict=True)])
-    return "\n".join(lines) + "\n"
+    table = aligned([[*line, text] for line, text in zip(lines, ["text", *texts], strict=True)])
+    return "\n".join(table) + "\n"
 
 
 def as_json_lines(predictions: Sequence[Prediction]) -> str:
@@ -55,11 +55,11 @@ def as_json_lines(predictions: Sequence[Prediction]) -> str:
 
 def as_csv(predictions: Sequence[Prediction]) -> str:
     """One line a row under a header; what is a list or an object in JSON becomes one cell, or one a class."""
-    rows = [_flatten(one.as_dict()) for one in predictions]
+    lines = [_flatten(one.as_dict()) for one in predictions]
     buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, rows[0].keys(), lineterminator="\n")
+    writer = csv.DictWriter(buffer, lines[0].keys(), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(lines)
     return buffer.getvalue()
 
 

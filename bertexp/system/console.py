@@ -44,20 +44,20 @@ def labelled(label: str, text: object) -> str:
     return f"{label:<10} {text}"
 
 
-def widths_of(rows: Sequence[Sequence[str]]) -> list[int]:
+def widths_of(lines: Sequence[Sequence[str]]) -> list[int]:
     """Characters that each column of a table needs."""
-    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [max(map(len, column)) for column in zip(*lines, strict=True)]
 
 
-def align(row: Sequence[str], widths: Sequence[int], left: int = sys.maxsize) -> str:
+def align(line: Sequence[str], widths: Sequence[int], left: int = sys.maxsize) -> str:
     """One line of a table: the first ``left`` cells begin at the left of their columns, the others end at the right."""
-    cells = [*map(str.ljust, row[:left], widths), *map(str.rjust, row[left:], widths[left:])]
+    cells = [*map(str.ljust, line[:left], widths), *map(str.rjust, line[left:], widths[left:])]
     return "  ".join(cells).rstrip()
 
 
-def aligned(rows: Sequence[Sequence[str]], left: int = sys.maxsize) -> list[str]:
+def aligned(lines: Sequence[Sequence[str]], left: int = sys.maxsize) -> list[str]:
     """A table's lines, its columns two characters apart; ``left`` as in ``align``."""
-    return [align(row, widths_of(rows), left) for row in rows]
+    return [align(line, widths_of(lines), left) for line in lines]
 
 
 class Progress(contextlib.AbstractContextManager["Progress"]):

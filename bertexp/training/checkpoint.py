@@ -39,8 +39,8 @@ class LoopState:
 
     def chosen_metrics(self) -> dict[str, float]:
         """The last of each training metric and the best validation's ``val/…``."""
-        last = {name: value for _, found in self.history for name, value in found.items() if name.startswith("train/")}
-        best = (found for step, found in self.history if step == self.best_step and "val/loss" in found)
+        last = {name: value for _, entry in self.history for name, value in entry.items() if name.startswith("train/")}
+        best = (entry for step, entry in self.history if step == self.best_step and "val/loss" in entry)
         return last | next(best, {})
 
 

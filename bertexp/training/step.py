@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _SEED = tf.TensorSpec([3], tf.int32)
 
 
-def sum_rows(gradient: tf.Tensor | tf.IndexedSlices) -> tf.Tensor | tf.IndexedSlices:
+def sum_by_index(gradient: tf.Tensor | tf.IndexedSlices) -> tf.Tensor | tf.IndexedSlices:
     """A sparse gradient with each row of its table once, at most: only then is its norm the true one."""
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
-    rows, places = tf.unique(gradient.indices)
-    values = tf.math.unsorted_segment_sum(gradient.values, places, tf.size(rows))
-    return tf.IndexedSlices(values, rows, gradient.dense_shape)
+    indices, numbers = tf.unique(gradient.indices)
+    values = tf.math.unsorted_segment_sum(gradient.values, numbers, tf.size(indices))
+    return tf.IndexedSlices(values, indices, gradient.dense_shape)
 
 
 class TrainStep:
@@ -55,7 +55,7 @@ class TrainStep:
         self._forward = words.in_place(module.training_step) if words else module.training_step
         optimizer.build(self.variables)
         # shapes that data decide do not suit XLA
-        self._sum_up = tf.convert_to_tensor if config.jit_compile else sum_rows
+        self._sum_up = tf.convert_to_tensor if config.jit_compile else sum_by_index
         # for their update: whole batches, and rows of one that is not whole
         self._batches_waiting, self._rows_waiting = 0, 0
         self._sums: list[tf.Variable] = []
@@ -127,14 +127,14 @@ class TrainStep:
     def _update(self, gradients: list[tf.Tensor | tf.IndexedSlices | None]) -> tf.Tensor:
         """Clips and applies the gradients; returns the last two statistics in a <float32>[6]."""
         pairs = [(g, v) for g, v in zip(gradients, self.variables, strict=True) if g is not None]
-        found, variables = zip(*pairs, strict=True)
-        norm = tf.linalg.global_norm(found)
+        gradients, variables = zip(*pairs, strict=True)
+        norm = tf.linalg.global_norm(gradients)
         if self._clip_norm is not None:
-            found, _ = tf.clip_by_global_norm(found, self._clip_norm, use_norm=norm)
+            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
         if self.words:
             self.words.count_decay(self._optimizer)
         # one replica: nothing to sum over, and the summing would keep this graph alive for good (a registered gradient)
-        self._optimizer.apply_gradients(zip(found, variables, strict=True), skip_gradients_aggregation=True)
+        self._optimizer.apply_gradients(zip(gradients, variables, strict=True), skip_gradients_aggregation=True)
         if self._scaled:  # an overflow is the loss scale's to find; that step is skipped
             norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
         return tf.stack([0.0, 0.0, 0.0, 0.0, norm, 1.0])

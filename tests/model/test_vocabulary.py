@@ -158,7 +158,7 @@ def test_an_interrupted_fit_goes_on_to_bitwise_equal_weights(prepare, tmp_path, 
 def test_only_a_table_that_learns_and_is_used_in_part_is_narrowed_and_by_adamw_alone(prepare):
     _, parts = prepare()
     model, ids, optimizer = parts.module.model, parts.data.train_loader().vocabulary(), AdamW(1e-3)
-    assert find_words_in_use(model, optimizer, ids).rows.shape[0] == len(ids)
+    assert find_words_in_use(model, optimizer, ids).vectors.shape[0] == len(ids)
     assert find_words_in_use(model, tf_keras.optimizers.AdamW(1e-3), ids) is None
     assert find_words_in_use(model, tf_keras.mixed_precision.LossScaleOptimizer(optimizer), ids) is None
     assert find_words_in_use(model, optimizer, None) is None

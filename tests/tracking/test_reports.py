@@ -17,7 +17,7 @@ from bertexp.reports.pictures.figures import (
     draw_learning_rate,
     draw_model,
 )
-from bertexp.reports.pictures.model_rows import make_layer_rows
+from bertexp.reports.pictures.model_boxes import make_boxes
 from bertexp.tasks.registry import find_task
 
 
@@ -99,7 +99,7 @@ def test_the_model_plot_tells_trained_from_frozen_layers_and_counts_every_weight
         module=SimpleNamespace(model=model),
         data=SimpleNamespace(config=SimpleNamespace(max_length=128)),
     )
-    rows = make_layer_rows(parts)
+    rows = make_boxes(parts)
     assert sum(row.parameters for row in rows if row.trained) == 100 + 64 + 8
     assert sum(row.parameters for row in rows if not row.trained) == 8000 + 300
     assert [(row.repeat, row.trained) for row in rows if row.name == "transformer layer"] == [(3, False), (1, True)]

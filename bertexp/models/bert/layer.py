@@ -119,13 +119,13 @@ def _pick(weights: Mapping[str, tf.Tensor], name: str, kind: type[_Owner]) -> _O
 
 
 def run_layer(
-    kind: LayerKind, rows: tf.Tensor, tokens: tf.Tensor, weights: LayerWeights, masks: tuple[tf.Tensor, ...]
+    kind: LayerKind, vectors: tf.Tensor, tokens: tf.Tensor, weights: LayerWeights, masks: tuple[tf.Tensor, ...]
 ) -> tf.Tensor:
     """One post-norm transformer layer.
 
     Args:
       kind: which layer; the calls of one kind and of weights of like sizes are calls of one graph.
-      rows: <float32>[batch * seq, hidden].
+      vectors: <float32>[batch * seq, hidden].
       tokens: <int>[batch, seq], 1 for tokens, 0 for padding.
       weights: of this layer.
       masks: of dropout, one for each rate that drops anything, in the order attention, attention's output, layer's
@@ -135,7 +135,7 @@ def run_layer(
       <float32>[batch * seq, hidden], or [batch, hidden] where [CLS] alone attends.
     """
     specs = tf.nest.map_structure(lambda weight: tf.TensorSpec(weight.shape, weight.dtype), weights)
-    return _traced(kind, specs)(rows, tf.cast(tokens, tf.int32), weights, masks)
+    return _traced(kind, specs)(vectors, tf.cast(tokens, tf.int32), weights, masks)
 
 
 @functools.lru_cache(maxsize=32)  # a sweep may go through many rates
@@ -149,13 +149,13 @@ def _traced(kind: LayerKind, weights: LayerWeights) -> Callable[..., tf.Tensor]:
         tuple(tf.TensorSpec([None, None], tf.bool) for rate in rates if threshold(rate)),
     ]
 
-    def transformer_layer(rows, tokens, weights, masks):
-        return _transform(kind, rows, tokens, weights, list(masks))
+    def transformer_layer(vectors, tokens, weights, masks):
+        return _transform(kind, vectors, tokens, weights, list(masks))
 
     return tf.function(transformer_layer, input_signature=signature, autograph=False).get_concrete_function()
 
 
-def _transform(kind: LayerKind, rows, tokens, weights: LayerWeights, masks: list[tf.Tensor]) -> tf.Tensor:
+def _transform(kind: LayerKind, vectors, tokens, weights: LayerWeights, masks: list[tf.Tensor]) -> tf.Tensor:
     def drop(x: tf.Tensor, rate: float) -> tf.Tensor:
         return apply_mask(x, masks.pop(0) if threshold(rate) else None, rate)
 
@@ -165,29 +165,29 @@ def _transform(kind: LayerKind, rows, tokens, weights: LayerWeights, masks: list
     def attend(scores: tf.Tensor) -> tf.Tensor:
         return cast(drop(tf.nn.softmax(tf.cast(scores, tf.float32)), kind.attention_dropout))
 
-    hidden = rows.shape[1]
+    hidden = vectors.shape[1]
     bias = (1.0 - tf.cast(tokens, tf.float32)) * -1e9
     if isinstance(weights.attention, ByHead):
-        rows, context = _attend_cls(rows, cast, bias, weights.attention, attend)
+        vectors, context = _attend_cls(vectors, cast, bias, weights.attention, attend)
     else:
-        context = _attend(cast(rows), bias, weights.attention, kind.heads, attend)
+        context = _attend(cast(vectors), bias, weights.attention, kind.heads, attend)
     attended = drop(dense(tf.reshape(context, [-1, hidden]), *weights.output), kind.dropout)
-    rows = normalize(rows + tf.cast(attended, tf.float32), weights.output_norm, kind.epsilon, kind.training)
-    inner = tf.cast(dense(cast(rows), *weights.inner), tf.float32)
+    vectors = normalize(vectors + tf.cast(attended, tf.float32), weights.output_norm, kind.epsilon, kind.training)
+    inner = tf.cast(dense(cast(vectors), *weights.inner), tf.float32)
     outer = drop(dense(cast(_activate(kind, inner)), *weights.outer, training=kind.training), kind.dropout)
-    return normalize(rows + tf.cast(outer, tf.float32), weights.outer_norm, kind.epsilon, kind.training)
+    return normalize(vectors + tf.cast(outer, tf.float32), weights.outer_norm, kind.epsilon, kind.training)
 
 
-def _attend(rows, bias, projection: Dense, heads: int, attend) -> tf.Tensor:
+def _attend(vectors, bias, projection: Dense, heads: int, attend) -> tf.Tensor:
     """Every position attends to every position: context <float>[batch, seq, heads, size]."""
-    shape = tf.concat([tf.shape(bias), [3, heads, rows.shape[1] // heads]], 0)
-    query, key, value = tf.unstack(tf.transpose(tf.reshape(dense(rows, *projection), shape), [2, 0, 3, 1, 4]))
+    shape = tf.concat([tf.shape(bias), [3, heads, vectors.shape[1] // heads]], 0)
+    query, key, value = tf.unstack(tf.transpose(tf.reshape(dense(vectors, *projection), shape), [2, 0, 3, 1, 4]))
     scores = tf.cast(tf.matmul(query, key, transpose_b=True), tf.float32) + bias[:, None, None, :]
     return tf.transpose(tf.matmul(attend(scores), value), [0, 2, 1, 3])
 
 
-def _attend_cls(rows, cast, bias, heads: ByHead, attend) -> tuple[tf.Tensor, tf.Tensor]:
-    """Only [CLS] attends: its rows <float32>[batch, hidden] and its context <float>[batch, heads, size].
+def _attend_cls(vectors, cast, bias, heads: ByHead, attend) -> tuple[tf.Tensor, tf.Tensor]:
+    """Only [CLS] attends: its vectors <float32>[batch, hidden] and its context <float>[batch, heads, size].
 
     With one query per head no keys and values are projected: its score q . (x Wk + bk) is (Wk q) . x + q . bk, and its
     context sum_s p_s (x_s Wv + bv) is (sum_s p_s x_s) Wv + (sum_s p_s) bv.
@@ -198,24 +198,25 @@ def _attend_cls(rows, cast, bias, heads: ByHead, attend) -> tuple[tf.Tensor, tf.
         """[batch, heads, inputs] times a kernel for each head."""
         return tf.transpose(tf.matmul(tf.transpose(x, [1, 0, 2]), kernel, transpose_b=transpose), [1, 0, 2])
 
-    rows = tf.reshape(rows, tf.concat([tf.shape(bias), [hidden]], 0))
-    states = cast(rows)
+    vectors = tf.reshape(vectors, tf.concat([tf.shape(bias), [hidden]], 0))
+    states = cast(vectors)
     query = tf.reshape(dense(states[:, 0], *heads.query) * size**-0.5, [-1, count, size])
     lifted = per_head(query, heads.key.kernel, transpose=True)
     scores = tf.matmul(lifted, states, transpose_b=True)
     scores += tf.reduce_sum(query * tf.reshape(heads.key.bias, [count, size]), -1, keepdims=True)
     weights = attend(tf.cast(scores, tf.float32) + bias[:, None, :])  # [batch, heads, seq]
     mixed = per_head(tf.matmul(weights, states), heads.value.kernel)
-    return rows[:, 0], mixed + tf.reduce_sum(weights, -1, keepdims=True) * tf.reshape(heads.value.bias, [count, size])
+    added = tf.reduce_sum(weights, -1, keepdims=True) * tf.reshape(heads.value.bias, [count, size])
+    return vectors[:, 0], mixed + added
 
 
-def normalize(rows: tf.Tensor, norm: Norm, epsilon: float, training: bool) -> tf.Tensor:
-    """LayerNorm of <float>[rows, hidden], in float32; in inference as Keras writes it, for TensorFlow fuses that."""
+def normalize(vectors: tf.Tensor, norm: Norm, epsilon: float, training: bool) -> tf.Tensor:
+    """LayerNorm of <float>[n, hidden], in float32; in inference as Keras writes it, for TensorFlow fuses that."""
     if training:
-        return layer_norm(rows, *norm, epsilon)
-    rows = tf.cast(rows, tf.float32)[None]
-    mean, variance = tf.nn.moments(rows, [-1], keepdims=True)
-    return tf.nn.batch_normalization(rows, mean, variance, norm.beta, norm.gamma, epsilon)[0]
+        return layer_norm(vectors, *norm, epsilon)
+    vectors = tf.cast(vectors, tf.float32)[None]
+    mean, variance = tf.nn.moments(vectors, [-1], keepdims=True)
+    return tf.nn.batch_normalization(vectors, mean, variance, norm.beta, norm.gamma, epsilon)[0]
 
 
 def _activate(kind: LayerKind, x: tf.Tensor) -> tf.Tensor:

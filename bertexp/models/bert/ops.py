@@ -13,13 +13,13 @@ def dense(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, training: bool = Fal
     """x @ kernel + bias.
 
     Args:
-      x: <float>[rows, inputs].
+      x: <float>[n, inputs].
       kernel: <float>[inputs, outputs].
       bias: <float>[outputs].
       training: lets the gradient be one of ours, where TensorFlow's own is slow.
 
     Returns:
-      <float>[rows, outputs].
+      <float>[n, outputs].
     """
     if training and kernel.shape[1] < kernel.shape[0]:
         return _narrowing_product(x.dtype)(x, kernel, bias)
@@ -35,12 +35,12 @@ def layer_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) 
     """Layer normalization (Ba et al. 2016) over the last axis, in float32.
 
     Args:
-      x: <float>[rows, width].
+      x: <float>[n, width].
       gamma, beta: <float32>[width].
       epsilon: added to the variance.
 
     Returns:
-      <float32>[rows, width].
+      <float32>[n, width].
     """
     return _normalizer(epsilon)(tf.cast(x, tf.float32), gamma, beta)
 
@@ -109,11 +109,11 @@ def _normalizer(epsilon: float) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], t
             shared = tf.reduce_mean(d_unit, axis=-1, keepdims=True)
             along = tf.reduce_mean(d_unit * unit, axis=-1, keepdims=True)
             dx = (d_unit - shared - unit * along) * inverse
-            # BiasAddGrad sums over rows twice as fast as reduce_sum does on the CPU.
+            # BiasAddGrad sums over the first axis twice as fast as reduce_sum does on the CPU.
             d_gamma = tf.raw_ops.BiasAddGrad(out_backprop=dy * unit)
             return dx, d_gamma, tf.raw_ops.BiasAddGrad(out_backprop=dy)
 
         return unit * gamma + beta, gradient
 
-    rows, vector = tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None], tf.float32)
-    return tf.function(normalize, input_signature=[rows, vector, vector], autograph=False)
+    matrix, vector = tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None], tf.float32)
+    return tf.function(normalize, input_signature=[matrix, vector, vector], autograph=False)

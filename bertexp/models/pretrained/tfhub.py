@@ -144,15 +144,15 @@ def _make_native(
     unknown = [name for name in variables if name not in weights and not is_harmless(name)]
     if unknown:
         raise _NoBert(f"it has variables that no BERT has ({shorten(unknown)})")
-    found = fit_architecture(config, _infer_architecture(weights, source.architecture), source.description)
+    known = fit_architecture(config, _infer_architecture(weights, source.architecture), source.description)
     weights = {name: value.reshape(flat_shape(name, value.shape)) for name, value in weights.items()}
-    probe = _probe(found.vocab_size)
+    probe = _probe(known.vocab_size)
     with tf.device(_EXACT):
         expected = _call(model, probe, as_dict)
     tokens = tf.cast(probe["input_mask"], tf.float32)[:, :, None]
     difference = np.inf
     for activation in ("gelu_tanh", "gelu_erf", "relu"):
-        architecture = replace(found, activation=activation)
+        architecture = replace(known, activation=activation)
         encoder = make_encoder(architecture, seed=None)
         try:
             report = assign_weights(encoder.named_weights, weights, source.description)

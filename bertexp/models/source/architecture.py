@@ -24,8 +24,8 @@ class BertArchitecture:
 
     def embedding_parameters(self) -> int:
         """Number of weights in the three embedding tables and their LayerNorm."""
-        rows = self.vocab_size + self.max_positions + self.type_vocab_size
-        return rows * self.hidden_size + 2 * self.hidden_size
+        embeddings = self.vocab_size + self.max_positions + self.type_vocab_size
+        return embeddings * self.hidden_size + 2 * self.hidden_size
 
     def layer_parameters(self) -> int:
         """Number of weights in one transformer layer."""

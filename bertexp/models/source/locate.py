@@ -140,26 +140,26 @@ def read_vocabulary(source: ModelSource) -> tuple[tuple[str, ...], bool] | None:
     return None if source.kind == "tfhub" else (read_vocab(source.vocab_file), source.lowercase)
 
 
-def fit_architecture(config: ModelConfig, found: BertArchitecture, where: str) -> BertArchitecture:
+def fit_architecture(config: ModelConfig, architecture: BertArchitecture, where: str) -> BertArchitecture:
     """Compares sizes and pooling with those asked for; returns the architecture with the dropout asked for.
 
     Raises:
       WeightsError: names what was asked for, what is there and the cure.
     """
     for key in ("num_layers", "hidden_size", "num_heads", "type_vocab_size"):
-        asked, there = getattr(config, key), getattr(found, key)
+        asked, there = getattr(config, key), getattr(architecture, key)
         if asked is not None and asked != there:
             raise WeightsError(
                 f"model.{key}={asked}, but {where} has {there}: set model.{key}={there} or null, or take "
                 f"model.source=random, which has any size"
             )
-    if config.pooling and POOLINGS[config.pooling].reads == "pooler" and not found.has_pooler:
+    if config.pooling and POOLINGS[config.pooling].reads == "pooler" and not architecture.has_pooler:
         raise WeightsError(
             f"{where} has no pooler, which model.pooling={config.pooling} reads: choose model.pooling={others_than_pooler()}"
         )
     if config.encoder_dropout is None:
-        return found
-    return replace(found, hidden_dropout=config.encoder_dropout, attention_dropout=config.encoder_dropout)
+        return architecture
+    return replace(architecture, hidden_dropout=config.encoder_dropout, attention_dropout=config.encoder_dropout)
 
 
 def count_top_layers(num_layers: int, config: TrainableConfig) -> int:

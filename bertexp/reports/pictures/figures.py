@@ -37,7 +37,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 @dataclass(frozen=True)
-class LayerRow:
+class LayerBox:
     """One box of the picture, from the input down."""
 
     name: str
@@ -134,7 +134,7 @@ def draw_confusion_matrix(confusions: Confusions, label_names: Sequence[str], pa
     return save_figure(figure, path)
 
 
-def draw_model(layers: Sequence[LayerRow], path: Path) -> Path:
+def draw_model(layers: Sequence[LayerBox], path: Path) -> Path:
     """Draws the boxes from top to bottom; blue ones learn, grey ones are frozen, white ones have no weights."""
     height = len(layers) * BOX_HEIGHT + (len(layers) - 1) * GAP
     figure = new_figure(BOX_WIDTH + 0.3, height + 0.75)
@@ -144,13 +144,13 @@ def draw_model(layers: Sequence[LayerRow], path: Path) -> Path:
     axes.set_axis_off()
     middle = BOX_WIDTH / 2
     arrow = {"arrowstyle": "-|>", "color": INK, "linewidth": 1, "shrinkA": 1, "shrinkB": 1}
-    for index, row in enumerate(layers):
+    for index, box in enumerate(layers):
         top = index * (BOX_HEIGHT + GAP)
-        _draw_box(axes, row, top)
+        _draw_box(axes, box, top)
         if index:
-            axes.annotate("", (middle, top - _stacked(row) * STACK), (middle, top - GAP), arrowprops=arrow)
-    trained = sum(row.parameters for row in layers if row.trained)
-    frozen = sum(row.parameters for row in layers if row.parameters and not row.trained)
+            axes.annotate("", (middle, top - _stacked(box) * STACK), (middle, top - GAP), arrowprops=arrow)
+    trained = sum(box.parameters for box in layers if box.trained)
+    frozen = sum(box.parameters for box in layers if box.parameters and not box.trained)
     keys = [Patch(**TRAINED, label=f"trained: {_count(trained)} weights")]
     if frozen:
         keys.append(Patch(**FROZEN, label=f"frozen: {_count(frozen)} weights"))
@@ -166,8 +166,8 @@ def draw_bars(labels: Sequence[str], values: Sequence[float] | np.ndarray, title
     axes.barh(range(len(order)), [values[i] for i in order], color=BLUE, height=0.7)
     axes.set_yticks(range(len(order)), [_shorten(labels[i], 28) for i in order], fontsize=9)
     axes.invert_yaxis()
-    for place, index in enumerate(order):
-        axes.text(values[index] + 0.01, place, f"{values[index]:.3f}", va="center", fontsize=8, color=INK)
+    for height, index in enumerate(order):
+        axes.text(values[index] + 0.01, height, f"{values[index]:.3f}", va="center", fontsize=8, color=INK)
     axes.set_xlim(0, 1.09)
     axes.set_xlabel(title, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
@@ -242,25 +242,25 @@ def _shorten(name: str, length: int) -> str:
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
-def _draw_box(axes: Axes, row: LayerRow, top: float) -> None:
-    colours = WEIGHTLESS if not row.parameters else TRAINED if row.trained else FROZEN
-    for behind in reversed(range(_stacked(row) + 1)):
+def _draw_box(axes: Axes, box: LayerBox, top: float) -> None:
+    colours = WEIGHTLESS if not box.parameters else TRAINED if box.trained else FROZEN
+    for behind in reversed(range(_stacked(box) + 1)):
         corner, form = (behind * STACK, top - behind * STACK), "round,pad=0,rounding_size=0.07"
         axes.add_patch(FancyBboxPatch(corner, BOX_WIDTH - 0.1, BOX_HEIGHT, boxstyle=form, linewidth=1, **colours))
-    upper, lower = top + BOX_HEIGHT * (0.34 if row.detail else 0.5), top + BOX_HEIGHT * 0.72
+    upper, lower = top + BOX_HEIGHT * (0.34 if box.detail else 0.5), top + BOX_HEIGHT * 0.72
     left, right = 0.16, BOX_WIDTH - 0.26
     style = {"color": INK, "va": "center"}
-    name = f"{row.repeat} {TIMES} {row.name}" if row.repeat > 1 else row.name
+    name = f"{box.repeat} {TIMES} {box.name}" if box.repeat > 1 else box.name
     axes.text(left, upper, name, fontsize=10.5, weight="bold", **style)
-    axes.text(left, lower, row.detail, fontsize=8.5, **style)
-    axes.text(right, upper, row.shape, fontsize=9, ha="right", family="monospace", **style)
-    if row.parameters:
-        axes.text(right, lower, f"{_count(row.parameters)} weights", fontsize=8.5, ha="right", **style)
+    axes.text(left, lower, box.detail, fontsize=8.5, **style)
+    axes.text(right, upper, box.shape, fontsize=9, ha="right", family="monospace", **style)
+    if box.parameters:
+        axes.text(right, lower, f"{_count(box.parameters)} weights", fontsize=8.5, ha="right", **style)
 
 
-def _stacked(row: LayerRow) -> int:
+def _stacked(box: LayerBox) -> int:
     """Equal layers look like a stack, of at most three."""
-    return min(row.repeat, 3) - 1
+    return min(box.repeat, 3) - 1
 
 
 def _count(number: int) -> str:

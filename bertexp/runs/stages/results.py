@@ -10,7 +10,7 @@ import numpy as np
 
 from bertexp.data.sets.glue.locate import GLUE
 from bertexp.reports.pictures.figures import draw_curves, draw_learning_rate, draw_model
-from bertexp.reports.pictures.model_rows import make_layer_rows
+from bertexp.reports.pictures.model_boxes import make_boxes
 from bertexp.reports.predictions import write_predictions
 from bertexp.runs.stages.parts import Parts, make_data
 from bertexp.system.console import labelled, say
@@ -62,11 +62,11 @@ def report_results(record: RunRecord, trained: Trained, test: TestResult) -> dic
 
     shown = tuple(dict.fromkeys(("loss", task.batch_metric, task.main_metric)))
     draw_curves(state.history, folder.figures / "curves.png", shown, state.best_step if state.best_step >= 0 else None)
-    rates = [(step, found["train/learning_rate"]) for step, found in state.history if "train/learning_rate" in found]
+    rates = [(step, entry["train/learning_rate"]) for step, entry in state.history if "train/learning_rate" in entry]
     if rates:
         draw_learning_rate(rates, folder.figures / "learning_rate.png")
     report.draw(test.measured, path, folder.figures)
-    draw_model(make_layer_rows(trained.parts), folder.figures / "model.png")
+    draw_model(make_boxes(trained.parts), folder.figures / "model.png")
     for figure in sorted(folder.figures.glob("*.png")):
         tracker.log_file(figure, "figures")
     tracker.log_table(path, "predictions.json")

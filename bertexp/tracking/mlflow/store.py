@@ -82,7 +82,7 @@ def _sqlite_address(path: Path, options: str = "") -> str:
     """Writes what SQLAlchemy would decode (from 2.1 on) or take for options in its own code; nothing else."""
     text = str(path.resolve())
     if not metadata.version("sqlalchemy").startswith("2.0."):
-        text = re.sub(r"%(?=[0-9A-Fa-f]{2})|\?", lambda found: quote(found[0]), text)
+        text = re.sub(r"%(?=[0-9A-Fa-f]{2})|\?", lambda match: quote(match[0]), text)
     return f"sqlite:///{text}" + (f"?{options}" if options else "")
 
 
