@@ -41,6 +41,10 @@ class EnvironmentProblem(BertexpError):
     """The machine lacks what was asked for (a GPU, a package, disk space)."""
 
 
+class DiskFull(EnvironmentProblem):
+    """No space is left on a disk that is written to."""
+
+
 class RunNotFound(BertexpError):
     """A run id, folder or checkpoint that was named does not exist."""
 
@@ -78,6 +82,10 @@ class RunInterrupted(BertexpError):
 
     def __str__(self) -> str:
         return hide(str(self.args[0]))
+
+
+class TrialTaken(RunInterrupted):
+    """Another worker goes on with a sweep's trial, since this one had not renewed its lease in time."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

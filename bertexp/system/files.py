@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from bertexp.errors import BertexpError, EnvironmentProblem, FormatUnknown
+from bertexp.errors import BertexpError, DiskFull, FormatUnknown
 from bertexp.system.identity import boot_id
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -42,7 +42,7 @@ def atomic_file(path: AnyPath, mode: str = "w") -> Iterator[IO[Any]]:
     plain file (``/dev/stdout``) is written as it is.
 
     Raises:
-        EnvironmentProblem: the disk is full.
+        DiskFull: the disk is full.
     """
     path = Path(os.path.realpath(path))
     encoding = None if "b" in mode else "utf-8"
@@ -89,7 +89,7 @@ def atomic_folder(path: AnyPath, replace: bool = False) -> Iterator[Path]:
             that folder stays: another process was faster.
 
     Raises:
-        EnvironmentProblem: the disk is full.
+        DiskFull: the disk is full.
     """
     path = Path(os.path.realpath(path))
     with scratch_folder(path.parent) as scratch:
@@ -152,7 +152,7 @@ def enough_space(folder: AnyPath) -> Iterator[None]:
     """Turns a full disk, whichever library met it, into one sentence.
 
     Raises:
-        EnvironmentProblem: the body found no space.
+        DiskFull: the body found no space.
     """
     try:
         yield
@@ -161,7 +161,7 @@ def enough_space(folder: AnyPath) -> Iterator[None]:
     except Exception as error:
         full = getattr(error, "errno", None) in NO_SPACE
         if full or os.strerror(errno.ENOSPC) in str(error):  # TensorFlow's errors carry the text alone
-            raise EnvironmentProblem(f"no space is left on the disk of {folder}; free some and run again") from error
+            raise DiskFull(f"no space is left on the disk of {folder}; free some and run again") from error
         raise
 
 

@@ -86,6 +86,11 @@ def is_free(lease: Lease | None) -> bool:
     return time.time() > lease["until"] if lives is None else not lives
 
 
+def is_own(lease: Lease | None) -> bool:
+    """Whether this process holds ``lease``, be it run out or not."""
+    return asdict(own_identity()).items() <= (lease or {}).items()
+
+
 @contextlib.contextmanager
 def renewed(renew: Callable[[], None], every_seconds: float) -> Iterator[None]:
     """Calls ``renew`` from a thread of its own as long as the body runs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -16,14 +17,14 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from bertexp.errors import ConfigError, SweepFailed
+from bertexp.errors import ConfigError, DiskFull, EnvironmentProblem, SweepFailed, TrialTaken
 from bertexp.sweeps.progress import TrialTable
 from bertexp.sweeps.start import NamedSweep, name_sweep
 from bertexp.sweeps.storage import JOURNAL
 from bertexp.sweeps.work import job
 from bertexp.sweeps.work.study import MOST_DEATHS, Outcome, SweepStudy
 from bertexp.sweeps.work.summary import SweepSummary, TrialRow, summarize
-from bertexp.sweeps.work.trial import free_disk
+from bertexp.sweeps.work.trial import TrialRunner, free_disk
 from bertexp.sweeps.work.worker import pull_trials
 from bertexp.system.identity import is_free, new_lease
 
@@ -93,6 +94,46 @@ def test_a_trial_that_kills_its_workers_fails_in_the_end(tmp_path):
     assert study.take(1) is None
     assert study.trials[0].state == TrialState.FAIL
     assert "5 workers died in it" in study.trials[0].user_attrs["reason"]
+
+
+def test_a_worker_that_slept_past_its_lease_leaves_the_trial_to_its_new_holder(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("bertexp.sweeps.work.worker.POLL_SECONDS", 0.1)
+    study, ran = opened(tmp_path, named("sweep.trials=2")), []
+
+    def run_trial(trial):
+        ran.append(trial.number)
+        if ran == [0]:
+            taken = new_lease(1) | {"host": "elsewhere", "worker": "elsewhere:7"}
+            trial.set_user_attr("lease", taken)
+            study.renew(trial)
+            assert study.trials[0].user_attrs["lease"] == taken
+            with pytest.raises(TrialTaken):
+                study.require_held(trial)
+        return Outcome("completed", (0.5,))
+
+    pull_trials(study, run_trial)
+    assert ran == [0, 1, 0]  # the new holder dies, and its lease runs out
+    assert capsys.readouterr().out.count("trial 0 goes on with elsewhere:7") == 1
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), EnvironmentProblem("no GPU")])
+def test_a_full_disk_stops_the_sweep_and_fails_no_trial(tmp_path, monkeypatch, error):
+    """Any other problem is its trial's."""
+    study = opened(tmp_path, named("sweep.trials=2", "sweep.max_failures=2"))
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(TrialRunner, "_run", fail)
+    if isinstance(error, EnvironmentProblem):
+        pull_trials(study, TrialRunner(study, [], {}))
+        assert [trial.state for trial in study.trials] == [TrialState.FAIL] * 2
+        return
+    with pytest.raises(DiskFull, match=f"no space is left on the disk of {tmp_path}"):
+        pull_trials(study, TrialRunner(study, [], {}))
+    assert [trial.state for trial in study.trials] == [TrialState.RUNNING]
+    pull_trials(study, lambda trial: Outcome("completed", (0.5,)))
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
 
 
 def test_a_grid_is_walked_in_order_and_ends_by_itself(tmp_path):

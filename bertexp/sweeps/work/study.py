@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import operator
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from bertexp.config.schema import SweepConfig
+from bertexp.errors import TrialTaken
 from bertexp.interfaces import RunState
 from bertexp.sweeps.samplers import KEPT, build_pruner, build_sampler
 from bertexp.sweeps.spec import SweepSpec
 from bertexp.sweeps.storage import open_storage
 from bertexp.system.credentials import hide
-from bertexp.system.identity import is_free, new_lease, renewed, worker_name
+from bertexp.system.identity import is_free, is_own, new_lease, renewed, worker_name
 
 ENDS = {RunState.COMPLETED: TrialState.COMPLETE, RunState.PRUNED: TrialState.PRUNED, RunState.FAILED: TrialState.FAIL}
 MOST_DEATHS = 5
@@ -65,6 +66,7 @@ class SweepStudy:
         self.spec = SweepSpec.from_dict(self.study.user_attrs[_SPEC])
         if spec is not None:
             spec.require_same(self.spec)
+        self._taken: set[int] = set()  # trials in work here that another worker has taken over
         self._pruner = build_pruner(rules.pruner, self.spec.reports)
 
     # ------------------------------------------------------------- the trials
@@ -132,25 +134,51 @@ class SweepStudy:
     def _claim(self, trial: optuna.Trial) -> optuna.Trial:
         for dimension in self.spec.space.dimensions:
             dimension.suggest(trial)
-        self._renew(trial)
+        trial.set_user_attr(_LEASE, new_lease(self.rules.lease_seconds))
         segments = [*trial.user_attrs.get(_SEGMENTS, []), [worker_name(), time.time(), None]]
         trial.set_user_attr(_SEGMENTS, segments)
         return trial
 
-    def _renew(self, trial: optuna.Trial) -> None:
-        trial.set_user_attr(_LEASE, new_lease(self.rules.lease_seconds))
+    def renew(self, trial: optuna.Trial) -> None:
+        """Prolongs this worker's lease of the trial, or finds that another one has taken the trial over."""
+        with self.locked():
+            if self._is_held(trial):
+                trial.set_user_attr(_LEASE, new_lease(self.rules.lease_seconds))
+            else:
+                self._taken.add(trial.number)
 
-    @contextmanager
+    def require_held(self, trial: optuna.Trial) -> None:
+        """Costs nothing, so that every step can ask.
+
+        Raises:
+            TrialTaken: the last ``renew`` found another worker's lease.
+        """
+        if trial.number in self._taken:
+            holder = (self._frozen(trial).user_attrs.get(_LEASE) or {}).get("worker", "another worker")
+            raise TrialTaken(
+                f"trial {trial.number} goes on with {holder}, which took it over: this worker had not renewed its lease "
+                f"for sweep.lease_seconds={self.rules.lease_seconds:g}, as one that sleeps",
+                0,
+            )
+
+    def _is_held(self, trial: optuna.Trial) -> bool:
+        frozen = self._frozen(trial)
+        return is_own(frozen.user_attrs.get(_LEASE)) and not frozen.state.is_finished()
+
+    @contextlib.contextmanager
     def held(self, trial: optuna.Trial) -> Iterator[None]:
         """Renews the trial's lease; where the body raises without having told an end, the trial is given back."""
         try:
-            with renewed(lambda: self._renew(trial), self.rules.lease_seconds / 4):
+            with renewed(lambda: self.renew(trial), self.rules.lease_seconds / 4):
                 yield
         except BaseException:
-            if not self._frozen(trial).state.is_finished():
-                self._close_segment(trial)
-                trial.set_user_attr(_LEASE, None)
+            with contextlib.suppress(OSError), self.locked():  # on a full disk the lease runs out
+                if self._is_held(trial):
+                    self._close_segment(trial)
+                    trial.set_user_attr(_LEASE, None)
             raise
+        finally:
+            self._taken.discard(trial.number)
 
     def run_folder(self, number: int, index: int) -> Path:
         """Where the run of the ``index``-th seed of a trial lies."""
@@ -180,9 +208,13 @@ class SweepStudy:
     # ------------------------------------------------------ telling the ends
 
     def tell(self, trial: optuna.Trial, outcome: Outcome) -> None:
-        """Ends a trial, unless this worker slept so long that another one took the trial over and ended it."""
-        if self._frozen(trial).state.is_finished():
-            return
+        """Ends a trial.
+
+        Raises:
+            TrialTaken: this worker slept so long that another one took the trial over.
+        """
+        self.renew(trial)
+        self.require_held(trial)
         self._close_segment(trial)
         trial.set_user_attr("reason", hide(outcome.reason))
         values = list(outcome.values) if outcome.state == RunState.COMPLETED else None
@@ -220,7 +252,7 @@ class SweepStudy:
         lease = self.recall(_FINAL)
         return isinstance(lease, dict) and not is_free(lease)
 
-    @contextmanager
+    @contextlib.contextmanager
     def finishing(self) -> Iterator[bool]:
         """Whether this worker is the one to write the sweep's end; false where another, living, does or did.
 

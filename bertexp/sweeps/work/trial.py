@@ -16,7 +16,7 @@ from optuna import Trial
 from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.schema import Config
 from bertexp.data.table import TextDataset
-from bertexp.errors import DataError, RunInterrupted, RunPruned
+from bertexp.errors import DataError, DiskFull, RunInterrupted, RunPruned
 from bertexp.interfaces import RunState
 from bertexp.runs.folder import TRAINED, RunFolder
 from bertexp.runs.record import RunRecord, end_of, ending
@@ -27,6 +27,7 @@ from bertexp.sweeps.work.study import Outcome, SweepStudy
 from bertexp.sweeps.work.warm import WarmParts
 from bertexp.system.console import log_to, quiet
 from bertexp.system.credentials import put_back
+from bertexp.system.files import enough_space
 from bertexp.tracking.base import Tracker, build_tracker
 from bertexp.training.callbacks import Callback, ProgressReport
 from bertexp.training.checkpoint import remove_checkpoints
@@ -42,6 +43,9 @@ class TrialReport(Callback):
     def __init__(self, study: SweepStudy, trial: Trial, pruned: bool):
         self._study, self._trial, self._pruned = study, trial, pruned
 
+    def sees_model(self, hook: str) -> bool:
+        return False
+
     def on_validation_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         if not self._pruned:
             return
@@ -49,6 +53,9 @@ class TrialReport(Callback):
         why = self._study.report(self._trial, index, metrics[self._study.spec.objectives[0]])
         if why is not None and trainer.state.step < trainer.length.total_steps:
             raise RunPruned(f"pruned at step {trainer.state.step} of {trainer.length.total_steps}: {why}")
+
+    def on_train_batch_end(self, trainer: Trainer) -> None:
+        self._study.require_held(self._trial)
 
     def on_fit_end(self, trainer: Trainer) -> None:
         self._study.note(self._trial, "steps", [trainer.state.step, trainer.length.total_steps])
@@ -76,6 +83,7 @@ class TrialRunner:
 
         Raises:
             RunInterrupted: a signal came; the trial can go on from its checkpoint.
+            DiskFull: the next trials would fail, too; this one can go on, as above.
         """
         if not self._study.is_being_finished:
             free_disk(self._study)
@@ -83,7 +91,7 @@ class TrialRunner:
         means: dict[str, float] = {}
         state, reason = RunState.COMPLETED, ""
         try:
-            with self._tracked(trial) as (tracker, tags):
+            with enough_space(self._study.folder), self._tracked(trial) as (tracker, tags):
                 for index in range(spec.seeds):
                     found.append(self._run(trial, index, tags))
                     gc.collect()
@@ -95,7 +103,7 @@ class TrialRunner:
                     tracker.log_metrics(means | spreads | {"objective": means[spec.objectives[0]]}, 0)
         except Exception as error:  # whatever it is, the sweep goes on; the run's log has the traceback
             state, reason = end_of(error)
-            if state == RunState.INTERRUPTED:
+            if state == RunState.INTERRUPTED or isinstance(error, DiskFull):
                 raise
             if state == RunState.FAILED:
                 reason = f"{type(error).__name__}: {reason.splitlines()[0]}"

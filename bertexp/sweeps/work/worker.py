@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from optuna.trial import Trial, TrialState
 
-from bertexp.errors import SweepFailed
+from bertexp.errors import SweepFailed, TrialTaken
 from bertexp.sweeps.progress import TrialTable
 from bertexp.sweeps.spec import count_trials
 from bertexp.sweeps.work.study import Outcome, SweepStudy
@@ -39,9 +39,13 @@ def pull_trials(study: SweepStudy, run_trial: Callable[[Trial], Outcome]) -> Non
         if not head_shown:
             say(f"\n{table.head}")
             head_shown = True
-        with study.held(trial):
-            outcome = run_trial(trial)
-            study.tell(trial, outcome)
+        try:
+            with study.held(trial):
+                outcome = run_trial(trial)
+                study.tell(trial, outcome)
+        except TrialTaken as taken:
+            say(f"       {taken}")
+            continue
         say(table.row(summarize(study), trial.number))
         if outcome.reason:
             say(f"       {outcome.reason}")
