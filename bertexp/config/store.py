@@ -82,7 +82,8 @@ def register_folder(folder: Path) -> None:
     """Adds the options ``<group>/<name>.yaml`` of a user's folder, for ``--config-dir``, to all others.
 
     Raises:
-        ConfigError: there is no such folder, or a file's group is unknown, its name taken, or its text no YAML.
+        ConfigError: there is no such folder, or a file's group is unknown, its name taken, its text no YAML, or a task's
+            option names no task.
     """
     if not folder.is_dir():
         raise ConfigError(f"--config-dir {folder} is no folder; name one that holds <group>/<name>.yaml")
@@ -95,6 +96,10 @@ def register_folder(folder: Path) -> None:
             raise ConfigError(f"{path}: {option.group} is not a group{known}")
         if option.name in groups[option.group]:
             raise ConfigError(f"{path}: {option.group}={option.name} is there already; give the file another name")
+        if option.group == "task" and not re.search(r"^defaults:", option.text, re.MULTILINE):
+            named = re.search(r"^name: *(\w+)", option.text, re.MULTILINE)
+            cure = f"defaults: [{named[1] if named else all_tasks()[0].name}]"
+            raise ConfigError(f"{path} does not say which task's settings it changes; begin it with {cure}")
         option.store(_ADDED)
 
 

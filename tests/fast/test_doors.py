@@ -144,3 +144,16 @@ def test_a_folder_of_ones_own_options_is_checked_and_joined(tmp_path):
         store.register_folder(tmp_path)
     with pytest.raises(ConfigError, match="is no folder"):
         store.register_folder(tmp_path / "nowhere")
+
+
+def test_an_option_of_ones_own_says_whose_settings_it_changes(tmp_path):
+    (tmp_path / "task").mkdir()
+    (tmp_path / "task" / "careful.yaml").write_text("name: multi_label\nthreshold: 0.9\n")
+    with pytest.raises(
+        ConfigError, match=r"careful\.yaml does not say which task.* begin it with defaults: \[multi_label\]"
+    ):
+        store.register_folder(tmp_path)
+    (tmp_path / "task" / "careful.yaml").write_text("defaults: [multi_label]\nthreshold: 0.9\n")
+    store.register_folder(tmp_path)
+    task = compose_config(["task=careful"])[0].task
+    assert (task.name, task.threshold) == ("multi_label", 0.9)
