@@ -6,21 +6,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 FULL = 1000  # points in one call: MLflow's limit
 PAUSE_SECONDS = 2.0  # between two deliveries
 PAUSE_AFTER_FAILURE_SECONDS = 20.0
 
 
-@dataclass(frozen=True)
-class Point:
-    """One value of one metric."""
+class Point(NamedTuple):
+    """One value of one metric, its fields in MLflow's order."""
 
     key: str
     value: float
-    step: int
     timestamp_ms: int
+    step: int
 
 
 class Outbox:
@@ -40,7 +39,7 @@ class Outbox:
 
     def put(self, key: str, value: float, step: int) -> Point:
         """Takes one point, stamped with the time of now."""
-        point = Point(key, value, step, time.time_ns() // 1_000_000)
+        point = Point(key, value, time.time_ns() // 1_000_000, step)
         self._points.append(point)
         return point
 

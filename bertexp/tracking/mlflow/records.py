@@ -147,11 +147,9 @@ def add_results(
     from mlflow.entities import LoggedModelOutput, Metric
 
     client.log_outputs(run_id, [LoggedModelOutput(model_id, step=max((point.step for point in points), default=0))])
-    metrics = []  # the points once more (MLflow keeps one of each), now with model and data
-    for point in points:
-        data = datasets.get(point.key.split("/")[0], (None, None))
-        metrics.append(Metric(point.key, point.value, point.timestamp_ms, point.step, model_id, *data))
-    client.log_batch(run_id, metrics=metrics)
+    data = [datasets.get(point.key.split("/")[0], (None, None)) for point in points]
+    # the points once more (MLflow keeps one of each), now with model and data
+    client.log_batch(run_id, metrics=[Metric(*point, model_id, *of) for point, of in zip(points, data, strict=True)])
 
 
 def make_signature(about: Mapping[str, Any]) -> ModelSignature:

@@ -205,8 +205,7 @@ class MlflowTracker(Tracker):
     def _send(self, points: Sequence[Point]) -> None:
         from mlflow.entities import Metric
 
-        metrics = [Metric(point.key, point.value, point.timestamp_ms, point.step) for point in points]
-        self._client.log_batch(self._run_id, metrics=metrics)
+        self._client.log_batch(self._run_id, metrics=[Metric(*point) for point in points])
 
     def _log_inputs(self, split_tables: Mapping[str, pa.Table], source: str) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
