@@ -81,14 +81,14 @@ def draw(bars: list[tuple[str, float, float | None]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(9, 0.55 * len(bars) + 1.2))
-    places = range(len(bars))
-    axes.barh(places, [ratio for _, ratio, _ in bars], color="#4477aa")
-    floors = [(floor, place) for place, (_, _, floor) in enumerate(bars) if floor]
+    heights = range(len(bars))
+    axes.barh(heights, [ratio for _, ratio, _ in bars], color="#4477aa")
+    floors = [(floor, height) for height, (_, _, floor) in enumerate(bars) if floor]
     axes.scatter(*zip(*floors, strict=True), marker="|", s=250, color="#cc3311", label="floor", zorder=3)
-    for place, (_, ratio, floor) in zip(places, bars, strict=True):
-        beside = (max(ratio, floor or 0), place)
+    for height, (_, ratio, floor) in zip(heights, bars, strict=True):
+        beside = (max(ratio, floor or 0), height)
         axes.annotate(f"{ratio:.2f}", beside, xytext=(4, 0), textcoords="offset points", va="center", fontsize=8)
-    axes.set_yticks(places, [name for name, _, _ in bars], fontsize=7)
+    axes.set_yticks(heights, [name for name, _, _ in bars], fontsize=7)
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_xscale("log")
     axes.set_xlim(right=1.4 * max(ratio for _, ratio, _ in bars))  # room for the longest bar's figure

@@ -112,8 +112,8 @@ class Rows:
         from bertexp.config.resolve import compose_config
         from bertexp.runs.plan import make_plan
 
-        places = {"imdb": "imdb/aclImdb_v1.tar.gz", "mrpc": "glue/MRPC", "sst2": "glue/SST-2"}
-        where = [f"dataset.path={self._data / places[name]}"] if self._data else []
+        paths = {"imdb": "imdb/aclImdb_v1.tar.gz", "mrpc": "glue/MRPC", "sst2": "glue/SST-2"}
+        where = [f"dataset.path={self._data / paths[name]}"] if self._data else []
         config, _ = compose_config([f"dataset={name if self._data else 'reviews'}", *where])
         table = make_plan(config).dataset.load().splits["train"]
         return table.select([column for column in ("text", "text_pair", "label") if column in table.column_names])
