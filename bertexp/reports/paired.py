@@ -161,7 +161,8 @@ def compare_pairs(tested: Mapping[str, Predictions]) -> tuple[list[Pair], int]:
         The pairs to show, and how many p was corrected for. That is always every pair of a group, since the most
         accurate run was picked by looking at the same rows.
     """
-    best, every = set(), []
+    best: set[str] = set()
+    every: list[tuple[str, str]] = []
     for group in group_by_rows(tested):
         first = max(group, key=lambda name: tested[name].accuracy) if len(tested) > ALL_PAIRS_UP_TO else group[0]
         best.add(first)
