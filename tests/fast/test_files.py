@@ -224,7 +224,7 @@ def exchanges(folder: Path) -> bool:
 
 
 def test_where_names_cannot_be_exchanged(tmp_path, monkeypatch):
-    monkeypatch.setattr(files.ctypes, "CDLL", lambda name: object())
+    monkeypatch.setattr("ctypes.CDLL", lambda name: object())
     for number in range(3):
         with atomic_folder(tmp_path / "model", replace=True) as folder:
             (folder / "state").write_text(str(number))
