@@ -1,4 +1,4 @@
-"""How often each class was taken for each other one, and what follows from it. NumPy only."""
+"""How often each class was taken for each other one, and what follows from it."""
 
 from __future__ import annotations
 
@@ -43,14 +43,11 @@ class Confusions:
 
     def matrix(self, classes: np.ndarray | None = None) -> np.ndarray:
         """<int64>[k, k]: rows are true classes, columns predictions, of the k ``classes`` <int>[k] (all by default)."""
-        chosen = np.arange(self.classes) if classes is None else np.asarray(classes)
-        position = np.full(self.classes, -1)
-        position[chosen] = np.arange(len(chosen))
+        from scipy.sparse import csr_array
+
         true, predicted, counts = self.cells()
-        kept = (position[true] >= 0) & (position[predicted] >= 0)
-        matrix = np.zeros((len(chosen), len(chosen)), np.int64)
-        matrix[position[true[kept]], position[predicted[kept]]] = counts[kept]
-        return matrix
+        matrix = csr_array((counts, (true, predicted)), (self.classes, self.classes))
+        return (matrix if classes is None else matrix[classes][:, classes]).toarray()
 
     def marginals(self) -> Marginals:
         """Of the rows counted so far, <float64>[classes]."""

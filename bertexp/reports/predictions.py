@@ -43,10 +43,9 @@ def write_predictions(
             for rows, found in sorter.slices():
                 table = dataset.take(split, rows)
                 columns = report.finish(table, found)
-                table = table.drop_columns(["label"])
-                for name, values in columns.items():
-                    table = table.append_column(name, values)
-                table = table.replace_schema_metadata(metadata)
+                texts = table.drop_columns(["label"])
+                names = [*texts.column_names, *columns]
+                table = pa.table([*texts.columns, *columns.values()], names, metadata=metadata)
                 writer = writer or stack.enter_context(pq.ParquetWriter(file, table.schema))
                 writer.write_table(table)
 

@@ -9,16 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.formats.spec import (
-    Bad,
-    Columns,
-    check_columns,
-    column_names,
-    is_utf8,
-    known_format,
-    load_format,
-    place_of,
-)
+from bertexp.data.formats.spec import Bad, Columns, check_columns, column_names, is_utf8, known_format, place_of
 from bertexp.errors import DataError
 
 _DOCUMENT = "-DOCSTART-"  # stands between the documents of CoNLL-2003
@@ -159,8 +150,8 @@ def _table_rows(path: Path, config: DatasetConfig, needs_tags: bool) -> Iterator
     words = config.words_column or next((name for name in _USUAL["words"] if name in present), "words")
     tags = config.tags_column or next((name for name in _USUAL["tags"] if name in present), "tags")
     columns = Columns(words, None, tags if needs_tags or tags in present else None)
-    check_columns(path, columns)
-    for number, values in load_format(path).read_rows(path, columns):
+    module = check_columns(path, columns)
+    for number, values in module.read_rows(path, columns):
         yield number, values if isinstance(values, Bad) else _from_lists(values, columns)
 
 

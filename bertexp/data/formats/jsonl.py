@@ -20,7 +20,7 @@ _FIRST = 100  # records that are looked at for their keys and labels: one may la
 
 def column_names(path: Path) -> tuple[str, ...]:
     """Gathers the keys of the first objects."""
-    first = [record for _, record in islice(_records(path), _FIRST) if isinstance(record, dict)]
+    first = _first_objects(path)
     if not first:
         raise DataError(f"{path} holds no JSON objects, one a line")
     return tuple(dict.fromkeys(key for record in first for key in record))
@@ -33,7 +33,7 @@ def read_table(path: Path, columns: Columns, others: bool = False) -> pa.Table:
 
     schema = {name: pa.string() for name in columns.wanted().values()}
     if columns.label is not None:
-        first = (record.get(columns.label) for _, record in islice(_records(path), _FIRST) if isinstance(record, dict))
+        first = (record.get(columns.label) for record in _first_objects(path))
         types = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), list: pa.list_(pa.string())}
         schema[columns.label] = types.get(type(next((label for label in first if label is not None), "")), pa.string())
     options = arrow_json.ParseOptions(
@@ -49,6 +49,10 @@ def read_rows(path: Path, columns: Columns) -> Iterator[Row]:
             yield number, record
         else:
             yield number, {canonical: record.get(name) for canonical, name in columns.wanted().items()}
+
+
+def _first_objects(path: Path) -> list[dict[str, Any]]:
+    return [record for _, record in islice(_records(path), _FIRST) if isinstance(record, dict)]
 
 
 def _records(path: Path) -> Iterator[tuple[int, dict[str, Any] | Bad]]:

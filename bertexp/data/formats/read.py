@@ -15,17 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.formats.spec import (
-    Bad,
-    Columns,
-    Sieve,
-    Values,
-    check_columns,
-    column_names,
-    is_utf8,
-    load_format,
-    place_of,
-)
+from bertexp.data.formats.spec import Bad, Columns, Sieve, Values, check_columns, column_names, is_utf8, place_of
 from bertexp.data.labels import LIST_SEPARATOR, ClassLabels, Labels, encode_labels, make_labels
 from bertexp.data.splits import hold_out_absent, make_dataset
 from bertexp.data.table import TextDataset
@@ -93,8 +83,7 @@ def read_file(path: Path, columns: Columns, labels: Labels | None = None, on_bad
     Raises:
         DataError: a column is missing, no row is left or, with ``error``, a row is bad; names file and line.
     """
-    check_columns(path, columns)
-    module = load_format(path, columns.format)
+    module = check_columns(path, columns)
     labels = labels or ClassLabels()
     try:
         table = _spell_labels(_pick(module.read_table(path, columns), columns, path), labels.separator)
@@ -112,9 +101,9 @@ def read_whole(path: Path, columns: Columns) -> pa.Table:
     Raises:
         DataError: a column is missing or the file is broken.
     """
-    check_columns(path, columns)
+    module = check_columns(path, columns)
     try:
-        return _pick(load_format(path, columns.format).read_table(path, columns), columns, path)
+        return _pick(module.read_table(path, columns), columns, path)
     except pa.ArrowInvalid as error:
         raise DataError(f"{path} cannot be read as {columns.format} ({error}); fetch it again") from error
 
@@ -148,19 +137,18 @@ def _pick(table: pa.Table, columns: Columns, path: Path) -> pa.Table:
     Raises:
         DataError: a text column holds something else.
     """
-    wanted = columns.wanted()
-    picked = table.select(list(wanted.values())).rename_columns(list(wanted))
-    for index, name in enumerate(wanted):
-        if name == "label":
-            continue
-        holds = picked.schema.field(name).type
-        if not any(is_text(holds) for is_text in _TEXT_TYPES):
-            raise DataError(
-                f"column {wanted[name]!r} of {path} holds {holds} and no texts; name another one with "
-                f"dataset.{name}_column (columns: {', '.join(column_names(path, columns.format))})"
-            )
-        picked = picked.set_column(index, name, picked[name].cast(pa.string()))
-    return picked
+    picked = {}
+    for canonical, name in columns.wanted().items():
+        column = table[name]
+        if canonical != "label":
+            if not any(is_text(column.type) for is_text in _TEXT_TYPES):
+                raise DataError(
+                    f"column {name!r} of {path} holds {column.type} and no texts; name another one with "
+                    f"dataset.{canonical}_column (columns: {', '.join(column_names(path, columns.format))})"
+                )
+            column = column.cast(pa.string())
+        picked[canonical] = column
+    return pa.table(picked)
 
 
 def _spell_labels(table: pa.Table, separator: str | None) -> pa.Table | None:

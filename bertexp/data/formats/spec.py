@@ -110,8 +110,11 @@ def column_names(path: Path, format: str | None = None) -> tuple[str, ...]:
     return names
 
 
-def check_columns(path: Path, columns: Columns) -> None:
+def check_columns(path: Path, columns: Columns) -> FormatModule:
     """Checks that the wanted columns are there, by the file's beginning alone.
+
+    Returns:
+        What reads them: the module of the file's format.
 
     Raises:
         DataError: one is missing or there twice; names the columns there are and the setting to change.
@@ -128,6 +131,7 @@ def check_columns(path: Path, columns: Columns) -> None:
             )
         if present.count(name) > 1:
             raise DataError(f"{path} has more than one column {name!r}; rename all but one")
+    return load_format(path, columns.format)
 
 
 def place_of(path: Path, number: int) -> str:

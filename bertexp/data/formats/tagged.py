@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from bertexp.data.table import TextDataset
 from bertexp.errors import DataError, did_you_mean
 
 _ROWS_AT_ONCE = 8192  # so many sentences are Python objects at a time
+_STRINGS, _INDICES = pa.list_(pa.string()), pa.list_(pa.int32())
+_SCHEMA = pa.schema([("words", _STRINGS), ("tags", _INDICES), ("number", pa.int64())])  # number: line or row, from 1
 
 
 @dataclass(frozen=True)
@@ -28,15 +31,24 @@ class Sentences:
     """What a file holds."""
 
     path: Path
-    words: pa.ChunkedArray  # <list<string>>[rows]
-    tags: np.ndarray  # <int32>[words], indices into a list of spellings; [0]: the file has no tags
-    numbers: np.ndarray  # <int64>[rows], line or row in the file, from 1
+    rows: pa.Table  # of _SCHEMA, each column in one piece
     sieve: Sieve
 
     @property
     def lengths(self) -> np.ndarray:
         """<int64>[rows], words of each sentence."""
-        return pc.list_value_length(self.words).to_numpy().astype(np.int64)
+        return pc.list_value_length(self.rows["words"]).to_numpy().astype(np.int64)
+
+    @property
+    def tags(self) -> np.ndarray:
+        """<int32>[words], indices into a list of spellings; [0]: the file has no tags."""
+        return self.rows["tags"].combine_chunks().flatten().to_numpy()
+
+    def with_tags(self, tags: np.ndarray) -> Sentences:
+        """The same words with other tags <int32>[words]."""
+        ends = pa.array(np.concatenate([[0], np.cumsum(self.lengths)]), pa.int32())
+        lists = pa.ListArray.from_arrays(ends, pa.array(tags, pa.int32()))
+        return replace(self, rows=self.rows.set_column(1, "tags", lists))
 
     def without(self, bad: np.ndarray, reason: str, detail: Callable[[int], str], cure: str = "") -> Sentences:
         """Takes out the sentences of the marked words <bool>[words]; ``detail`` says of a word's number what is wrong.
@@ -46,25 +58,14 @@ class Sentences:
         """
         if not bad.any():
             return self
-        sentence = np.repeat(np.arange(len(self.numbers)), self.lengths)  # of each word
-        kept = np.bincount(sentence, bad, len(self.numbers)) == 0
-        word = int(bad.argmax())
-        first = sentence[word]
-        place = place_of_word(self.path, int(self.numbers[first]), word - int(self.lengths[:first].sum()))
+        lengths, word = self.lengths, int(bad.argmax())
+        sentence = np.repeat(np.arange(len(lengths)), lengths)  # of each word
+        kept = np.bincount(sentence, bad, len(lengths)) == 0
+        first = int(sentence[word])
+        place = place_of_word(self.path, self.rows["number"][first].as_py(), word - int(lengths[:first].sum()))
         self.sieve.take_out(place, Bad(reason, detail(word)), int(np.sum(~kept)), cure)
         self.sieve.require(int(kept.sum()))
-        return Sentences(
-            self.path, self.words.filter(pa.array(kept)), self.tags[kept[sentence]], self.numbers[kept], self.sieve
-        )
-
-    def table(self, indices: np.ndarray) -> pa.Table:
-        """The canonical columns; ``indices`` <int32>[spellings] are the indices of the tags in ``label_names``."""
-        words = self.words.combine_chunks()
-        label = pa.nulls(len(words), pa.list_(pa.int32()))
-        if len(self.tags):
-            offsets = pa.array(np.concatenate([[0], np.cumsum(self.lengths)]), pa.int32())
-            label = pa.ListArray.from_arrays(offsets, pa.array(indices[self.tags], pa.int32()))
-        return pa.table({"words": words, "text": pc.binary_join(words, " "), "label": label})
+        return replace(self, rows=self.rows.filter(pa.array(kept)))
 
 
 def load_tagging(config: DatasetConfig, task: str, paths: Mapping[str, Path]) -> TextDataset:
@@ -106,31 +107,31 @@ def read_splits(
         tagged = {split: _well_formed(sentences, tags, scheme) for split, sentences in tagged.items()}
     used = [tags[index] for index in np.unique(tagged["train"].tags)]
     label_names = tuple(config.label_names or sort_tags(used))
-    splits |= {split: _known(sentences, tags, label_names) for split, sentences in tagged.items()}
+    tagged = {split: _known(sentences, tags, label_names) for split, sentences in tagged.items()}
     index_of = {tag: index for index, tag in enumerate(label_names)}
     indices = np.array([index_of.get(tag, -1) for tag in tags], np.int32)
+    splits |= {split: sentences.with_tags(indices[sentences.tags]) for split, sentences in tagged.items()}
+    tables = {}
+    for split, sentences in splits.items():
+        words = sentences.rows["words"]
+        tables[split] = pa.table({"words": words, "text": pc.binary_join(words, " "), "label": sentences.rows["tags"]})
     skipped = sum((sentences.sieve.skipped for sentences in splits.values()), Counter())
-    return {split: sentences.table(indices) for split, sentences in splits.items()}, label_names, dict(skipped), note
+    return tables, label_names, dict(skipped), note
 
 
 def _read(path: Path, config: DatasetConfig, spelled: dict[str, int], needs_tags: bool) -> Sentences:
     """Reads a file; ``spelled`` gathers the spellings of tags and their indices."""
     sieve = Sieve(path, "sentence", config.on_bad_row)
-    chunks, tags, numbers = [], [np.zeros(0, np.int32)], []
-    words: list[list[str]] = []
     found = (
-        (place_of(path, number), sentence if isinstance(sentence, Bad) else (number, sentence))
+        (place_of(path, number), sentence if isinstance(sentence, Bad) else (*sentence, number))
         for number, sentence in read_sentences(path, config, needs_tags)
     )
-    for number, sentence in sieve.good(found):
-        words.append(sentence.words)
-        numbers.append(number)
-        tags.append(np.array([spelled.setdefault(tag, len(spelled)) for tag in sentence.tags or ()], np.int32))
-        if len(words) == _ROWS_AT_ONCE:
-            chunks.append(pa.array(words, pa.list_(pa.string())))
-            words = []
-    column = pa.chunked_array([*chunks, pa.array(words, pa.list_(pa.string()))])
-    return Sentences(path, column, np.concatenate(tags), np.array(numbers, np.int64), sieve)
+    good, tables = sieve.good(found), []
+    while sentences := list(islice(good, _ROWS_AT_ONCE)):
+        words, tags, numbers = zip(*sentences, strict=True)
+        indices = [row and [spelled.setdefault(tag, len(spelled)) for tag in row] for row in tags]
+        tables.append(pa.table([words, indices, numbers], _SCHEMA))
+    return Sentences(path, pa.concat_tables(tables).combine_chunks(), sieve)
 
 
 def _named(spelled: list[str], label_names: Sequence[str] | None, path: Path) -> list[str]:
@@ -189,7 +190,7 @@ def _begun(splits: Mapping[str, Sentences], tags: Sequence[str]) -> tuple[dict[s
     for split, sentences in splits.items():
         prefixes, before, _ = _parts(sentences, tags)
         new = np.where((prefixes == "I") & ~before, beginning[sentences.tags], sentences.tags)
-        changed[split] = replace(sentences, tags=new)
+        changed[split] = sentences.with_tags(new)
     return changed, tags
 
 

@@ -163,11 +163,10 @@ def draw_bars(labels: Sequence[str], values: Sequence[float] | np.ndarray, title
     order = np.argsort(-np.asarray(values), kind="stable")[:40]
     figure = new_figure(6.4, 0.9 + 0.26 * len(order))
     axes = figure.subplots()
-    axes.barh(range(len(order)), [values[i] for i in order], color=BLUE, height=0.7)
+    bars = axes.barh(range(len(order)), [values[i] for i in order], color=BLUE, height=0.7)
+    axes.bar_label(bars, fmt="%.3f", padding=3, fontsize=8, color=INK)
     axes.set_yticks(range(len(order)), [_shorten(labels[i], 28) for i in order], fontsize=9)
     axes.invert_yaxis()
-    for height, index in enumerate(order):
-        axes.text(values[index] + 0.01, height, f"{values[index]:.3f}", va="center", fontsize=8, color=INK)
     axes.set_xlim(0, 1.09)
     axes.set_xlabel(title, color=INK)
     axes.spines[["top", "right"]].set_visible(False)

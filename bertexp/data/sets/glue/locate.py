@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from bertexp.config.schema import DatasetConfig
@@ -101,13 +102,11 @@ def find_labelled(name: str, folder: Path) -> dict[str, Path]:
         DataError: they are not all there.
     """
     task = GLUE[name]
-    for files in (task.labelled, MSR_FILES) if name == "mrpc" else (task.labelled,):
-        for parent in (folder, folder / task.folder):
-            paths = {split: parent / file for split, file in files.items()}
-            if all(path.is_file() for path in paths.values()):
-                return paths
-    names = " and ".join(task.labelled.values())
-    raise DataError(f"{folder} holds no {names}, nor a folder {task.folder} with them; check dataset.path")
+    paths = _find(name, folder, task.labelled, MSR_FILES)
+    if not paths:
+        names = " and ".join(task.labelled.values())
+        raise DataError(f"{folder} holds no {names}, nor a folder {task.folder} with them; check dataset.path")
+    return paths
 
 
 def find_unlabelled(name: str, folder: Path) -> dict[str, Path]:
@@ -116,16 +115,20 @@ def find_unlabelled(name: str, folder: Path) -> dict[str, Path]:
     Raises:
         DataError: one is not there.
     """
-    task = GLUE[name]
-    paths = {}
-    for submission, file in task.submissions().items():
-        names = (file, MSR_FILES["test"]) if name == "mrpc" else (file,)
-        candidates = (parent / name for name in names for parent in (folder, folder / task.folder))
-        path = next((path for path in candidates if path.is_file()), None)
-        if path is None:
-            raise DataError(
-                f"{folder} holds no {file}, whose rows dataset.submission=true predicts; put it there, or set "
-                "dataset.submission=false"
-            )
-        paths[submission] = path
+    files = GLUE[name].submissions()
+    paths = _find(name, folder, files, dict.fromkeys(files, MSR_FILES["test"]))
+    if not paths:
+        raise DataError(
+            f"{folder} holds no {' and '.join(files.values())}, whose rows dataset.submission=true predicts; put it there, "
+            "or set dataset.submission=false"
+        )
     return paths
+
+
+def _find(name: str, folder: Path, files: Mapping[str, str], of_mrpc: Mapping[str, str]) -> dict[str, Path]:
+    """The paths of ``files``, or of MRPC of those that it has otherwise, if all lie together; else none."""
+    for names, parent in product([files, of_mrpc] if name == "mrpc" else [files], [folder, folder / GLUE[name].folder]):
+        paths = {key: parent / file for key, file in names.items()}
+        if all(path.is_file() for path in paths.values()):
+            return paths
+    return {}
