@@ -158,9 +158,9 @@ def check_space(spec: SweepSpec, typed: Sequence[str] = ()) -> list[Plan]:
 
 def count_trials(sweep: SweepConfig, space: Space) -> int:
     """How many trials the study shall have in all."""
-    if sweep.trials is None:
-        return space.size if choose_sampler(sweep, space) == "grid" and space.size else DEFAULT_TRIALS
-    return min(sweep.trials, space.size or sweep.trials) if choose_sampler(sweep, space) == "grid" else sweep.trials
+    points = space.size if choose_sampler(sweep, space) == "grid" else None
+    wanted = sweep.trials or points or DEFAULT_TRIALS
+    return min(wanted, points or wanted)
 
 
 def choose_sampler(sweep: SweepConfig, space: Space) -> str:

@@ -50,7 +50,6 @@ def open_storage(folder: Path, url: str | None) -> tuple[BaseStorage, Lock]:
         if known is None:
             raise TrackingError(f"the password of sweep.storage={url} is not kept: {WAYS}")
         return _open_database(known)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / JOURNAL
     lock = partial(locked, path.with_suffix(".lock"))
     with lock():

@@ -15,7 +15,7 @@ from bertexp.config import store
 from bertexp.config.resolve import compose_config
 from bertexp.config.schema import SweepConfig
 from bertexp.sweeps.progress import show_setting
-from bertexp.sweeps.reporting.figures import draw_contour, draw_importances, good_limits
+from bertexp.sweeps.reporting.figures import add_legend, draw_contour, draw_importances, good_limits
 from bertexp.sweeps.reporting.report import FIGURES, find_workers, make_html, make_recipe, write_report
 from bertexp.sweeps.spec import SweepSpec
 from bertexp.sweeps.work.summary import SweepSummary, TrialRow
@@ -181,6 +181,35 @@ def test_few_or_equal_trials_give_a_report_without_a_map(sweep, tmp_path):
     assert {"history.png", "curves.png", "slices.png", "report.html", "best.yaml"} <= names
     assert not {"contour.png", "importances.png"} & names
     assert draw_contour(summarize([make_row(n, 0.9) for n in range(9)], [0])) is None  # all are equal
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "marks"),
+    [
+        (
+            "history",
+            ("trial", "val/accuracy (higher is better)"),
+            {"completed", "best so far", "pruned", "failed", "running"},
+        ),
+        ("slices", (RATE, "val/accuracy (higher is better)"), {"pruned", "running"}),
+        ("contour", (RATE, WARMUP), {"pruned"}),
+        ("curves", ("validation", "val/accuracy (higher is better)"), {"completed", "pruned", "failed", "running"}),
+    ],
+)
+def test_a_picture_names_its_axes_and_marks_every_state_and_the_best_trial(sweep, name, axes, marks):
+    figure = FIGURES[name][0](sweep)
+    add_legend(figure)
+    assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == axes
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {*marks, "best, trial 4"}
+    assert figure.axes[0].get_title() == ""
+    assert name not in ("slices", "contour") or figure.axes[0].get_xscale() == "log"
+
+
+def test_a_diverged_trial_does_not_press_the_others_flat(sweep):
+    rows = [*sweep.trials, make_row(10, 0.1)]
+    for name in ("history", "slices"):
+        low, _ = FIGURES[name][0](summarize(rows, [4])).axes[0].get_ylim()
+        assert low > 0.5
 
 
 def test_a_front_is_drawn_for_two_objectives_only(sweep, tmp_path):

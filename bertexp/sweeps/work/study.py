@@ -221,8 +221,8 @@ class SweepStudy:
         self.study.tell(trial, values, ENDS[outcome.state])
 
     def note(self, trial: optuna.Trial, key: str, value: Any) -> None:
-        """Keeps a JSON-able fact about a trial, unless it has ended meanwhile (see ``tell``)."""
-        if not self._frozen(trial).state.is_finished():
+        """Keeps a JSON-able fact about a trial, unless another worker has taken it over."""
+        if self._is_held(trial):
             trial.set_user_attr(key, hide(value))
 
     def _close_segment(self, trial: optuna.Trial) -> None:

@@ -155,8 +155,7 @@ class TrialRunner:
         tags = tags | {"seed": str(config.run.seed)}
         name = f"trial {trial.number}" + (f" seed {config.run.seed}" if spec.seeds > 1 else "")
         pruned = spec.objectives[0] != LATENCY and index == 0 and len(spec.objectives) == 1
-        report = TrialReport(self._study, trial, pruned)
-        callbacks = [ProgressReport(60.0, brief=f"trial {trial.number}"), report]
+        callbacks = [ProgressReport(60.0, brief=f"trial {trial.number}"), TrialReport(self._study, trial, pruned)]
         with quiet():
             record = RunRecord(config, folder.path, overrides, prepared.dataset.fingerprint, tags, name)
             with log_to(folder.log_file, redirect_stderr=True), record.running():
