@@ -34,7 +34,7 @@ devices.prepare()
 from bertexp.reports.confusions import count_confusions, matthews_of  # noqa: E402
 from bertexp.reports.statistics import f1_of_sums  # noqa: E402
 from bertexp.tasks.question_answering.answers import f1_score  # noqa: E402
-from bertexp.tasks.tagging.entities import count_entities  # noqa: E402
+from bertexp.tasks.tagging.task import count_entities  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 RULES = ["model=minilm_l6", "model.pooling=pooler", "task.binary_head=softmax", "optimizer.epsilon=1e-8",

@@ -67,10 +67,8 @@ def main(words: Sequence[str]) -> int:
     with Progress("", len(rows), "texts", tell=aside, leave=True, disable=len(rows) <= ROWS_PER_STEP) as bar:
         for begin in range(0, len(rows), ROWS_PER_STEP):
             step = rows[begin : begin + ROWS_PER_STEP]
-            if in_words:
-                predictions += predictor.tag(step, options.batch_size)
-            else:
-                predictions += predictor.predict(*zip(*step, strict=True), batch_size=options.batch_size)
+            asked = {"words": step} if in_words else dict(zip(about["inputs"], zip(*step, strict=True), strict=True))
+            predictions += predictor.predict(asked, options.batch_size)
             bar.advance(len(step))
 
     if not options.output and not options.json:

@@ -41,11 +41,8 @@ def read_file(path: Path, columns: Sequence[str]) -> Asked:
             return Asked(from_lines(path.read_text(encoding="utf-8-sig").splitlines(), len(columns), str(path)))
         except UnicodeDecodeError as error:
             raise DataError(f"{path} cannot be read: {error}") from error
-    table = _read_table(
-        path,
-        Columns(columns[0], columns[1] if len(columns) > 1 else None, label=None),
-        "--text-column and --pair-column",
-    )
+    text, pair = (*columns, None)[:2]
+    table = _read_table(path, Columns(text, pair, label=None), "--text-column and --pair-column")
     rows = list(zip(*(table[column].to_pylist() for column in columns), strict=True))
     for number, row in enumerate(rows, start=1):
         if not all(isinstance(text, str) for text in row):

@@ -34,6 +34,9 @@ class BaseTask:
     Args:
         settings: the task's own.
         label_names: the classes, if there are any.
+
+    Raises:
+        ConfigError: the metric that chooses the checkpoint is one that is left out.
     """
 
     spec: TaskSpec
@@ -43,6 +46,8 @@ class BaseTask:
         self.settings, self.label_names = settings, tuple(label_names)
         self.main_metric = settings.main_metric or self.spec.metrics[0]
         self.units = self.spec.count_units(settings, len(self.label_names))
+        if self.main_metric == "roc_auc" and (why := ranking_left_out(len(self.label_names))):
+            raise ConfigError(f"task.main_metric={self.main_metric} cannot be had: {why}; choose another one")
 
     def weights(self, labels: tf.Tensor) -> tf.Tensor:
         """<float32>[batch], all 1: each example counts once."""
@@ -74,14 +79,6 @@ def ranking_left_out(classes: int) -> str:
     if classes <= RANKED_CLASSES:
         return ""
     return f"roc_auc is measured for up to {RANKED_CLASSES} classes, and there are {classes:,}"
-
-
-def check_measured(main_metric: str, classes: int) -> None:
-    """Raises ConfigError if the metric that chooses the checkpoint is one that is left out."""
-    if main_metric == "roc_auc" and ranking_left_out(classes):
-        raise ConfigError(
-            f"task.main_metric={main_metric} cannot be had: {ranking_left_out(classes)}; choose another one"
-        )
 
 
 def roc_auc(batches: Sequence[tuple[np.ndarray, np.ndarray]], classes: np.ndarray | slice = slice(None)) -> float:

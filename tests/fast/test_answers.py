@@ -66,22 +66,22 @@ def test_the_best_span_is_the_best_of_all_allowed_ones_whatever_the_padding(long
     counts = generator.integers(1, 15, 40)
     firsts = generator.integers(2, 8, 40)
     logits = generator.normal(size=[40, 24, 2]).astype(np.float32) * 4
-    spans = best_spans(logits, firsts, counts, longest)
+    starts, ends, scores, null_scores = spans = best_spans(logits, firsts, counts, longest)
     for window in range(40):
         length = firsts[window] + counts[window] + 1
         total, start, end = loop_best(logits[window], firsts[window], counts[window], longest)
-        assert (spans.starts[window], spans.ends[window]) == (start, end)
+        assert (starts[window], ends[window]) == (start, end)
         norm = np.log(np.exp(logits[window, :length].astype(float)).sum(0)).sum()
-        assert spans.scores[window] == pytest.approx(total - norm, abs=1e-4)
-        assert spans.null_scores[window] == pytest.approx(logits[window, 0].sum() - norm, abs=1e-4)
+        assert scores[window] == pytest.approx(total - norm, abs=1e-4)
+        assert null_scores[window] == pytest.approx(logits[window, 0].sum() - norm, abs=1e-4)
     wider = np.pad(logits, [(0, 0), (0, 9), (0, 0)], constant_values=99.0)
     for found, expected in zip(best_spans(wider, firsts, counts, longest), spans, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_a_window_without_context_has_no_answer():
-    spans = best_spans(np.ones([1, 5, 2], np.float32), np.array([2]), np.array([0]), 30)
-    assert spans.scores.tolist() == [-np.inf]
+    _, _, scores, _ = best_spans(np.ones([1, 5, 2], np.float32), np.array([2]), np.array([0]), 30)
+    assert scores.tolist() == [-np.inf]
 
 
 def test_the_window_of_the_highest_score_speaks_for_its_question():

@@ -84,5 +84,5 @@ class EncoderChecks:
             positive = tf.sigmoid(reference_logits(model, [pack([TEXTS], 16)])).numpy()
             expected = np.concatenate([1 - positive, positive], axis=1)
             assert verifier.verify(folder, {"text": TEXTS}, expected, 1e-5).rows == len(TEXTS)
-        labels = [prediction.answer["label"] for prediction in Predictor(folder).predict(TEXTS)]
+        labels = [prediction.answer["label"] for prediction in Predictor(folder).predict({"text": TEXTS})]
         assert labels == [TASK.label_names[row.argmax()] for row in expected]

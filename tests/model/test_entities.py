@@ -9,8 +9,7 @@ from seqeval.scheme import BILOU, IOB2, IOBES
 from toy import measure
 
 from bertexp.reports.statistics import f1_of_sums
-from bertexp.tasks.tagging.entities import count_entities, entity_sets
-from bertexp.tasks.tagging.task import Tagging
+from bertexp.tasks.tagging.task import Tagging, count_entities, entity_sets
 
 TAGS = {
     "IOB2": ["O", "B-PER", "I-PER", "B-creative-work", "I-creative-work"],

@@ -26,9 +26,9 @@ def pair_folder(tmp_path_factory):
 
 def test_predictions_do_not_depend_on_batches_or_order(pair_folder):
     predictor = Predictor(pair_folder)
-    whole = predictor.predict(TEXTS, PAIRS)
+    whole = predictor.predict({"text": TEXTS, "text_pair": PAIRS})
     for batch_size in (1, 4):
-        again = predictor.predict(TEXTS[::-1], PAIRS[::-1], batch_size=batch_size)[::-1]
+        again = predictor.predict({"text": TEXTS[::-1], "text_pair": PAIRS[::-1]}, batch_size)[::-1]
         for one, other in zip(whole, again, strict=True):
             assert (one.texts, one.answer["label"]) == (other.texts, other.answer["label"])
             mine, others = one.answer["probabilities"], other.answer["probabilities"]
@@ -37,7 +37,7 @@ def test_predictions_do_not_depend_on_batches_or_order(pair_folder):
         assert (
             answer["probability"] == max(answer["probabilities"].values()) == answer["probabilities"][answer["label"]]
         )
-    assert predictor.predict([], []) == []
+    assert predictor.predict({"text": [], "text_pair": []}) == []
 
 
 def test_long_texts_come_fewer_at_a_time(pair_folder, monkeypatch):
@@ -56,7 +56,7 @@ def test_long_texts_come_fewer_at_a_time(pair_folder, monkeypatch):
 
 def test_wrong_number_of_columns_is_refused(pair_folder):
     with pytest.raises(ValueError, match="reads text and text_pair"):
-        Predictor(pair_folder).predict(TEXTS)
+        Predictor(pair_folder).predict({"text": TEXTS})
 
 
 def test_table_json_and_csv_agree(pair_folder, tmp_path, capsys):

@@ -60,7 +60,7 @@ def test_the_shipped_model_answers_in_python_on_the_command_line_and_from_files(
     expected, texts = choose(QuestionAnswering(4), examples, run(model, examples))
     folder = export_saved_model(model, VOCAB, True, make_spec(), tmp_path / "model")  # checks the operations too
     questions, contexts = table["text"].to_pylist(), table["text_pair"].to_pylist()
-    found = Predictor(folder).predict(questions, contexts, batch_size=7)
+    found = Predictor(folder).predict({"question": questions, "context": contexts}, batch_size=7)
     assert [one.answer["answer"] for one in found] == texts
     assert [one.answer["start"] for one in found] == expected.starts.tolist()
     np.testing.assert_allclose([one.answer["score"] for one in found], expected.chances, rtol=1e-4)

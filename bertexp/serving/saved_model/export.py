@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from bertexp.runs.stages.parts import Parts
     from bertexp.tracking.base import Tracker
 
-Features = Mapping[str, np.ndarray | tf.Tensor]
-
 VERIFIED_ROWS = 32
 
 
@@ -117,7 +115,7 @@ def export_saved_model(
     return folder
 
 
-def reference_logits(model: tf_keras.Model, batches: Iterable[Features]) -> np.ndarray:
+def reference_logits(model: tf_keras.Model, batches: Iterable[Mapping[str, np.ndarray | tf.Tensor]]) -> np.ndarray:
     """The trained model's logits <float32>[rows, units], computed as the export computes: float32, on the CPU.
 
     An accelerator rounds otherwise (TF32, bfloat16), which would hide or fake a difference of the export.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bertexp.serving.answers import Prediction
 from bertexp.serving.spec import read_about
@@ -27,22 +28,17 @@ class Predictor:
     def __init__(self, folder: str | Path):
         self._model = TextModel(folder, read_about(Path(folder)))
 
-    def predict(self, *texts: Sequence[str], batch_size: int = 64) -> list[Prediction]:
-        """Answers texts (with their second texts, where the model reads two), keeping their order.
+    def predict(self, texts: Mapping[str, Sequence[Any]], batch_size: int = 64) -> list[Prediction]:
+        """Answers rows in their order.
+
+        Args:
+            texts: one sequence for each text that the model reads, by its name: ``text``, perhaps ``text_pair``. A tagger
+                takes ``words`` instead, sentences that are already split.
 
         Raises:
-            ValueError: the model reads another number of texts, or they differ in length.
+            ValueError: the model reads other texts, or they differ in length.
         """
-        inputs = self._model.inputs
-        if len(texts) != len(inputs):
-            raise ValueError(f"this model reads {' and '.join(inputs)}; {len(texts)} sequences of texts were given")
-        answers = self._model.answers(dict(zip(inputs, texts, strict=True)), batch_size)
-        rows = zip(*texts, strict=True)
-        return [
-            Prediction(dict(zip(inputs, row, strict=True)), answer) for row, answer in zip(rows, answers, strict=True)
-        ]
-
-    def tag(self, sentences: Sequence[Sequence[str]], batch_size: int = 64) -> list[Prediction]:
-        """Answers sentences that are already split into words, keeping their order; for taggers."""
-        answers = self._model.answers({"words": sentences}, batch_size)
-        return [Prediction({"text": " ".join(words)}, answer) for words, answer in zip(sentences, answers, strict=True)]
+        answers = self._model.answers(texts, batch_size)
+        shown = {"text": list(map(" ".join, texts["words"]))} if "words" in texts else texts
+        rows = (dict(zip(shown, row, strict=True)) for row in zip(*shown.values(), strict=True))
+        return list(map(Prediction, rows, answers))

@@ -14,16 +14,7 @@ from scipy.special import expit, log_softmax, softmax
 from bertexp.data.table import TextDataset
 from bertexp.reports.confusions import Confusions, accuracy_of, f1_of, matthews_of, precision_of, recall_of
 from bertexp.reports.intervals import OF_CONFUSIONS, SMALLEST_CLASS, Interval
-from bertexp.serving.saved_model.graph import Outputs
-from bertexp.tasks.base import (
-    BaseTask,
-    PredictionsReport,
-    chance_columns,
-    check_measured,
-    ranking_left_out,
-    roc_auc,
-    sample_line,
-)
+from bertexp.tasks.base import BaseTask, PredictionsReport, chance_columns, ranking_left_out, roc_auc, sample_line
 from bertexp.tasks.classification.spec import ClassificationConfig, ClassificationSpec
 
 
@@ -45,7 +36,6 @@ class Classification(BaseTask):
     def __init__(self, label_names: Sequence[str], binary_head: str = "sigmoid", main_metric: str | None = None):
         super().__init__(ClassificationConfig(main_metric=main_metric, binary_head=binary_head), label_names)
         self.one_logit = self.units < len(self.label_names)
-        check_measured(self.main_metric, len(self.label_names))
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Cross-entropy in nats, <float32>[batch], of labels <int32>[batch] under logits <float32>[batch, units]."""
@@ -58,7 +48,7 @@ class Classification(BaseTask):
         """<float32>[batch], 1 where the likeliest class is the label."""
         return tf.cast(self._winners(logits) == labels, tf.float32)
 
-    def serve(self, logits: tf.Tensor) -> Outputs:
+    def serve(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """label <string>[rows] and probabilities <float32>[rows, classes]."""
         if self.one_logit:
             positive = tf.sigmoid(logits)

@@ -13,16 +13,7 @@ from scipy.special import expit
 from bertexp.data.table import TextDataset
 from bertexp.reports.intervals import Interval, ratio_interval, share_interval
 from bertexp.reports.statistics import f1_of_sums
-from bertexp.serving.saved_model.graph import Outputs
-from bertexp.tasks.base import (
-    BaseTask,
-    PredictionsReport,
-    chance_columns,
-    check_measured,
-    draw_counted_bars,
-    ranking_left_out,
-    roc_auc,
-)
+from bertexp.tasks.base import BaseTask, PredictionsReport, chance_columns, draw_counted_bars, ranking_left_out, roc_auc
 from bertexp.tasks.multi_label.spec import MultiLabelConfig, MultiLabelSpec
 
 
@@ -46,7 +37,6 @@ class MultiLabel(BaseTask):
     def __init__(self, label_names: Sequence[str], threshold: float = 0.5, main_metric: str | None = None):
         super().__init__(MultiLabelConfig(main_metric=main_metric, threshold=threshold), label_names)
         self.threshold = threshold
-        check_measured(self.main_metric, self.units)
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Binary cross-entropy in nats, the mean over classes, <float32>[batch]; labels, logits <float32>[batch, classes]."""
@@ -57,7 +47,7 @@ class MultiLabel(BaseTask):
         given = tf.sigmoid(logits) >= self.threshold
         return tf.cast(tf.reduce_all(given == (labels > 0), axis=1), tf.float32)
 
-    def serve(self, logits: tf.Tensor) -> Outputs:
+    def serve(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """labels <string>[rows] (", " between several) and probabilities <float32>[rows, classes]."""
         probabilities = tf.sigmoid(logits)
         names = tf.broadcast_to(tf.constant(self.label_names), tf.shape(logits))

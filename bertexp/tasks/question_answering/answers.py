@@ -44,16 +44,9 @@ def _overlap(words: list[str], gold: list[str]) -> float:
     return 2 * sum((Counter(words) & Counter(gold)).values()) / (len(words) + len(gold))
 
 
-class Spans(NamedTuple):
-    """The best answer of each of n windows, and how likely it is there."""
-
-    starts: np.ndarray  # <int64>[n], position of its first piece
-    ends: np.ndarray  # <int64>[n], of its last
-    scores: np.ndarray  # <float32>[n], log probability of start and end; -inf where the window shows no context
-    null_scores: np.ndarray  # <float32>[n], the same of [CLS], which stands for "not here"
-
-
-def best_spans(logits: np.ndarray, firsts: np.ndarray, counts: np.ndarray, max_answer_length: int) -> Spans:
+def best_spans(
+    logits: np.ndarray, firsts: np.ndarray, counts: np.ndarray, max_answer_length: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The likeliest span of every window, among those of context pieces that are not too long.
 
     Args:
@@ -61,10 +54,14 @@ def best_spans(logits: np.ndarray, firsts: np.ndarray, counts: np.ndarray, max_a
         firsts: <int>[windows], position of the first context piece.
         counts: <int>[windows], context pieces.
         max_answer_length: in pieces.
+
+    Returns:
+        Positions of its first and last piece <int64>[windows]; the log probability of both <float32>[windows], -inf where
+        the window shows no context; the same of [CLS], which stands for "not here".
     """
     position = np.arange(logits.shape[1])
     after = (firsts + counts)[:, None]
-    likely = log_likelihoods(logits, after[:, 0] + 1)
+    likely = log_softmax(np.where((position <= after)[..., None], logits, -np.inf).astype(np.float32), axis=1)
     context = (position >= firsts[:, None]) & (position < after)
     starts, ends = (np.where(context, likely[..., i], -np.inf).astype(np.float32) for i in (0, 1))
     padded = np.pad(ends, [(0, 0), (0, max_answer_length - 1)], constant_values=-np.inf)
@@ -72,13 +69,7 @@ def best_spans(logits: np.ndarray, firsts: np.ndarray, counts: np.ndarray, max_a
     totals = starts + reachable.max(axis=2)  # of the best end for each start
     window, start = np.arange(len(logits)), totals.argmax(axis=1)
     end = start + reachable[window, start].argmax(axis=1)
-    return Spans(start, end, totals[window, start], likely[:, 0].sum(axis=1))
-
-
-def log_likelihoods(logits: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """<float32>[windows, seq, 2], over the first ``lengths`` <int>[windows] positions; -inf behind them."""
-    inside = np.arange(logits.shape[1]) < lengths[:, None]
-    return log_softmax(np.where(inside[..., None], logits, -np.inf).astype(np.float32), axis=1)
+    return start, end, totals[window, start], likely[:, 0].sum(axis=1)
 
 
 class Candidates(NamedTuple):
@@ -88,7 +79,7 @@ class Candidates(NamedTuple):
     firsts: np.ndarray  # <int64>[n], the byte of the context at which the window begins
     starts: np.ndarray  # <int64>[n], bytes of the context at which the likeliest span begins and ends
     ends: np.ndarray
-    scores: np.ndarray  # <float32>[n], as of ``Spans``
+    scores: np.ndarray  # <float32>[n], log probabilities of the span and of [CLS], as of ``best_spans``
     null_scores: np.ndarray
 
 

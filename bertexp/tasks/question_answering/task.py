@@ -11,14 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
-import tf_keras
 
 from bertexp.data.table import TextDataset
 from bertexp.reports.intervals import Interval, ratio_interval, share_interval
 from bertexp.reports.predictions import ROW, read_slices
 from bertexp.reports.statistics import quote
-from bertexp.serving.saved_model.graph import GraphTokenizer, Signatures
-from bertexp.serving.spec import ServingSpec
 from bertexp.tasks.base import BaseTask, PredictionsReport, draw_counted_bars, sample_line
 from bertexp.tasks.question_answering.answers import JUDGES, Candidates, best_spans, choose_answers, cut_bytes
 from bertexp.tasks.question_answering.signature import make_signatures
@@ -48,6 +45,7 @@ class QuestionAnswering(BaseTask):
 
     spec = QuestionAnsweringSpec()
     batch_metric = "span_accuracy"
+    make_signatures = staticmethod(make_signatures)
 
     def __init__(self, max_answer_length: int = 30, null_answers: bool = False, main_metric: str | None = None):
         super().__init__(QuestionAnsweringConfig(main_metric=main_metric, max_answer_length=max_answer_length))
@@ -82,16 +80,12 @@ class QuestionAnswering(BaseTask):
         rows = np.array([window.row for window in truth], np.int64)
         firsts = np.array([window.first for window in truth])
         counts = np.array([len(window.begins) for window in truth])
-        spans = best_spans(logits, firsts, counts, self.max_answer_length)
+        starts, ends, scores, null_scores = best_spans(logits, firsts, counts, self.max_answer_length)
         bounds = np.zeros((3, len(truth)), np.int64)
-        for index in np.flatnonzero(np.isfinite(spans.scores)):  # the others show nothing of their context
-            window, start, end = truth[index], spans.starts[index] - firsts[index], spans.ends[index] - firsts[index]
+        for index in np.flatnonzero(np.isfinite(scores)):  # the others show nothing of their context
+            window, start, end = truth[index], starts[index] - firsts[index], ends[index] - firsts[index]
             bounds[:, index] = window.begins[0], window.begins[start], window.ends[end]
-        return Candidates(rows, *bounds, spans.scores, spans.null_scores)
-
-    def make_signatures(self, model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec) -> Signatures:
-        """``serving_default``, which takes a question and its context, and ``ids``."""
-        return make_signatures(model, tokenizer, spec)
+        return Candidates(rows, *bounds, scores, null_scores)
 
     def make_metrics(self) -> QuestionAnsweringMetrics:
         """Of one pass over a split."""

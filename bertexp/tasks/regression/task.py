@@ -15,7 +15,6 @@ from bertexp.data.table import TextDataset
 from bertexp.reports.intervals import Interval, correlation_interval, error_interval
 from bertexp.reports.predictions import read_slices
 from bertexp.reports.statistics import quote
-from bertexp.serving.saved_model.graph import Outputs
 from bertexp.tasks.base import BaseTask, PredictionsReport
 from bertexp.tasks.regression.spec import RegressionConfig, RegressionSpec
 
@@ -52,7 +51,7 @@ class Regression(BaseTask):
         """The numbers <float32>[rows, 1]."""
         return logits
 
-    def serve(self, logits: tf.Tensor) -> Outputs:
+    def serve(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         """score <float32>[rows]."""
         return {"score": logits[:, 0]}
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from bertexp.data.examples import TOKEN_SPEC, Features
 from bertexp.data.examples.module import DataModule
 from bertexp.data.tokens.packing import Shape, pack_batch, packed_lengths
-from bertexp.tasks.tagging.words import join_words, place_tags, tag_array
+from bertexp.tasks.tagging.words import UNLABELLED, join_words, place_tags
 
 
 class TaggedExamples:
@@ -29,7 +29,8 @@ class TaggedExamples:
         lengths = pc.list_value_length(table["words"]).to_numpy()
         words = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         self._sentences = join_words(source.encode(split, "words"), words, self._tokenizer.unk_id)
-        self._tags = tag_array(table["label"], words)
+        tags = table["label"].combine_chunks().flatten().to_numpy().astype(np.int32)
+        self._tags = np.full(words[-1], UNLABELLED, np.int32) if table["label"].null_count else tags
         self.columns = [self._sentences.column]
 
     @property

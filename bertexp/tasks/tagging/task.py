@@ -9,21 +9,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
-import tf_keras
 from scipy.special import softmax
 
 from bertexp.data.formats.tags import OUTSIDE, entity_types, scheme_of
 from bertexp.data.table import TextDataset
 from bertexp.reports.intervals import Interval, ratio_interval
 from bertexp.reports.statistics import f1_of_sums
-from bertexp.serving.saved_model.graph import GraphTokenizer, Signatures
-from bertexp.serving.spec import ServingSpec
+from bertexp.serving.saved_model.pyfunc import find_entities
 from bertexp.tasks.base import BaseTask, PredictionsReport, draw_counted_bars, verdict
-from bertexp.tasks.tagging.entities import Entity, count_entities, entity_sets
 from bertexp.tasks.tagging.signature import make_signatures
 from bertexp.tasks.tagging.spec import TaggingConfig, TaggingSpec
 
 Tags = list[list[str]]  # of each sentence
+Entity = tuple[str, int, int]  # type, first word, word after the last
 _WIDTH = 110
 
 
@@ -42,6 +40,7 @@ class Tagging(BaseTask):
 
     spec = TaggingSpec()
     batch_metric = "accuracy"
+    make_signatures = staticmethod(make_signatures)
 
     def __init__(self, label_names: Sequence[str], main_metric: str | None = None):
         super().__init__(TaggingConfig(main_metric=main_metric), label_names)
@@ -89,10 +88,6 @@ class Tagging(BaseTask):
             for tags in (true, predicted[rows, positions])
         )
 
-    def make_signatures(self, model: tf_keras.Model, tokenizer: GraphTokenizer, spec: ServingSpec) -> Signatures:
-        """``serving_default``, which takes a text, and ``words``, which takes its words."""
-        return make_signatures(model, tokenizer, spec)
-
     def make_metrics(self) -> TaggingMetrics:
         """Of one pass over a split."""
         return TaggingMetrics(self)
@@ -100,6 +95,31 @@ class Tagging(BaseTask):
     def make_report(self) -> TaggingReport:
         """Of its predictions, with pictures."""
         return TaggingReport(self)
+
+
+def entity_sets(sentences: Sequence[Sequence[str]], scheme: str | None) -> list[set[Entity]]:
+    """Returns the entities of each sentence of tags, as an exported model finds them too; strictly by the scheme."""
+    return [set(find_entities(tags, scheme)) for tags in sentences]
+
+
+def count_entities(
+    true: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]], tags: Sequence[str]
+) -> np.ndarray:
+    """Counts <int64>[sentences, types, 3]: entities found with type and bounds, predicted and true ones.
+
+    Args:
+        true: a list of tags for each sentence.
+        tags: all there are; the types are ``entity_types(tags)``.
+    """
+    scheme = scheme_of(tags)
+    indices = {name: index for index, name in enumerate(entity_types(tags))}
+    counts = np.zeros((len(true), len(indices), 3), np.int64)
+    pairs = zip(entity_sets(true, scheme), entity_sets(predicted, scheme), strict=True)
+    for row, (there, given) in enumerate(pairs):
+        for column, entities in enumerate((there & given, given, there)):
+            for name, _, _ in entities:
+                counts[row, indices[name], column] += 1
+    return counts
 
 
 class TaggingMetrics:

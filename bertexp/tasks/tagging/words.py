@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from bertexp.data.tokens.packing import TokenColumn
 
@@ -41,13 +40,6 @@ def join_words(pieces: TokenColumn, words: np.ndarray, unk_id: int) -> WordPiece
         filled[firsts[:-1][pieces.lengths == 0]] = False
         values[filled] = pieces.values
     return WordPieces(TokenColumn(values, firsts[words]), np.asarray(words, np.int64), firsts)
-
-
-def tag_array(labels: pa.ChunkedArray, words: np.ndarray) -> np.ndarray:
-    """Canonical labels <list<int32>>[rows] of so many words in all, flat: <int32>[words]; null becomes ``UNLABELLED``."""
-    if labels.null_count:
-        return np.full(words[-1], UNLABELLED, np.int32)
-    return labels.combine_chunks().flatten().to_numpy().astype(np.int32)
 
 
 def place_tags(
