@@ -103,6 +103,7 @@ class PredictionsReport:
 
     def __init__(self, task: BaseTask):
         self._task: Any = task  # a subclass asks its own kind of task
+        self._names = pa.array(task.label_names, pa.string())
 
     def finish(self, rows: pa.Table, predicted: pa.Table) -> dict[str, pa.Array]:
         """``label``, ``predicted`` and the other columns of ``read``."""
@@ -143,11 +144,8 @@ class PredictionsReport:
         """A few rows of a file of predictions, up to half of them missed ones."""
         missed = self.find_missed(path)
         chosen = choose_samples(missed)
-        return [
-            line
-            for row, wrong in zip(read_rows(path, chosen), missed[chosen], strict=True)
-            for line in self.show(row, wrong)
-        ]
+        shown = map(self.show, read_rows(path, chosen), missed[chosen])
+        return [line for lines in shown for line in lines]
 
     def show(self, row: Mapping[str, Any], missed: bool) -> list[str]:
         """A row of the file as lines for the terminal."""

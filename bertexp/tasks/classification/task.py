@@ -133,10 +133,6 @@ class ClassificationReport(PredictionsReport):
 
     no_interval = f"a mean over classes has one if each class has {SMALLEST_CLASS} rows"
 
-    def __init__(self, task: Classification):
-        super().__init__(task)
-        self._names = pa.array(task.label_names, pa.string())
-
     def read(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, pa.Array]:
         chances, predicted = self._task.probabilities(logits), self._task.decide(logits)
         columns = {"predicted": self._names.take(predicted), "probability": pa.array(chances.max(axis=1))}

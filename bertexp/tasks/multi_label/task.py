@@ -125,7 +125,7 @@ class MultiLabelReport(PredictionsReport):
     def read(self, truth: np.ndarray, logits: np.ndarray) -> dict[str, pa.Array]:
         names, spell = self._task.label_names, self._task.spec.spell
         given = [spell(np.flatnonzero(row), names) for row in self._task.decide(logits)]
-        chances = chance_columns(self._task.probabilities(logits), pa.array(names, pa.string()))
+        chances = chance_columns(self._task.probabilities(logits), self._names)
         return {"predicted": pa.array(given, pa.string())} | chances
 
     def intervals(self, metrics: MultiLabelMetrics) -> dict[str, Interval | None]:
