@@ -92,7 +92,7 @@ def time_step(arguments: argparse.Namespace, jit: bool, batch: int) -> tuple[flo
 
     hidden, width = arguments.hidden, arguments.width
     architecture = BertArchitecture(30522, hidden, arguments.layers, max(1, hidden // 64), 4 * hidden)
-    model = TextClassifier(make_encoder(architecture, 1, output_range=1), 2, "pooler", 0.1, 1)
+    model = TextClassifier(make_encoder(architecture, 1, only_cls=True), 2, "pooler", 0.1, 1)
     task = Classification(("no", "yes"), "softmax")
     module = FineTuningModule(model, task, lambda steps: AdamW(3e-5))
     optimizer = module.configure_optimizers(1000)

@@ -161,7 +161,8 @@ class Encoder(Protocol):
     """A Keras layer from tokens to vectors: what a model, a run and a picture ask of it."""
 
     fallback: str | None  # why it is computed in a slower way than a BERT; None if it is not
-    output_range: int | None  # 1: the last layer need compute only [CLS]
+    only_cls: bool  # whether a BERT's last layer computes [CLS] alone
+    closed_gradients: bool  # whether a BERT trains with gradients in closed form
     trainable: bool
     trainable_variables: Sequence[Any]
     variables: Sequence[Any]

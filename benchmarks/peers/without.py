@@ -16,7 +16,7 @@ def replace(module, name: str, other: Callable) -> None:
 
 def all_positions(parts) -> None:
     """The last layer computes every position, not [CLS] alone."""
-    parts.loaded.encoder.output_range = None
+    parts.loaded.encoder.only_cls = False
 
 
 def full_width(parts) -> None:
@@ -41,20 +41,6 @@ def plain_dropout(parts) -> None:
         replace(module, "draw_mask", draw_mask)
 
 
-def plain_gradients(parts) -> None:
-    """TensorFlow's own gradients of GELU, LayerNorm and the narrowing products."""
-    import tensorflow as tf
-
-    from bertexp.models.bert import layer as layers
-
-    def normalize(rows, gamma, beta, epsilon):
-        return layers.normalize(rows, layers.Norm(gamma, beta), epsilon, training=False)
-
-    replace(layers, "dense", lambda x, kernel, bias, training=False: tf.nn.bias_add(tf.matmul(x, kernel), bias))
-    replace(layers, "gelu", lambda x, approximate: tf.nn.gelu(x, approximate))
-    replace(layers, "layer_norm", normalize)
-
-
 def keras_optimizer(parts) -> None:
     """Keras's AdamW in place of the fused one, its gradients clipped before."""
     import tf_keras
@@ -66,8 +52,8 @@ def layers_traced_apart(parts) -> None:
     """Each layer is a part of the step's graph of its own, and not a call of a graph that all share."""
     from bertexp.models.bert import layer as layers
 
-    def traced(kind, specs):
-        return lambda rows, tokens, weights, masks: layers._transform(kind, rows, tokens, weights, list(masks))
+    def traced(bert, closed, count, specs):
+        return lambda rows, tokens, weights, masks: layers._transform(bert, closed, rows, tokens, weights, list(masks))
 
     traced.cache_clear = lambda: None
     replace(layers, "_traced", traced)
@@ -83,6 +69,6 @@ WAYS: dict[str, tuple[str, Callable | list[str] | dict[str, str]]] = {
     "cls": ("the last layer for [CLS] alone", all_positions),
     "layers": ("a layer traced once", layers_traced_apart),
     "dropout": ("cheap dropout masks", plain_dropout),
-    "gradients": ("gradients of our own for GELU, LayerNorm, narrowing products", plain_gradients),
+    "gradients": ("gradients of our own for GELU, LayerNorm, narrowing products", ["trainer.closed_gradients=false"]),
     "optimizer": ("the fused AdamW", keras_optimizer),
 }

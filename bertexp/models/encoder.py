@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
+from collections import UserDict
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +12,10 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from bertexp.interfaces import EncoderLayers
+from bertexp.interfaces import FEATURES, EncoderLayers
 from bertexp.models import garden
-from bertexp.models.bert.forward import lay_out_weights, run_bert, run_frozen
+from bertexp.models.bert.dropout import call_seed
+from bertexp.models.bert.forward import Inputs, Training, lay_out_weights, run_bert, run_frozen
 from bertexp.models.source.architecture import BertArchitecture
 
 
@@ -24,28 +27,34 @@ class Encoder(tf_keras.layers.Layer):
 
     Args:
       held: a Model Garden encoder (BertEncoderV2, AlbertEncoder, …); built here if it is not yet.
-      output_range: 1 if only [CLS] will be read: a BERT's last layer then computes nothing else. None: all positions.
+      bert: what `garden.make_bert` has made it from; None for any other kind.
+      only_cls: whether only [CLS] will be read: a BERT's last layer then computes nothing else.
       why: it is no BERT, for the line that says so.
     """
 
-    def __init__(self, held: tf_keras.layers.Layer, output_range: int | None = None, why: str | None = None):
-        if output_range not in (None, 1):
-            raise ValueError("output_range is None (all positions) or 1 (only [CLS])")
+    def __init__(
+        self,
+        held: tf_keras.layers.Layer,
+        bert: BertArchitecture | None = None,
+        only_cls: bool = False,
+        why: str | None = None,
+    ):
         super().__init__(name="encoder", autocast=False)  # the call casts for itself
         garden.build(held)
-        self.held, self.output_range = held, output_range
-        self._kind = garden.read_kind(held)
-        if self._kind is None and why is None:
-            why = f"{type(held).__name__} with these settings is no BERT, and runs through Model Garden's own call"
+        self.held, self._bert, self.only_cls = held, bert, only_cls
+        if bert is None and why is None:
+            why = (
+                f"{type(held).__name__} is not known to be a BERT, and runs through Model Garden's own call: a run that goes "
+                "on draws its dropout anew"
+            )
         self.fallback = why
-        self._replaced = SimpleNamespace(weights={})  # Keras would take a dict's variables for the layer's
+        self.closed_gradients = True  # of a BERT in training; False: TensorFlow's own
+        named = {} if bert is None else garden.named_variables(held)
+        self._weights = SimpleNamespace(named=named, replaced={})  # Keras would take a dict's variables for the layer's
         self.built = True
 
     def call(
-        self,
-        inputs: Mapping[str, tf.Tensor],
-        training: bool = False,
-        dropout_seed: tf.Tensor | None = None,
+        self, inputs: Inputs, training: bool = False, dropout_seed: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         """Encodes a batch.
 
@@ -57,21 +66,17 @@ class Encoder(tf_keras.layers.Layer):
             part of. None draws one.
 
         Returns:
-          sequence_output <float32>[batch, seq, hidden] (seq is 1 with output_range=1) and
+          sequence_output <float32>[batch, seq, hidden] (seq is 1 with only_cls) and
           pooled_output <float32>[batch, hidden].
         """
-        if self._kind is None:
+        if self._bert is None:
             return garden.call(self.held, inputs)
-        if not training:
-            dropout_seed = None
-        elif dropout_seed is None:
-            dropout_seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
-        only_cls = self.output_range == 1
-        return run_bert(self._kind, self._read_weights(), inputs, dropout_seed, self.frozen_depth, only_cls)
+        how = Training(call_seed(dropout_seed), self.closed_gradients) if training else None
+        return run_bert(self._bert, self._read_weights(), inputs, how, self.frozen_depth, self.only_cls)
 
-    def run_frozen(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def run_frozen(self, inputs: Inputs) -> tf.Tensor:
         """The hidden states <float32>[batch, seq, hidden] that enter the first layer that learns, from tokens."""
-        return run_frozen(self._kind, self._read_weights(), inputs, self.frozen_depth)
+        return run_frozen(self._bert, self._read_weights(), inputs, self.frozen_depth)
 
     @property
     def layers(self) -> EncoderLayers:
@@ -81,13 +86,13 @@ class Encoder(tf_keras.layers.Layer):
     @property
     def named_weights(self) -> dict[str, tf.Variable]:
         """A BERT's variables by the names of google-research/bert; empty for any other kind."""
-        return {} if self._kind is None else garden.named_variables(self.held)
+        return self._weights.named
 
     @property
     def frozen_depth(self) -> int:
         """How much of a BERT, from below, does not learn: 0 nothing, 1 the embeddings, 1 + n also n layers."""
         embeddings, transformer, _ = self.layers
-        if self._kind is None or any(layer.trainable for layer in embeddings):
+        if self._bert is None or any(layer.trainable for layer in embeddings):
             return 0
         learning = (number for number, layer in enumerate(transformer) if layer.trainable)
         return 1 + next(learning, len(transformer))
@@ -95,12 +100,12 @@ class Encoder(tf_keras.layers.Layer):
     @contextlib.contextmanager
     def replaced(self, weights: Mapping[str, Any]) -> Iterator[None]:
         """While it lasts, a BERT is computed from these in place of its own weights of the same names."""
-        before = self._replaced.weights
-        self._replaced.weights = {**before, **weights}
+        before = self._weights.replaced
+        self._weights.replaced = {**before, **weights}
         try:
             yield
         finally:
-            self._replaced.weights = before
+            self._weights.replaced = before
 
     @contextlib.contextmanager
     def joined_attention(self) -> Iterator[None]:
@@ -108,15 +113,15 @@ class Encoder(tf_keras.layers.Layer):
 
         For graphs that are only inferred with: they need not join the three at each call.
         """
-        joined = {}
-        if self._kind is not None:
-            joined = lay_out_weights(self._kind, self._read_weights(), only_cls=self.output_range == 1)
-        variables = {name: tf.Variable(weight, trainable=False, name=name) for name, weight in joined.items()}
-        with self.replaced(variables):
+        if self._bert is None:
+            yield
+            return
+        joined = lay_out_weights(self._bert, self._read_weights(), self.only_cls)
+        with self.replaced({name: tf.Variable(joined[name], trainable=False, name=name) for name in joined}):
             yield
 
     def _read_weights(self) -> Mapping[str, tf.Tensor]:
-        return _ReadWeights({**self.named_weights, **self._replaced.weights}, self.compute_dtype)
+        return _ReadWeights({**self._weights.named, **self._weights.replaced}, self.compute_dtype)
 
     def _trackable_children(self, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
         """In a checkpoint an encoder is the one that it holds, so that Model Garden can read it and write it."""
@@ -125,7 +130,7 @@ class Encoder(tf_keras.layers.Layer):
         return super()._trackable_children(save_type, **kwargs)
 
 
-class _ReadWeights(Mapping[str, tf.Tensor]):
+class _ReadWeights(UserDict[str, tf.Tensor]):
     """Weights as bert/forward.py takes them: Google's shapes, those of products in the compute type.
 
     Each is read when it is first asked for, and whole: TensorFlow copies a variable at each later read once a gather has
@@ -133,32 +138,42 @@ class _ReadWeights(Mapping[str, tf.Tensor]):
     """
 
     def __init__(self, variables: Mapping[str, Any], dtype: str):
-        self._variables, self._dtype, self._read = variables, dtype, {}
+        super().__init__(variables)
+        self._dtype, self._unread = dtype, {*variables}
 
     def __getitem__(self, name: str) -> tf.Tensor:
-        if name not in self._read:
-            weight = tf.convert_to_tensor(self._variables[name])
+        if name in self._unread:
+            weight = tf.convert_to_tensor(self.data[name])
             if name.endswith(("kernel", "bias")):
                 weight = tf.cast(tf.reshape(weight, garden.flat_shape(name, weight.shape)), self._dtype)
-            self._read[name] = weight
-        return self._read[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._variables)
-
-    def __len__(self) -> int:
-        return len(self._variables)
+            self.data[name] = weight
+            self._unread.remove(name)
+        return self.data[name]
 
 
-def make_encoder(architecture: BertArchitecture, seed: int | None, output_range: int | None = None) -> Encoder:
+def count_positions(encoder: Encoder, most: int) -> int:
+    """How many word pieces a text may have for an encoder that does not say so, up to ``most``: found by trying."""
+
+    def refuses(length: int) -> bool:
+        try:
+            with tf.device("CPU:0"):  # which notices an index that lies outside of a table
+                encoder(dict.fromkeys(FEATURES, tf.ones([1, length], tf.int32)))
+        except (tf.errors.InvalidArgumentError, ValueError):
+            return True
+        return False
+
+    return bisect.bisect_left(range(1, most + 1), True, key=refuses) if refuses(most) else most
+
+
+def make_encoder(architecture: BertArchitecture, seed: int | None, only_cls: bool = False) -> Encoder:
     """Builds a BERT with weights drawn as BERT's: normal (0.02, cut at two deviations), biases 0, LayerNorm 1.
 
     Args:
       architecture: sizes and constants.
       seed: the same seed gives the same weights on any device. None: no weights are drawn, for others will be loaded.
-      output_range: 1 to compute only [CLS] in the last layer.
+      only_cls: whether the last layer computes [CLS] alone.
     """
-    encoder = Encoder(garden.make_bert(architecture), output_range)
+    encoder = Encoder(garden.make_bert(architecture), architecture, only_cls)
     if seed is None:
         return encoder
     with tf.device("CPU:0"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import tensorflow as tf
 import tf_keras
@@ -11,7 +10,8 @@ import tf_keras
 from bertexp.config.schema import TrainableConfig
 from bertexp.errors import ConfigError
 from bertexp.interfaces import FEATURES, Encoder
-from bertexp.models.bert.dropout import dropout, fold
+from bertexp.models.bert.dropout import call_seed, dropout, fold
+from bertexp.models.bert.forward import Inputs
 from bertexp.models.poolings.spec import POOLINGS, build_pooling
 from bertexp.models.source.locate import count_top_layers
 
@@ -30,27 +30,14 @@ class TextClassifier(tf_keras.Model):
       first_bias: of every logit.
     """
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        units: int,
-        pooling: str,
-        dropout: float,
-        seed: int,
-        first_bias: float = 0.0,
-    ):
+    def __init__(self, encoder: Encoder, units: int, pooling: str, dropout: float, seed: int, first_bias: float = 0.0):
         super().__init__(name="text_classifier", autocast=False)
         self.encoder = encoder
         self.head = ClassificationHead(units, dropout, seed, first_bias)
         self.pooling, self.pool = pooling, build_pooling(pooling, seed)
         self(dict.fromkeys(FEATURES, tf.ones([1, 1], tf.int32)))  # makes the head's weights
 
-    def call(
-        self,
-        inputs: Mapping[str, tf.Tensor],
-        training: bool = False,
-        dropout_seed: tf.Tensor | None = None,
-    ) -> tf.Tensor:
+    def call(self, inputs: Inputs, training: bool = False, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         """Returns logits.
 
         Args:
@@ -63,10 +50,7 @@ class TextClassifier(tf_keras.Model):
         Returns:
           <float32>[batch, units], or [batch, seq, units] without pooling.
         """
-        if not training:
-            dropout_seed = None
-        elif dropout_seed is None:
-            dropout_seed = tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
+        dropout_seed = call_seed(dropout_seed) if training else None
         logits = self.head(self._pooled(inputs, training, dropout_seed), dropout_seed)
         return tf.math.segment_mean(logits, inputs["text_of_window"]) if "text_of_window" in inputs else logits
 
@@ -78,13 +62,11 @@ class TextClassifier(tf_keras.Model):
             return "pooled"
         return "hidden_states" if self.encoder.frozen_depth else None
 
-    def run_frozen(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def run_frozen(self, inputs: Inputs) -> tf.Tensor:
         """What the frozen part makes of tokens: <float32>[batch, hidden], or [batch, seq, hidden] of the lower layers."""
         return self._pooled(inputs) if self.frozen_output == "pooled" else self.encoder.run_frozen(inputs)
 
-    def _pooled(
-        self, inputs: Mapping[str, tf.Tensor], training: bool = False, dropout_seed: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def _pooled(self, inputs: Inputs, training: bool = False, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         if "pooled" in inputs:
             return inputs["pooled"]
         outputs = self.encoder(inputs, training=training, dropout_seed=dropout_seed)
@@ -99,8 +81,8 @@ class ClassificationHead(tf_keras.layers.Layer):
     the sooner (docs/parity.md). ``first_bias`` is what the logits begin around.
     """
 
-    def __init__(self, units: int, dropout: float, seed: int, first_bias: float = 0.0, name: str = "head"):
-        super().__init__(name=name, dtype="float32")
+    def __init__(self, units: int, dropout: float, seed: int, first_bias: float = 0.0):
+        super().__init__(name="head", dtype="float32")
         self.dropout = dropout
         initializer = tf_keras.initializers.GlorotUniform(seed=seed)
         bias = tf_keras.initializers.Constant(first_bias)

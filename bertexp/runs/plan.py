@@ -20,7 +20,6 @@ from bertexp.system.machine import find_nvidia
 
 if TYPE_CHECKING:
     from bertexp.data.table import TextDataset
-    from bertexp.models.source.architecture import BertArchitecture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +55,7 @@ def make_plan(config: Config, words: Sequence[str] | None = None) -> Plan:
             "`python -m bertexp doctor` says"
         )
     plan = _locate(config)
-    check_length(config, plan.model.architecture)
+    check_length(config, plan.model.positions)
     _require_network(plan, words)
     return plan
 
@@ -72,12 +71,12 @@ def check_examples(config: Config, dataset: TextDataset) -> None:
             )
 
 
-def check_length(config: Config, architecture: BertArchitecture | None) -> None:
+def check_length(config: Config, positions: int | None) -> None:
     """Raises ConfigError if the texts would be longer than the encoder can number their word pieces."""
-    if architecture is not None and config.dataset.max_length > architecture.max_positions:
+    if positions is not None and config.dataset.max_length > positions:
         raise ConfigError(
-            f"dataset.max_length={config.dataset.max_length}, but the encoder has {architecture.max_positions} positions: "
-            f"give dataset.max_length={architecture.max_positions} or less"
+            f"dataset.max_length={config.dataset.max_length}, but the encoder has {positions} positions: give "
+            f"dataset.max_length={positions} or less"
         )
 
 

@@ -111,7 +111,7 @@ def prepare(config: Config, plan: Plan) -> Prepared:
     check_examples(config, dataset)
     unlabelled = plan.dataset.load_unlabelled() if plan.dataset.load_unlabelled else None
     plan = plan.fetch(config)
-    check_length(config, plan.model.architecture)
+    check_length(config, plan.model.positions)
     if vocabulary := read_vocabulary(plan.model):
         dataset = dataset.spelled_by(*vocabulary)
     return Prepared(plan, dataset, judged, unlabelled)

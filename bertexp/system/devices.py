@@ -66,6 +66,13 @@ def configure(trainer: TrainerConfig, seed: int) -> str:
     return f"CPU, {available_cores()} cores{f', each batch in {lanes} lanes' if lanes > 1 else ''}{kept_threads}"
 
 
+def is_measured(trainer: TrainerConfig) -> bool:
+    """Whether steps run where our ways to speed were measured, after ``configure``: on a CPU without XLA."""
+    import tensorflow as tf
+
+    return not trainer.jit_compile and not tf.config.get_visible_devices("GPU")
+
+
 def count_lanes(trainer: TrainerConfig) -> int:
     """Parts of a batch to work on side by side (training/lanes.py), after ``configure``.
 

@@ -19,7 +19,7 @@ class Callback:
 
     def sees_model(self, hook: str) -> bool:
         """Whether that hook may read or change weights of the model. If not, they need not be brought up to date for it."""
-        return True
+        return getattr(getattr(self, hook), "__func__", None) is not getattr(Callback, hook)  # not if it does nothing
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Before the first batch; the trainer's length and state are known."""
@@ -103,9 +103,7 @@ class ProgressReport(Callback):
     def on_validation_end(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         if self._brief:
             return
-        chosen = {trainer.monitor: metrics[trainer.monitor]} if trainer.monitor in metrics else {}
-        shown = {"val/loss": metrics["val/loss"]} | chosen
-        values = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
+        values = "  ".join(f"{name} {metrics[name]:.4f}" for name in dict.fromkeys(("val/loss", trainer.monitor)))
         best = "  (best so far)" if trainer.state.best_step == trainer.state.step else ""
         self._progress.tell(
             f"epoch {trainer.state.epoch + 1}  step {trainer.state.step}/{trainer.length.total_steps}  {values}{best}"
@@ -121,10 +119,9 @@ class ProgressReport(Callback):
     def _line(
         self, trainer: Trainer, done: int, values: Mapping[str, float] | None = None, left: float | None = None
     ) -> str:
-        parts = [self._brief] if self._brief else []
-        parts += [f"step {done}/{trainer.length.total_steps}"]
-        parts += [f"{name} {value:.4f}" for name, value in (values or {}).items()]
-        return "  ".join(parts + ([] if left is None else [f"{left:.0f} s left"]))
+        shown = [f"{name} {value:.4f}" for name, value in (values or {}).items()]
+        parts = [self._brief, f"step {done}/{trainer.length.total_steps}", *shown]
+        return "  ".join(filter(None, [*parts, "" if left is None else f"{left:.0f} s left"]))
 
 
 class KerasCallbacks(Callback):
@@ -137,7 +134,7 @@ class KerasCallbacks(Callback):
         self._callbacks = list(callbacks)
 
     def sees_model(self, hook: str) -> bool:
-        return "batch" not in hook or self._reads_batches
+        return super().sees_model(hook) and ("batch" not in hook or self._reads_batches)
 
     def on_fit_start(self, trainer: Trainer) -> None:
         model = trainer.module.model

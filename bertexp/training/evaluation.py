@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from bertexp.errors import DataError
 from bertexp.interfaces import Metrics
-from bertexp.training.batches import EvalBatches
+from bertexp.training.batches import EvalBatches, Loaders
 from bertexp.training.module import FineTuningModule
 
 
@@ -32,35 +34,62 @@ def evaluate(
     One batch is on the device while the caller has the one before, and no more is kept.
     """
     predict, indices = module.compiled_predict_step(loader.spec), loader.indices(limit)
-    on_device: list[tf.Tensor] = []
+
+    def run() -> Iterator[tf.Tensor]:
+        for features, _ in loader.batches(limit):
+            before_batch()
+            yield predict(features)
+
     begin = 0
-
-    def read() -> Batch:
-        nonlocal begin
-        logits = np.asarray(on_device.pop(0))
+    for logits, _ in itertools.pairwise(
+        itertools.chain(run(), [None])
+    ):  # the next batch is begun before this one is read
         own = indices[begin : begin + len(logits)]
-        begin += len(logits)
-        return Batch(loader.source_rows(own), loader.truth(own), logits)
+        begin += len(own)
+        yield Batch(loader.source_rows(own), loader.truth(own), np.asarray(logits))
 
-    for features, _ in loader.batches(limit):
-        before_batch()
-        on_device.append(predict(features))
-        if len(on_device) > 1:
-            yield read()
-    while on_device:
-        yield read()
+
+class TestResult(NamedTuple):
+    """Metrics as ``<split>/<name>``, and the counts and sums that they come from."""
+
+    split: str
+    metrics: dict[str, float]
+    measured: Metrics  # the task's own, which have seen the split
+    rows: int  # that were seen
 
 
 def measure(
     module: FineTuningModule,
     loader: EvalBatches,
+    split: str,
     limit: int | None = None,
     before_batch: Callable[[], None] = lambda: None,
     after_batch: Callable[[Batch], None] = lambda batch: None,
-) -> Metrics:
+) -> TestResult:
     """The quality of ``module`` on a labelled split; arguments as of ``evaluate``."""
-    metrics = module.task.make_metrics()
+    measured = module.task.make_metrics()
     for batch in evaluate(module, loader, limit, before_batch):
-        metrics.update(batch.truth, batch.logits)
+        measured.update(batch.truth, batch.logits)
         after_batch(batch)
-    return metrics
+    metrics = {f"{split}/{name}": value for name, value in measured.result().items()}
+    return TestResult(split, metrics, measured, len(np.unique(loader.source_rows(loader.indices(limit)))))
+
+
+def find_split(data: Loaders, split: str, labelled: bool = True) -> EvalBatches:
+    """The batches of a split.
+
+    Raises:
+        DataError: it has no rows, or they have no labels and ``labelled`` ones are asked for.
+    """
+    loader = data.eval_loader(split)
+    if not len(loader):
+        raise DataError(
+            f"the data set has no rows in the split {split!r}; name a split that it has, or set dataset.val_fraction or "
+            "dataset.test_fraction above 0 so that some are held out"
+        )
+    if labelled and not loader.labelled:
+        raise DataError(
+            f"the rows of the split {split!r} have no labels to judge a model by; name a split that has, or call "
+            "trainer.predict, which needs none"
+        )
+    return loader

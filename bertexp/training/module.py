@@ -77,15 +77,8 @@ class FineTuningModule:
         ``words_in_use`` lets it train the word embeddings in use alone, if that pays.
         """
         ids = batches.vocabulary() if words_in_use else None
-        key = (
-            id(optimizer),
-            None if ids is None else ids.tobytes(),
-            config.gradient_clip_norm,
-            config.accumulate_grad_batches,
-            config.jit_compile,
-            config.rewrite_graphs,
-            *sorted(batches.spec),
-        )
+        rules = (config.gradient_clip_norm, config.accumulate_grad_batches, config.jit_compile, config.rewrite_graphs)
+        key = (id(optimizer), None if ids is None else ids.tobytes(), rules, *sorted(batches.spec))
         if key not in self._steps:
             words = find_words_in_use(self.model, optimizer, ids)
             self._steps = {key: TrainStep(self, optimizer, config, batches, words)}

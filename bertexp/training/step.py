@@ -10,15 +10,16 @@ import tensorflow as tf
 import tf_keras
 
 from bertexp.config.schema import TrainerConfig
+from bertexp.errors import TrainingDiverged
 from bertexp.training.batches import Features, TrainBatches
-from bertexp.training.checkpoint import LoopState
+from bertexp.training.checkpoint import CheckpointStore, LoopState
 from bertexp.training.graphs import graphs_as_written
 from bertexp.training.words_in_use import WordsInUse
 
 if TYPE_CHECKING:
     from bertexp.training.module import FineTuningModule
 
-_SEED = tf.TensorSpec([3], tf.int32)
+Gradient = tf.Tensor | tf.IndexedSlices | None
 
 
 def sum_by_index(gradient: tf.Tensor | tf.IndexedSlices) -> tf.Tensor | tf.IndexedSlices:
@@ -60,7 +61,7 @@ class TrainStep:
         self._batches_waiting, self._rows_waiting = 0, 0
         self._sums: list[tf.Variable] = []
         # input signatures bound the number of traced graphs to one per function, whatever the batch shapes
-        signature = [dict(batches.spec), batches.label_spec, _SEED]
+        signature = [dict(batches.spec), batches.label_spec, tf.TensorSpec([3], tf.int32)]
         how: dict[str, Any] = {"autograph": False, "jit_compile": config.jit_compile or None}
         self._direct = tf.function(self._update_at_once, input_signature=signature, **how)
         self._collect = tf.function(self._add_gradients, input_signature=signature, **how)
@@ -78,12 +79,7 @@ class TrainStep:
             total.assign(tf.zeros_like(total))
 
     def __call__(
-        self,
-        features: Features,
-        labels: tf.Tensor,
-        seed: tuple[int, int],
-        complete: bool = True,
-        last: bool = False,
+        self, features: Features, labels: tf.Tensor, seed: tuple[int, int], complete: bool = True, last: bool = False
     ) -> tuple[tf.Tensor, bool]:
         """Takes rows, with which a batch is ``complete`` or not, and the ``last`` one of an epoch.
 
@@ -107,9 +103,7 @@ class TrainStep:
             self._batches_waiting = 0
             return statistics + self._apply(), True
 
-    def _gradients(
-        self, features: Features, labels: tf.Tensor, seed: tf.Tensor
-    ) -> tuple[list[tf.Tensor | tf.IndexedSlices | None], tf.Tensor]:
+    def _gradients(self, features: Features, labels: tf.Tensor, seed: tf.Tensor) -> tuple[list[Gradient], tf.Tensor]:
         """Gradients of the mean loss, and the statistics."""
         with tf.GradientTape() as tape:
             losses, scores, weights = self._forward(features, labels, seed)
@@ -124,17 +118,16 @@ class TrainStep:
         rows = tf.cast(tf.shape(labels)[0], tf.float32)
         return gradients, tf.stack([tf.reduce_sum(losses), tf.reduce_sum(scores), weight, rows, 0.0, 0.0])
 
-    def _update(self, gradients: list[tf.Tensor | tf.IndexedSlices | None]) -> tf.Tensor:
+    def _update(self, gradients: list[Gradient]) -> tf.Tensor:
         """Clips and applies the gradients; returns the last two statistics in a <float32>[6]."""
-        pairs = [(g, v) for g, v in zip(gradients, self.variables, strict=True) if g is not None]
-        gradients, variables = zip(*pairs, strict=True)
         norm = tf.linalg.global_norm(gradients)
         if self._clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm, use_norm=norm)
         if self.words:
             self.words.count_decay(self._optimizer)
+        pairs = [pair for pair in zip(gradients, self.variables, strict=True) if pair[0] is not None]
         # one replica: nothing to sum over, and the summing would keep this graph alive for good (a registered gradient)
-        self._optimizer.apply_gradients(zip(gradients, variables, strict=True), skip_gradients_aggregation=True)
+        self._optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
         if self._scaled:  # an overflow is the loss scale's to find; that step is skipped
             norm = tf.where(tf.math.is_finite(norm), norm, 0.0)
         return tf.stack([0.0, 0.0, 0.0, 0.0, norm, 1.0])
@@ -156,18 +149,25 @@ class TrainStep:
     def _apply_sums(self) -> tf.Tensor:
         *sums, weight = self._sums
         used = zip(sums, self._used, strict=True)
-        statistics = self._update(
-            [tf.math.divide_no_nan(total, weight) if is_used else None for total, is_used in used]
-        )
+        means = [tf.math.divide_no_nan(total, weight) if is_used else None for total, is_used in used]
+        statistics = self._update(means)
         self._clear_sums()
         return statistics
 
 
 class StepStatistics:
-    """Keeps the sums of the epoch and of the interval since the last logged step in ``state``, so that both resume."""
+    """Sums the statistics of training steps; waits for the device only when it is asked for a figure.
 
-    def __init__(self, state: LoopState, score: str):
-        self._state, self._score = state, score
+    The sums of the epoch and of the interval since the last logged step lie in ``state``, so that both resume.
+
+    Args:
+        state: of the loop.
+        score: the name of the score that steps sum.
+        store: names the last checkpoint if a loss is no number.
+    """
+
+    def __init__(self, state: LoopState, score: str, store: CheckpointStore | None):
+        self._state, self._score, self._store = state, score, store
         self._waiting: list[tf.Tensor] = []
         self._clock_started, self._clock_rows = time.monotonic(), 0.0
 
@@ -175,29 +175,37 @@ class StepStatistics:
         """Takes the <float32>[6] of one ``TrainStep`` call; does not wait for it."""
         self._waiting.append(statistics)
 
-    def read(self) -> bool:
-        """Brings the sums up to date; returns whether every loss and gradient was a finite number."""
+    def read(self) -> None:
+        """Brings the sums up to date.
+
+        Raises:
+            TrainingDiverged: a loss or gradient was no finite number.
+        """
         if not self._waiting:
-            return True
+            return
         total = np.sum([np.asarray(statistics, np.float64) for statistics in self._waiting], axis=0)
         self._waiting.clear()
         self._state.epoch_sums = (total + self._state.epoch_sums).tolist()
         self._state.interval_sums = (total + self._state.interval_sums).tolist()
         self._clock_rows += float(total[3])
-        return bool(np.isfinite(total).all())
+        if not np.isfinite(total).all():
+            kept = self._store and self._store.latest()
+            raise TrainingDiverged(
+                f"the training loss or its gradient is no number any more at step {self._state.step}; lower "
+                f"optimizer.learning_rate or set trainer.gradient_clip_norm=1.0 (last good checkpoint: {kept or 'none'})"
+            )
 
     def epoch_means(self) -> dict[str, float]:
         """Mean loss and score of the epoch so far."""
-        loss, score, weight = self._state.epoch_sums[:3]
-        return {"loss": loss / max(weight, 1.0), self._score: score / max(weight, 1.0)}
+        self.read()
+        return self._means(self._state.epoch_sums)
 
     def end_interval(self) -> dict[str, float]:
         """Means since the last call, and rows per second of pure training; begins a new interval."""
-        loss, score, weight, _, norm, updates = self._state.interval_sums
+        self.read()
+        norm, updates = self._state.interval_sums[4:]
         seconds = time.monotonic() - self._clock_started
-        metrics = {
-            "train/loss": loss / max(weight, 1.0),
-            f"train/{self._score}": score / max(weight, 1.0),
+        metrics = {f"train/{name}": value for name, value in self._means(self._state.interval_sums).items()} | {
             "train/gradient_norm": norm / max(updates, 1.0),
             "train/examples_per_second": self._clock_rows / max(seconds, 1e-9),
         }
@@ -208,3 +216,7 @@ class StepStatistics:
     def leave_out(self, seconds: float) -> None:
         """Keeps time that was not spent on training out of the throughput."""
         self._clock_started += seconds
+
+    def _means(self, sums: list[float]) -> dict[str, float]:
+        loss, score, weight = sums[:3]
+        return {"loss": loss / max(weight, 1.0), self._score: score / max(weight, 1.0)}

@@ -24,35 +24,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from bertexp.config.schema import TrainerConfig
-from bertexp.errors import ConfigError, DataError, TrainingDiverged, did_you_mean
-from bertexp.interfaces import Logger, Metrics
+from bertexp.interfaces import Logger
+from bertexp.system import devices
 from bertexp.system.signals import StopSignal
-from bertexp.training.batches import EvalBatches, Loaders
+from bertexp.training.batches import Loaders
+from bertexp.training.best import BestWeights
 from bertexp.training.callbacks import Callback, KerasCallbacks
 from bertexp.training.checkpoint import CheckpointStore, LoopState, read_state, restore
-from bertexp.training.evaluation import Batch, evaluate, measure
+from bertexp.training.evaluation import Batch, TestResult, evaluate, find_split, measure
 from bertexp.training.module import FineTuningModule
 from bertexp.training.optimizers.former import convert_former
 from bertexp.training.step import StepStatistics
 from bertexp.training.words_in_use import WordsInUse
 
 _KEPT = "kept_of_other_words"  # in a checkpoint
-
-
-class TestResult(NamedTuple):
-    """Metrics as ``<split>/<name>``, and the counts and sums that they come from."""
-
-    split: str
-    metrics: dict[str, float]
-    measured: Metrics  # the task's own, which have seen the split
-    rows: int  # that were seen
+_KEPT_KEY = f"{_KEPT}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 class Trainer:
@@ -99,6 +90,7 @@ class Trainer:
         Raises:
             TrainingDiverged: the loss is no longer a number; the last checkpoint is intact.
             RunInterrupted: a signal came; a checkpoint was written.
+            ConfigError: ``trainer.monitor`` is not measured.
         """
         self.module = module
         try:
@@ -124,37 +116,27 @@ class Trainer:
         self._train = data.train_loader(limit_rows=overfit)
         self._val = data.eval_loader("train" if overfit else "val", limit_rows=overfit)
         self.length = config.run_length(len(self._train))
-        self.monitor, self.monitor_mode = self._resolve_monitor(module)
-        optimizer = module.configure_optimizers(self.length.total_steps)
+        self._best = BestWeights(module, config, self._store)
+        self.monitor = self._best.monitor
+        self.optimizer = module.configure_optimizers(self.length.total_steps)
+        words_in_use = config.words_in_use and devices.is_measured(config)
         if resume_from is not None:
             self.state = read_state(resume_from)
-        self._step = module.compiled_training_step(
-            optimizer, config, self._train, self._trains_words_in_use(resume_from)
-        )
+            words_in_use = tf.train.load_checkpoint(str(resume_from / "checkpoint")).has_tensor(_KEPT_KEY)  # as before
+        self._step = module.compiled_training_step(self.optimizer, config, self._train, words_in_use)
+        words = self._step.words
         # Keras callbacks look for it there; untracked, so that saving the model does not save the optimizer with it
-        module.model.optimizer = module.model._no_dependency(optimizer)
-        self.optimizer, words = optimizer, self._step.words
+        module.model.optimizer = module.model._no_dependency(self.optimizer)
         kept = {_KEPT: words.kept} if words else {}
-        self._everything = tf.train.Checkpoint(model=module.model, optimizer=optimizer, **kept)
-        self._weights = tf.train.Checkpoint(model=module.model)
+        self._everything = tf.train.Checkpoint(model=module.model, optimizer=self.optimizer, **kept)
         if resume_from is not None:
             restore(self._everything, resume_from)
             if words:
                 words.take()
-            convert_former(optimizer, self._step.variables, resume_from)
-        self._words = words
-        self._settled = self.state.batches_seen
-        self._statistics = StepStatistics(self.state, module.task.batch_metric)
+            convert_former(self.optimizer, self._step.variables, resume_from)
+        self._words, self._settled = words, self.state.batches_seen
+        self._statistics = StepStatistics(self.state, module.task.batch_metric, self._store)
         self._log_every_steps = min(config.log_every_steps, max(1, self.length.total_steps // 10))
-
-    def _trains_words_in_use(self, resume_from: Path | None) -> bool:
-        """As the settings say, on a CPU without XLA: elsewhere it was not measured; as before if the run goes on."""
-        if resume_from is not None:
-            return tf.train.load_checkpoint(str(resume_from / "checkpoint")).has_tensor(
-                f"{_KEPT}/.ATTRIBUTES/VARIABLE_VALUE"
-            )
-        config = self.config
-        return config.words_in_use and not config.jit_compile and not tf.config.get_visible_devices("GPU")
 
     def _done(self) -> bool:
         state, length = self.state, self.length
@@ -183,7 +165,7 @@ class Trainer:
                 self._after_step()
             if self._done():
                 break
-        self._read_statistics()
+        self._statistics.read()
         if state.batch == self.length.batches_per_epoch:
             self._end_epoch()  # otherwise max_steps or a stop has ended the run; _finish validates
 
@@ -191,123 +173,68 @@ class Trainer:
         """What is due after an optimizer step; a checkpoint comes last, so that it holds all of it."""
         config, step = self.config, self.state.step
         if step % self._log_every_steps == 0:
-            self._log_interval()
+            self._log(self._statistics.end_interval() | {"train/learning_rate": self._learning_rate()})
         self._validate_if_due()
         if config.checkpoint_every_steps and step % config.checkpoint_every_steps == 0:
             self._save()
         self._stop_if_asked()
-
-    def _stop_if_asked(self) -> None:
-        if self._stop.received is not None:
-            self._save()
-            self._stop.raise_if_received(f"stopped by a signal; the checkpoint of step {self.state.step} is kept")
-
-    def _validate_if_due(self) -> None:
-        every = self.config.validate_every_steps
-        if every and self.state.step % every == 0 and self.state.step:
-            self._validate_once()
-
-    def _end_epoch(self) -> None:
-        config, state = self.config, self.state
-        due = (state.epoch + 1) % config.validate_every_epochs == 0 and not config.validate_every_steps
-        if due or self._last_epoch():
-            self._validate_once()
-        metrics = {f"train/{name}_epoch": value for name, value in self.epoch_means().items()}
-        self._log(metrics | {"epoch": float(state.epoch + 1)})
-        self._settle()
-        self._call("on_train_epoch_end", metrics | self._last_validation())
-        state.epoch, state.batch, state.epoch_sums = state.epoch + 1, 0, [0.0] * 6
-        if not config.checkpoint_every_steps:
-            self._save()
-
-    def _last_epoch(self) -> bool:
-        return self.state.epoch + 1 >= self.length.max_epochs or self.state.step >= self.length.total_steps
-
-    def _finish(self) -> None:
-        self._validate_once()
-        self._settle()
-        if self._store is not None:
-            self._save()
-            if self.config.restore_best and self.state.best_step >= 0:
-                restore(self._weights, self._store.best(self.state.best_step))
-        self._call("on_fit_end")
-
-    # ------------------------------------------------------- metrics of fit
-
-    def epoch_means(self) -> dict[str, float]:
-        """Mean training loss and score of the epoch so far; waits for the device."""
-        self._read_statistics()
-        return self._statistics.epoch_means()
-
-    def _read_statistics(self) -> None:
-        """Waits for the device; raises TrainingDiverged when a loss or gradient was no number."""
-        if self._statistics.read():
-            return
-        kept = self._store and self._store.latest()
-        raise TrainingDiverged(
-            f"the training loss or its gradient is no number any more at step {self.state.step}; lower "
-            f"optimizer.learning_rate or set trainer.gradient_clip_norm=1.0 (last good checkpoint: {kept or 'none'})"
-        )
-
-    def _log_interval(self) -> None:
-        self._read_statistics()
-        self._log(self._statistics.end_interval() | {"train/learning_rate": self._learning_rate()})
 
     def _learning_rate(self) -> float:
         optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)  # inside a LossScaleOptimizer
         scheduled = getattr(optimizer, "current_learning_rate", None)
         return float(scheduled() if scheduled else optimizer.learning_rate)
 
-    def _log(self, metrics: dict[str, float]) -> None:
-        self.state.history.append((self.state.step, metrics))
-        if self._logger is not None:
-            self._logger.log_metrics(metrics, self.state.step)
-        self._call("on_metrics", metrics)
+    def _stop_if_asked(self) -> None:
+        if self._stop.received is not None:
+            self._save()
+            self._stop.raise_if_received(f"stopped by a signal; the checkpoint of step {self.state.step} is kept")
 
-    # ----------------------------------------------------------- validation
+    def _end_epoch(self) -> None:
+        config, state, length = self.config, self.state, self.length
+        due = (state.epoch + 1) % config.validate_every_epochs == 0 and not config.validate_every_steps
+        if due or state.epoch + 1 >= length.max_epochs or state.step >= length.total_steps:
+            self._validate()
+        metrics = {f"train/{name}_epoch": value for name, value in self.epoch_means().items()}
+        self._log(metrics | {"epoch": float(state.epoch + 1)})
+        self._settle()
+        validated = next((found for _, found in reversed(state.history) if "val/loss" in found), {})
+        self._call("on_train_epoch_end", metrics | validated)
+        state.epoch, state.batch, state.epoch_sums = state.epoch + 1, 0, [0.0] * 6
+        if not config.checkpoint_every_steps:
+            self._save()
 
-    def _validate_once(self) -> None:
+    def _finish(self) -> None:
+        self._validate()
+        self._settle()
+        self._save()
+        self._best.restore(self.state)
+        self._call("on_fit_end")
+
+    def _validate_if_due(self) -> None:
+        every = self.config.validate_every_steps
+        if every and self.state.step % every == 0 and self.state.step:
+            self._validate()
+
+    def _validate(self) -> None:
         """Validates the current weights unless that was done; keeps the best ones."""
         state = self.state
         if state.validated_step == state.step or not len(self._val):
             return
         self._call("on_validation_start")
-        self._read_statistics()
+        self._statistics.read()
         self._settle()
         started = time.monotonic()
         limit = self._limit(self.config.limit_val_batches)
-        measured = measure(self.module, self._val, limit, before_batch=self._stop_if_asked)
-        metrics = _with_prefix("val", measured.result())
+        metrics = measure(self.module, self._val, "val", limit, before_batch=self._stop_if_asked).metrics
         state.validated_step = state.step
-        self._keep_best(metrics)
+        self.should_stop |= not self._best.judge(metrics, state)
         self._log(metrics)
         self._call("on_validation_end", metrics)
         self._statistics.leave_out(time.monotonic() - started)
 
-    def _keep_best(self, metrics: dict[str, float]) -> None:
-        state = self.state
-        if self.monitor not in metrics:
-            raise ConfigError(
-                f"trainer.monitor={self.monitor} is not measured; there are {', '.join(sorted(metrics))}"
-                f"{did_you_mean(self.monitor, metrics)}"
-            )
-        score, loss = metrics[self.monitor], metrics.get("val/loss", 0.0)
-        sign = 1.0 if self.monitor_mode == "max" else -1.0
-        better = state.best_score is None or sign * score > sign * state.best_score
-        if better or (score == state.best_score and loss < state.best_loss):
-            state.best_score, state.best_loss, state.best_step = score, loss, state.step
-            if self._store is not None:
-                self._store.save_best(self._weights, state.step, score)
-        state.validations_without_improvement = 0 if better else state.validations_without_improvement + 1
-        patience = self.config.early_stopping_patience
-        self.should_stop |= patience is not None and state.validations_without_improvement >= patience
-
-    def _last_validation(self) -> dict[str, float]:
-        return next((m for _, m in reversed(self.state.history) if "val/loss" in m), {})
-
-    def _resolve_monitor(self, module: FineTuningModule) -> tuple[str, str]:
-        monitor = self.config.monitor or f"val/{module.task.main_metric}"
-        return monitor, self.config.monitor_mode or module.task.spec.better(monitor)
+    def epoch_means(self) -> dict[str, float]:
+        """Mean training loss and score of the epoch so far; waits for the device."""
+        return self._statistics.epoch_means()
 
     # ----------------------------------------------- validate, test, predict
 
@@ -317,8 +244,7 @@ class Trainer:
         Raises:
             DataError: there are no validation rows, or they have no labels.
         """
-        loader = _loader(data, "val")
-        return _with_prefix("val", measure(module, loader, self._limit(self.config.limit_val_batches)).result())
+        return measure(module, find_split(data, "val"), "val", self._limit(self.config.limit_val_batches)).metrics
 
     def test(
         self,
@@ -334,13 +260,12 @@ class Trainer:
         Raises:
             DataError: the split has no rows, or they have no labels.
         """
-        loader, limit = _loader(data, split), self._limit(self.config.limit_test_batches)
+        loader, limit = find_split(data, split), self._limit(self.config.limit_test_batches)
         self._call("on_test_start")
-        measured = measure(module, loader, limit, after_batch=after_batch)
-        metrics = _with_prefix(split, measured.result())
-        self._log(metrics)
-        self._call("on_test_end", metrics)
-        return TestResult(split, metrics, measured, len(np.unique(loader.source_rows(loader.indices(limit)))))
+        result = measure(module, loader, split, limit, after_batch=after_batch)
+        self._log(result.metrics)
+        self._call("on_test_end", result.metrics)
+        return result
 
     def predict(self, module: FineTuningModule, data: Loaders, split: str = "test") -> Iterator[Batch]:
         """Gives the logits of ``split``, of which no labels are needed, batch by batch; ``list`` keeps all of them.
@@ -350,12 +275,19 @@ class Trainer:
         Raises:
             DataError: the split has no rows.
         """
-        return evaluate(module, _loader(data, split, labelled=False), self._limit(self.config.limit_test_batches))
+        loader = find_split(data, split, labelled=False)
+        return evaluate(module, loader, self._limit(self.config.limit_test_batches))
 
     # -------------------------------------------------------------- helpers
 
     def _limit(self, configured: int | None) -> int | None:
         return 1 if self.config.fast_dev_run else configured
+
+    def _log(self, metrics: dict[str, float]) -> None:
+        self.state.history.append((self.state.step, metrics))
+        if self._logger is not None:
+            self._logger.log_metrics(metrics, self.state.step)
+        self._call("on_metrics", metrics)
 
     def _settle(self) -> None:
         """Brings the model's weights up to date, once for any number of readers between two batches."""
@@ -369,7 +301,7 @@ class Trainer:
         if self._store is None or standing == self._saved:
             return
         self._saved = standing
-        self._read_statistics()  # raises rather than keep weights that came after a loss that was no number
+        self._statistics.read()  # raises rather than keep weights that came after a loss that was no number
         self._settle()
         self._call("on_save_checkpoint")
         if self._logger is not None:
@@ -377,34 +309,11 @@ class Trainer:
         self._store.save(self._everything, self.state)
 
     def _call(self, hook: str, *arguments: object) -> None:
-        """Calls the hook of all callbacks that have it; those that may look at the model find it whole, and may change it."""
+        """Calls a hook of all callbacks; those that may look at the model find it whole, and may change it."""
         for callback in self._callbacks:
-            method = getattr(callback, hook)
-            if getattr(method, "__func__", None) is getattr(Callback, hook):
-                continue  # nothing to call
             sees = self._words is not None and callback.sees_model(hook)
             if sees:
                 self._settle()
-            method(self, *arguments)
+            getattr(callback, hook)(self, *arguments)
             if sees and self._words:
                 self._words.take()
-
-
-def _loader(data: Loaders, split: str, labelled: bool = True) -> EvalBatches:
-    """The batches of a split that must be there, with labels if it is ``labelled`` ones that are asked for."""
-    loader = data.eval_loader(split)
-    if not len(loader):
-        raise DataError(
-            f"the data set has no rows in the split {split!r}; name a split that it has, or set dataset.val_fraction or "
-            "dataset.test_fraction above 0 so that some are held out"
-        )
-    if labelled and not loader.labelled:
-        raise DataError(
-            f"the rows of the split {split!r} have no labels to judge a model by; name a split that has, or call "
-            "trainer.predict, which needs none"
-        )
-    return loader
-
-
-def _with_prefix(split: str, metrics: dict[str, float]) -> dict[str, float]:
-    return {f"{split}/{name}": value for name, value in metrics.items()}

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 from official.nlp.modeling.networks.bert_encoder import BertEncoderV2
 
+from bertexp.config.resolve import compose_config
 from bertexp.config.schema import TrainableConfig
 from bertexp.models.bert import layer as layers
 from bertexp.models.bert.dropout import dropout, fold
@@ -19,6 +20,8 @@ from bertexp.models.poolings.spec import POOLINGS, build_pooling
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.locate import count_trained
 from bertexp.models.text_model import TextClassifier, set_trainable
+from bertexp.runs.plan import make_plan
+from bertexp.runs.stages.parts import build_parts
 from bertexp.serving.saved_model.export import export_saved_model
 from bertexp.serving.spec import ServingSpec
 from bertexp.tasks.classification.task import Classification
@@ -36,17 +39,17 @@ def make_features(batch: int = 4, length: int = 11, vocab_size: int = 100) -> di
     return {name: tf.constant(value, tf.int32) for name, value in values.items()}
 
 
-def make_ours(architecture: BertArchitecture, output_range: int | None = None) -> Encoder:
+def make_ours(architecture: BertArchitecture, only_cls: bool = False) -> Encoder:
     """Our encoder with weights of which none is 0 or 1."""
-    encoder = make_encoder(architecture, seed=3, output_range=output_range)
+    encoder = make_encoder(architecture, seed=3, only_cls=only_cls)
     for number, variable in enumerate(encoder.variables):
         variable.assign_add(0.1 * tf.random.stateless_normal(variable.shape, [7, number]))
     return encoder
 
 
-def make_pair(architecture: BertArchitecture, output_range: int | None = None) -> tuple[BertEncoderV2, Encoder]:
+def make_pair(architecture: BertArchitecture, only_cls: bool = False) -> tuple[BertEncoderV2, Encoder]:
     """Model Garden's encoder and ours with the same weights."""
-    ours = make_ours(architecture, output_range)
+    ours = make_ours(architecture, only_cls)
     reference = BertEncoderV2(**ours.held.get_config(), name="encoder")
     reference(reference.inputs)
     reference.set_weights(ours.get_weights())
@@ -74,7 +77,7 @@ def test_outputs_and_gradients_equal_model_gardens(activation: str) -> None:
 
 
 def test_cls_alone_is_the_same_cls() -> None:
-    reference, ours = make_pair(SMALL, output_range=1)
+    reference, ours = make_pair(SMALL, only_cls=True)
     expected, expected_gradients = outputs_and_gradients(reference, make_features(), "pooled")
     outputs, gradients = outputs_and_gradients(ours, make_features(), "pooled")
     assert outputs["sequence_output"].shape[1] == 1
@@ -89,13 +92,33 @@ def test_training_gradients_are_right_where_dropout_is_off(activation: str) -> N
     """Training has gradients of its own for LayerNorm, GELU and the narrowing products."""
     encoder = make_ours(replace(SMALL, hidden_dropout=0.0, attention_dropout=0.0, activation=activation))
 
-    def gradients(training: bool) -> list[tf.Tensor]:
+    def gradients(closed: bool) -> list[tf.Tensor]:
+        encoder.closed_gradients = closed
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.square(encoder(make_features(), training=training)["pooled_output"]))
+            loss = tf.reduce_sum(tf.square(encoder(make_features(), training=True)["pooled_output"]))
         return tape.gradient(loss, encoder.trainable_variables)
 
     for one, other in zip(gradients(True), gradients(False), strict=True):
         np.testing.assert_allclose(tf.convert_to_tensor(one), tf.convert_to_tensor(other), atol=2e-5)
+
+
+def test_closed_gradients_are_used_as_the_setting_says_and_only_on_a_cpu_without_xla(monkeypatch, tmp_path) -> None:
+    used: list[str] = []
+    for name in ("gelu", "layer_norm", "narrowing_product"):
+        original = getattr(layers.gradients, name)
+        monkeypatch.setattr(layers.gradients, name, lambda key, f=original, name=name: used.append(name) or f(key))
+    for words, expected in (
+        ([], {"gelu", "layer_norm", "narrowing_product"}),
+        (["trainer.closed_gradients=false"], set()),
+        (["trainer.jit_compile=true"], set()),
+    ):
+        config, _ = compose_config(["model=tiny", "dataset.limit_train=8", f"run.outputs_dir={tmp_path}", *words])
+        plan = make_plan(config)
+        encoder = build_parts(config, plan, plan.dataset.load()).loaded.encoder
+        used.clear()
+        layers._traced.cache_clear()
+        encoder(make_features(), training=True)
+        assert {*used} == expected
 
 
 def test_variables_config_and_checkpoints_are_model_gardens(tmp_path) -> None:
@@ -154,7 +177,7 @@ def test_a_deep_encoders_layers_are_traced_once_for_all(monkeypatch) -> None:
     traced, transform = [], layers._transform
     monkeypatch.setattr(layers, "_transform", lambda kind, *rest: traced.append(kind) or transform(kind, *rest))
     layers._traced.cache_clear()
-    encoder = make_encoder(replace(SMALL, num_layers=6), 1, output_range=1)
+    encoder = make_encoder(replace(SMALL, num_layers=6), 1, only_cls=True)
 
     @tf.function(autograph=False)
     def step(features):
@@ -192,8 +215,8 @@ def test_mixed_precision_stays_near_float32(policy: str) -> None:
     exact = make_ours(SMALL)
     tf_keras.mixed_precision.set_global_policy(policy)
     try:
-        for output_range in (None, 1):
-            mixed = make_encoder(SMALL, 1, output_range)
+        for only_cls in (False, True):
+            mixed = make_encoder(SMALL, 1, only_cls)
             mixed.set_weights(exact.get_weights())
             assert all(variable.dtype == tf.float32 for variable in mixed.variables)
             model = TextClassifier(mixed, 2, "pooler", 0.1, seed=1)
@@ -212,7 +235,7 @@ def test_mixed_precision_stays_near_float32(policy: str) -> None:
 def test_frozen_layers_run_apart_give_what_they_give_in_the_model(policy: str) -> None:
     tf_keras.mixed_precision.set_global_policy(policy)
     try:
-        model = TextClassifier(make_encoder(SMALL, 1, output_range=1), 2, "pooler", 0.1, seed=1)
+        model = TextClassifier(make_encoder(SMALL, 1, only_cls=True), 2, "pooler", 0.1, seed=1)
         set_trainable(model, TrainableConfig(encoder="top_layers", top_layers=1))
         states = model.run_frozen(make_features())
         assert states.dtype == tf.float32
@@ -260,9 +283,9 @@ def test_what_trains_is_counted_alike_with_and_without_tensorflow(pooling: str, 
     assert ("word_embeddings" in names, "layer_2" in names) == (config.encoder == "full", config.encoder != "frozen")
 
 
-@pytest.mark.parametrize("output_range", [None, 1])
-def test_an_export_holds_query_key_and_value_once_and_joined(tmp_path, output_range: int | None) -> None:
-    model = TextClassifier(make_ours(SMALL, output_range), 2, "cls", 0.1, seed=1)
+@pytest.mark.parametrize("only_cls", [False, True])
+def test_an_export_holds_query_key_and_value_once_and_joined(tmp_path, only_cls: bool) -> None:
+    model = TextClassifier(make_ours(SMALL, only_cls), 2, "cls", 0.1, seed=1)
     task = Classification(("no", "yes"))
     vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a"]
     folder = export_saved_model(
@@ -274,7 +297,7 @@ def test_an_export_holds_query_key_and_value_once_and_joined(tmp_path, output_ra
         shape for name, shape in tf.train.list_variables(str(folder / "variables/variables")) if "weights/" in name
     ]
     # where [CLS] alone attends no keys and values are projected
-    assert shapes.count([32, 96]) == (3 if output_range is None else 2)
+    assert shapes.count([32, 96]) == (2 if only_cls else 3)
     assert sum(map(math.prod, shapes)) == sum(math.prod(variable.shape) for variable in model.variables)
 
 

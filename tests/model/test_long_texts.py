@@ -72,7 +72,7 @@ def test_samples_show_the_first_window_of_each_text():
 
 @pytest.fixture(scope="module")
 def model() -> TextClassifier:
-    encoder = make_encoder(BertArchitecture(len(VOCAB), 16, 2, 2, 32, max_positions=16), 3, output_range=1)
+    encoder = make_encoder(BertArchitecture(len(VOCAB), 16, 2, 2, 32, max_positions=16), 3, only_cls=True)
     made = TextClassifier(encoder, 3, "pooler", 0.1, 3)
     made.head.dense.kernel.assign(tf.random.stateless_normal([16, 3], [1, 2]))
     return made

@@ -52,7 +52,7 @@ def policy(request, hub):  # the published SavedModel is made in float32
 
 
 def make_module(encoder: tf_keras.layers.Layer | None = None, learning_rate: float = 2e-3) -> FineTuningModule:
-    model = TextClassifier(encoder or make_encoder(SMALL, 0, output_range=1), 1, "pooler", 0.0, 0)
+    model = TextClassifier(encoder or make_encoder(SMALL, 0, only_cls=True), 1, "pooler", 0.0, 0)
     return FineTuningModule(model, Classification(("no", "yes")), lambda steps: AdamW(learning_rate))
 
 

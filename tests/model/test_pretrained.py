@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import tensorflow as tf
 import tf_keras
 from safetensors.numpy import load_file, save_file
 
+from bertexp.config.resolve import compose_config
 from bertexp.config.schema import ModelConfig, TrainableConfig
 from bertexp.errors import ConfigError, WeightsError
 from bertexp.models.encoder import Encoder, make_encoder
@@ -20,6 +22,8 @@ from bertexp.models.pretrained import LoadedEncoder, load_encoder
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.locate import locate_model
 from bertexp.models.text_model import TextClassifier, set_trainable
+from bertexp.runs.plan import make_plan
+from bertexp.runs.stages.parts import build_parts
 
 VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad", "##ly"] + [f"w{number}" for number in range(40)]
 ARCHITECTURE = BertArchitecture(48, 32, 2, 4, 64, max_positions=20)
@@ -129,12 +133,24 @@ def test_tf2_checkpoints_of_both_encoder_classes(root: str, functional: bool, en
     assert (loaded.report["matched"], loaded.report["left_over"]) == (39, [])
 
 
+def test_a_pretrainers_checkpoint_gives_its_encoder_whatever_else_shares_its_variables(encoder, tmp_path: Path) -> None:
+    published.write_small_files(tmp_path, ARCHITECTURE, VOCAB, "google")
+    table, optimizer = encoder.named_weights["bert/embeddings/word_embeddings"], tf_keras.optimizers.Adam()
+    optimizer.build(encoder.variables)
+    head = tf.train.Checkpoint(embedding_table=table, bias=tf.Variable(tf.zeros([48]), name="cls/predictions/bias"))
+    checkpoint = tf.train.Checkpoint(masked_lm=head, model=tf.train.Checkpoint(net=encoder), optimizer=optimizer)
+    checkpoint.save(str(tmp_path / "bert_model.ckpt"))
+    loaded = load("google", tmp_path, tmp_path)
+    assert largest_difference(loaded.encoder, encoder) < 1e-6
+    assert (loaded.report["matched"], loaded.report["left_over"]) == (39, [])
+
+
 def test_a_hub_bert_becomes_native_and_proves_it(encoder: Encoder, hub_folder: Path, tmp_path: Path) -> None:
     preprocess = str(hub_folder / "preprocess")
     loaded = load("tfhub", hub_folder / "encoder", tmp_path, pooling="pooler", tfhub_preprocess=preprocess)
     assert loaded.encoder.fallback is None
-    assert loaded.encoder.output_range == 1
-    loaded.encoder.output_range = None
+    assert loaded.encoder.only_cls
+    loaded.encoder.only_cls = False
     assert largest_difference(loaded.encoder, encoder) < 1e-6
     assert loaded.report["matched"] == 39
     assert loaded.report["max_difference"] < 1e-4
@@ -169,8 +185,8 @@ def test_the_older_list_form_becomes_native_too(encoder: Encoder, tmp_path: Path
     assert loaded.lowercase is False  # as its do_lower_case says
 
 
-def make_other_encoder(trainable: bool = True) -> tf.train.Checkpoint:
-    """An encoder of another architecture, in the form that TF-Hub asks for."""
+def make_other_encoder(trainable: bool = True, positions: int | None = None) -> tf.train.Checkpoint:
+    """An encoder of another architecture, in the form that TF-Hub asks for; without ``positions`` texts may have any length."""
     other = tf.train.Checkpoint()
     other.table = tf.Variable(tf.random.stateless_normal([48, 8], [0, 1]), name="table")
     other.variables = [other.table]
@@ -179,6 +195,8 @@ def make_other_encoder(trainable: bool = True) -> tf.train.Checkpoint:
     @tf.function(input_signature=[{name: tf.TensorSpec([None, None], tf.int32, name) for name in FEATURES}])
     def call(inputs):
         sequence = tf.gather(other.table, inputs["input_word_ids"])
+        if positions is not None:
+            sequence += tf.zeros([positions, 8])[: tf.shape(sequence)[1]]
         return {"sequence_output": sequence, "pooled_output": tf.tanh(sequence[:, 0]), "default": sequence[:, 0]}
 
     other.__call__ = call
@@ -191,7 +209,7 @@ def test_any_other_encoder_stays_an_opaque_layer_that_trains(tmp_path: Path) -> 
     (tmp_path / "vocab.txt").write_text("\n".join(VOCAB))
     loaded = load("tfhub", tmp_path / "other", tmp_path, vocab_file=str(tmp_path / "vocab.txt"))
     assert loaded.architecture is None
-    assert "variables that no BERT has (table)" in loaded.encoder.fallback
+    assert "variables that no BERT has (table); its dropout is its own and does" in loaded.encoder.fallback
     np.testing.assert_allclose(loaded.encoder(FEATURES)["pooled_output"], other.__call__(FEATURES)["pooled_output"])
     model = TextClassifier(loaded.encoder, 2, "mean", 0.1, seed=1)
     assert set_trainable(model, TrainableConfig()) == {"trained": 48 * 8 + 18, "frozen": 0}
@@ -207,6 +225,25 @@ def test_any_other_encoder_stays_an_opaque_layer_that_trains(tmp_path: Path) -> 
         set_trainable(TextClassifier(loaded.encoder, 2, "mean", 0.1, seed=1), TrainableConfig())
     with pytest.raises(WeightsError, match=r"give model.vocab_file"):
         load("tfhub", tmp_path / "other", tmp_path)
+
+
+@pytest.mark.parametrize(("positions", "longest"), [(20, 20), (2, 2), (40, None), (None, None)])
+def test_an_opaque_encoder_takes_no_longer_texts_than_it_can(positions, longest, tmp_path: Path) -> None:
+    tf.saved_model.save(make_other_encoder(positions=positions), str(tmp_path / "other"))
+    (tmp_path / "vocab.txt").write_text("\n".join(VOCAB))
+    words = [
+        "model=custom",
+        "model.source=tfhub",
+        f"model.path={tmp_path}/other",
+        f"model.vocab_file={tmp_path}/vocab.txt",
+    ]
+    config, _ = compose_config(
+        [*words, "dataset.max_length=40", "dataset.limit_train=8", f"run.outputs_dir={tmp_path}", "model.pooling=cls"]
+    )
+    plan = make_plan(config)
+    refused = pytest.raises(ConfigError, match=f"has {longest} positions: give dataset.max_length={longest} or less")
+    with refused if longest else contextlib.nullcontext():
+        build_parts(config, plan, plan.dataset.load())
 
 
 def test_a_saved_model_of_something_else_is_refused(tmp_path: Path) -> None:

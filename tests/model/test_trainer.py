@@ -202,7 +202,8 @@ def test_early_stopping_counts_validations_without_improvement():
 def test_of_equal_scores_the_lower_loss_is_kept(tmp_path):
     module = make_module()
     losses = iter([0.5, 0.3, 0.4])
-    found = SimpleNamespace(update=lambda truth, logits: None, result=lambda: {"f1": 0.0, "loss": next(losses)})
+    results = {"update": lambda truth, logits: None, "result": lambda: {"f1": 0.0, "loss": next(losses)}}
+    found = SimpleNamespace(left_out="", **results)
     module.task.make_metrics = lambda: found
     module.task.main_metric = "f1"
     state = Trainer(TrainerConfig(max_epochs=3), tmp_path).fit(module, ToyData())
@@ -212,6 +213,16 @@ def test_of_equal_scores_the_lower_loss_is_kept(tmp_path):
 def test_an_unknown_monitor_is_named_with_a_suggestion():
     with pytest.raises(ConfigError, match="did you mean 'val/accuracy'"):
         Trainer(TrainerConfig(max_epochs=1, monitor="val/acuracy")).fit(make_module(), ToyData())
+
+
+def test_a_monitor_that_is_left_out_for_so_many_classes_is_refused_before_a_step():
+    module, recorder = make_module(), Recorder()
+    module.task = Classification(tuple(f"class {number}" for number in range(101)))
+    with pytest.raises(
+        ConfigError, match=r"trainer.monitor=val/roc_auc cannot be had: roc_auc is measured for up to 100"
+    ):
+        Trainer(TrainerConfig(max_epochs=1, monitor="val/roc_auc"), callbacks=[recorder]).fit(module, ToyData())
+    assert recorder.calls == ["on_exception"]
 
 
 def test_predictions_are_batches_that_tell_their_rows():
@@ -343,7 +354,7 @@ def test_a_run_begun_before_moments_were_plain_goes_on_to_the_weights_it_would_h
 
     tf_keras.mixed_precision.set_global_policy(policy)
     try:
-        model = TextClassifier(make_encoder(sizes, 0, output_range=1), 1, "pooler", 0.0, 0)
+        model = TextClassifier(make_encoder(sizes, 0, only_cls=True), 1, "pooler", 0.0, 0)
         module = FineTuningModule(model, Classification(("no", "yes")), make_optimizer)
         config = TrainerConfig(max_epochs=3, restore_best=False, gradient_clip_norm=0.1)
         state = Trainer(config, tmp_path).fit(module, Data(rows=32), resume_from=former / "step-00000009")

@@ -110,6 +110,10 @@ class TrainerConfig(Settings, group="trainer"):
         True,
         "train only the word embeddings that the training texts use (on a CPU without XLA): the same weights, sooner",
     )
+    closed_gradients: bool = setting(
+        True,
+        "gradients of GELU, LayerNorm and narrowing products in closed form (on a CPU without XLA): the same but for rounding, sooner",
+    )
     rewrite_graphs: bool = setting(
         False,
         "let TensorFlow rewrite the training step first, as it always does on a GPU: training begins later, as fast",

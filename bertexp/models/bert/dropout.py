@@ -16,6 +16,11 @@ _SITE_STRIDE = 0x3C6EF372
 _BLOCK = 8  # elements that one number of the random generator's counter stands for: 128 bits
 
 
+def call_seed(seed: tf.Tensor | None) -> tf.Tensor:
+    """The seed of a call in training: the caller's, or one that is drawn, <int32>[2]."""
+    return tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32) if seed is None else seed
+
+
 def fold(seed: tf.Tensor, site: int) -> tf.Tensor:
     """Returns the seed of one dropout site.
 

@@ -8,219 +8,180 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeVar
 
 import tensorflow as tf
 
+from bertexp.models.bert import gradients
 from bertexp.models.bert.dropout import apply_mask, threshold
-from bertexp.models.bert.ops import dense, gelu, layer_norm
+from bertexp.models.source.architecture import BertArchitecture
 
 ACTIVATIONS = {
     "gelu_tanh": functools.partial(tf.nn.gelu, approximate=True),
     "gelu_erf": functools.partial(tf.nn.gelu, approximate=False),
     "relu": tf.nn.relu,
 }
-_Owner = TypeVar("_Owner", "Dense", "Norm")
+Weights = Mapping[str, tf.Tensor]  # by Google's names, of an encoder or within a layer
+_ALL_READ = ("query_key_value/kernel", "query_key_value/bias")  # if every position attends
+_CLS_READS = ("query/kernel", "query/bias", "key/bias", "value/bias", "value_by_head", "key_by_head")
 
 
-class Dense(NamedTuple):
-    """kernel <float>[inputs, outputs] and bias <float>[outputs]."""
-
-    kernel: tf.Tensor
-    bias: tf.Tensor
-
-
-class Norm(NamedTuple):
-    """A LayerNorm's scale and offset, <float32>[hidden]."""
-
-    gamma: tf.Tensor
-    beta: tf.Tensor
-
-
-class ByHead(NamedTuple):
-    """Of a layer in which [CLS] alone attends: key and value by head, kernels <float>[heads, hidden, size]."""
-
-    query: Dense
-    key: Dense
-    value: Dense
-
-
-class LayerWeights(NamedTuple):
-    """``attention``: query (scaled), key and value side by side, <float>[hidden, 3 * hidden]; or by head."""
-
-    attention: Dense | ByHead
-    output: Dense
-    output_norm: Norm
-    inner: Dense
-    outer: Dense
-    outer_norm: Norm
-
-
-class LayerKind(NamedTuple):
-    """What a layer's graph depends on, beside the weights' sizes; the dropout rates are 0 where nothing is dropped."""
-
-    heads: int
-    activation: str  # a name in ACTIVATIONS
-    epsilon: float
-    training: bool
-    attention_dropout: float
-    dropout: float
-
-
-def pick_layer(weights: Mapping[str, tf.Tensor], number: int, heads: int, only_cls: bool) -> LayerWeights:
-    """The weights of layer ``number`` out of an encoder's, which go by Google's names.
+def pick_layer(weights: Weights, number: int, heads: int, only_cls: bool) -> Weights:
+    """The weights of layer ``number`` out of an encoder's, by their names within the layer.
 
     What ``lay_out_attention`` makes is made here, unless it is among the weights.
     """
-    layer = f"bert/encoder/layer_{number}"
-    own = f"{layer}/attention/self"
-    is_laid_out = (f"{own}/key_by_head" if only_cls else f"{own}/query_key_value/kernel") in weights
-    laid_out = weights if is_laid_out else lay_out_attention(weights, number, heads, only_cls)
-    if only_cls:
-        key, value = (
-            Dense(laid_out[f"{own}/{name}_by_head"], weights[f"{own}/{name}/bias"]) for name in ("key", "value")
-        )
-        attention = ByHead(_pick(weights, f"{own}/query", Dense), key, value)
-    else:
-        attention = _pick(laid_out, f"{own}/query_key_value", Dense)
-    return LayerWeights(
-        attention,
-        _pick(weights, f"{layer}/attention/output/dense", Dense),
-        _pick(weights, f"{layer}/attention/output/LayerNorm", Norm),
-        _pick(weights, f"{layer}/intermediate/dense", Dense),
-        _pick(weights, f"{layer}/output/dense", Dense),
-        _pick(weights, f"{layer}/output/LayerNorm", Norm),
-    )
+    layer = f"bert/encoder/layer_{number}/"
+    names = [name.removeprefix(layer) for name in weights if name.startswith(layer) and "/self/" not in name]
+    names += [f"attention/self/{name}" for name in (_CLS_READS if only_cls else _ALL_READ)]
+    made = {} if layer + names[-1] in weights else lay_out_attention(weights, number, heads, only_cls)
+    return {name: (made if layer + name in made else weights)[layer + name] for name in names}
 
 
-def lay_out_attention(
-    weights: Mapping[str, tf.Tensor], number: int, heads: int, only_cls: bool
-) -> dict[str, tf.Tensor]:
+def lay_out_attention(weights: Weights, number: int, heads: int, only_cls: bool) -> dict[str, tf.Tensor]:
     """Query, key and value of layer ``number`` as it multiplies by them, by names of their own.
 
-    If every position attends, they are one product: query (scaled), key and value side by side.
+    If every position attends, they are one product: query (scaled), key and value side by side, <float>[hidden, 3 * hidden]. If
+    [CLS] alone does, key and value are laid out by head, <float>[heads, hidden, size].
     """
-    own = f"bert/encoder/layer_{number}/attention/self"
-    query, key, value = (_pick(weights, f"{own}/{name}", Dense) for name in ByHead._fields)
-    hidden = query.kernel.shape[0]
+    own, names = f"bert/encoder/layer_{number}/attention/self", ("query", "key", "value")
+    kernels, biases = ([weights[f"{own}/{name}/{part}"] for name in names] for part in ("kernel", "bias"))
+    hidden = kernels[0].shape[0]
+    size = hidden // heads
     if only_cls:
-        by_head = (tf.reshape(part.kernel, [hidden, heads, hidden // heads]) for part in (key, value))
-        names = (f"{own}/{name}_by_head" for name in ("key", "value"))
-        return {name: tf.transpose(kernel, [1, 0, 2]) for name, kernel in zip(names, by_head, strict=True)}
-    scaled = Dense(*(tensor * (hidden // heads) ** -0.5 for tensor in query))
-    kernels, biases = zip(scaled, key, value, strict=True)
+        by_head = [tf.transpose(tf.reshape(kernel, [hidden, heads, size]), [1, 0, 2]) for kernel in kernels[1:]]
+        return {f"{own}/{name}_by_head": kernel for name, kernel in zip(names[1:], by_head, strict=True)}
+    kernels[0], biases[0] = kernels[0] * size**-0.5, biases[0] * size**-0.5
     joined = {"kernel": tf.concat(kernels, axis=1), "bias": tf.concat(biases, axis=0)}
-    return {f"{own}/query_key_value/{name}": weight for name, weight in joined.items()}
-
-
-def _pick(weights: Mapping[str, tf.Tensor], name: str, kind: type[_Owner]) -> _Owner:
-    """A dense layer or a LayerNorm by its name."""
-    return kind(*(weights[f"{name}/{field}"] for field in kind._fields))
+    return {f"{own}/query_key_value/{part}": weight for part, weight in joined.items()}
 
 
 def run_layer(
-    kind: LayerKind, vectors: tf.Tensor, tokens: tf.Tensor, weights: LayerWeights, masks: tuple[tf.Tensor, ...]
+    bert: BertArchitecture,
+    vectors: tf.Tensor,
+    tokens: tf.Tensor,
+    weights: Weights,
+    masks: tuple[tf.Tensor, ...] = (),
+    closed: bool = False,
 ) -> tf.Tensor:
     """One post-norm transformer layer.
 
     Args:
-      kind: which layer; the calls of one kind and of weights of like sizes are calls of one graph.
+      bert: its constants; the calls with equal ones and weights of like sizes are calls of one graph.
       vectors: <float32>[batch * seq, hidden].
       tokens: <int>[batch, seq], 1 for tokens, 0 for padding.
-      weights: of this layer.
+      weights: what ``pick_layer`` gives.
       masks: of dropout, one for each rate that drops anything, in the order attention, attention's output, layer's
-        output: <bool>[batch, elements of a row].
+        output: <bool>[batch, elements of a row]. (): nothing is dropped.
+      closed: whether gradients are in closed form.
 
     Returns:
-      <float32>[batch * seq, hidden], or [batch, hidden] where [CLS] alone attends.
+      <float32>[batch * seq, hidden], or [batch, hidden] if [CLS] alone attends.
     """
-    specs = tf.nest.map_structure(lambda weight: tf.TensorSpec(weight.shape, weight.dtype), weights)
-    return _traced(kind, specs)(vectors, tf.cast(tokens, tf.int32), weights, masks)
+    specs = tuple((name, tf.TensorSpec(weight.shape, weight.dtype)) for name, weight in sorted(weights.items()))
+    return _traced(bert, closed, len(masks), specs)(vectors, tf.cast(tokens, tf.int32), weights, masks)
 
 
 @functools.lru_cache(maxsize=32)  # a sweep may go through many rates
-def _traced(kind: LayerKind, weights: LayerWeights) -> Callable[..., tf.Tensor]:
-    """The graph for weights of these specs."""
-    rates = [kind.attention_dropout, kind.dropout, kind.dropout]
+def _traced(
+    bert: BertArchitecture, closed: bool, masks: int, weights: tuple[tuple[str, tf.TensorSpec], ...]
+) -> Callable[..., tf.Tensor]:
+    """The graph for so many masks and weights of these names and specs."""
     signature = [
-        tf.TensorSpec([None, weights.output.bias.shape[0]], tf.float32),
+        tf.TensorSpec([None, dict(weights)["output/dense/bias"].shape[0]], tf.float32),
         tf.TensorSpec([None, None], tf.int32),
-        weights,
-        tuple(tf.TensorSpec([None, None], tf.bool) for rate in rates if threshold(rate)),
+        dict(weights),
+        (tf.TensorSpec([None, None], tf.bool),) * masks,
     ]
 
     def transformer_layer(vectors, tokens, weights, masks):
-        return _transform(kind, vectors, tokens, weights, list(masks))
+        return _transform(bert, closed, vectors, tokens, weights, list(masks))
 
     return tf.function(transformer_layer, input_signature=signature, autograph=False).get_concrete_function()
 
 
-def _transform(kind: LayerKind, vectors, tokens, weights: LayerWeights, masks: list[tf.Tensor]) -> tf.Tensor:
-    def drop(x: tf.Tensor, rate: float) -> tf.Tensor:
-        return apply_mask(x, masks.pop(0) if threshold(rate) else None, rate)
-
+def _transform(bert: BertArchitecture, closed: bool, vectors, tokens, weights: Weights, masks: list) -> tf.Tensor:
     def cast(x: tf.Tensor) -> tf.Tensor:
-        return tf.cast(x, weights.output.kernel.dtype)
+        return tf.cast(x, weights["output/dense/kernel"].dtype)
+
+    def project(x: tf.Tensor, name: str) -> tf.Tensor:
+        return dense(cast(x), weights, name)
+
+    def drop(x: tf.Tensor, rate: float) -> tf.Tensor:
+        return apply_mask(x, masks.pop(0) if masks and threshold(rate) else None, rate)
 
     def attend(scores: tf.Tensor) -> tf.Tensor:
-        return cast(drop(tf.nn.softmax(tf.cast(scores, tf.float32)), kind.attention_dropout))
+        return cast(drop(tf.nn.softmax(tf.cast(scores, tf.float32)), bert.attention_dropout))
+
+    def add(vectors: tf.Tensor, x: tf.Tensor, name: str) -> tf.Tensor:
+        vectors += tf.cast(drop(x, bert.hidden_dropout), tf.float32)
+        return normalize(vectors, weights, name, bert.layer_norm_epsilon, closed)
 
     hidden = vectors.shape[1]
     bias = (1.0 - tf.cast(tokens, tf.float32)) * -1e9
-    if isinstance(weights.attention, ByHead):
-        vectors, context = _attend_cls(vectors, cast, bias, weights.attention, attend)
+    if "attention/self/key_by_head" in weights:
+        vectors, context = _attend_cls(vectors, bias, weights, project, attend)
     else:
-        context = _attend(cast(vectors), bias, weights.attention, kind.heads, attend)
-    attended = drop(dense(tf.reshape(context, [-1, hidden]), *weights.output), kind.dropout)
-    vectors = normalize(vectors + tf.cast(attended, tf.float32), weights.output_norm, kind.epsilon, kind.training)
-    inner = tf.cast(dense(cast(vectors), *weights.inner), tf.float32)
-    outer = drop(dense(cast(_activate(kind, inner)), *weights.outer, training=kind.training), kind.dropout)
-    return normalize(vectors + tf.cast(outer, tf.float32), weights.outer_norm, kind.epsilon, kind.training)
+        context = _attend(vectors, bias, bert.num_heads, project, attend)
+    vectors = add(
+        vectors, project(tf.reshape(context, [-1, hidden]), "attention/output/dense"), "attention/output/LayerNorm"
+    )
+    inner = _activate(bert.activation, tf.cast(project(vectors, "intermediate/dense"), tf.float32), closed)
+    if closed and weights["output/dense/kernel"].shape[0] > hidden:
+        product = gradients.narrowing_product(weights["output/dense/kernel"].dtype)
+        outer = product(cast(inner), weights["output/dense/kernel"], weights["output/dense/bias"])
+    else:
+        outer = project(inner, "output/dense")
+    return add(vectors, outer, "output/LayerNorm")
 
 
-def _attend(vectors, bias, projection: Dense, heads: int, attend) -> tf.Tensor:
+def _attend(vectors, bias, heads: int, project, attend) -> tf.Tensor:
     """Every position attends to every position: context <float>[batch, seq, heads, size]."""
     shape = tf.concat([tf.shape(bias), [3, heads, vectors.shape[1] // heads]], 0)
-    query, key, value = tf.unstack(tf.transpose(tf.reshape(dense(vectors, *projection), shape), [2, 0, 3, 1, 4]))
+    projected = tf.reshape(project(vectors, "attention/self/query_key_value"), shape)
+    query, key, value = tf.unstack(tf.transpose(projected, [2, 0, 3, 1, 4]))
     scores = tf.cast(tf.matmul(query, key, transpose_b=True), tf.float32) + bias[:, None, None, :]
     return tf.transpose(tf.matmul(attend(scores), value), [0, 2, 1, 3])
 
 
-def _attend_cls(vectors, cast, bias, heads: ByHead, attend) -> tuple[tf.Tensor, tf.Tensor]:
+def _attend_cls(vectors, bias, weights: Weights, project, attend) -> tuple[tf.Tensor, tf.Tensor]:
     """Only [CLS] attends: its vectors <float32>[batch, hidden] and its context <float>[batch, heads, size].
 
     With one query per head no keys and values are projected: its score q . (x Wk + bk) is (Wk q) . x + q . bk, and its
     context sum_s p_s (x_s Wv + bv) is (sum_s p_s x_s) Wv + (sum_s p_s) bv.
     """
-    count, hidden, size = heads.key.kernel.shape
+    key, value = (weights[f"attention/self/{name}_by_head"] for name in ("key", "value"))
+    key_bias, value_bias = (weights[f"attention/self/{name}/bias"] for name in ("key", "value"))
+    heads, hidden, size = key.shape
 
     def per_head(x: tf.Tensor, kernel: tf.Tensor, transpose: bool = False) -> tf.Tensor:
         """[batch, heads, inputs] times a kernel for each head."""
         return tf.transpose(tf.matmul(tf.transpose(x, [1, 0, 2]), kernel, transpose_b=transpose), [1, 0, 2])
 
     vectors = tf.reshape(vectors, tf.concat([tf.shape(bias), [hidden]], 0))
-    states = cast(vectors)
-    query = tf.reshape(dense(states[:, 0], *heads.query) * size**-0.5, [-1, count, size])
-    lifted = per_head(query, heads.key.kernel, transpose=True)
-    scores = tf.matmul(lifted, states, transpose_b=True)
-    scores += tf.reduce_sum(query * tf.reshape(heads.key.bias, [count, size]), -1, keepdims=True)
-    weights = attend(tf.cast(scores, tf.float32) + bias[:, None, :])  # [batch, heads, seq]
-    mixed = per_head(tf.matmul(weights, states), heads.value.kernel)
-    added = tf.reduce_sum(weights, -1, keepdims=True) * tf.reshape(heads.value.bias, [count, size])
-    return vectors[:, 0], mixed + added
+    states = tf.cast(vectors, key.dtype)
+    query = tf.reshape(project(states[:, 0], "attention/self/query") * size**-0.5, [-1, heads, size])
+    scores = tf.matmul(per_head(query, key, transpose=True), states, transpose_b=True)
+    scores += tf.reduce_sum(query * tf.reshape(key_bias, [heads, size]), -1, keepdims=True)
+    shares = attend(tf.cast(scores, tf.float32) + bias[:, None, :])  # [batch, heads, seq]
+    mixed = per_head(tf.matmul(shares, states), value)
+    return vectors[:, 0], mixed + tf.reduce_sum(shares, -1, keepdims=True) * tf.reshape(value_bias, [heads, size])
 
 
-def normalize(vectors: tf.Tensor, norm: Norm, epsilon: float, training: bool) -> tf.Tensor:
-    """LayerNorm of <float>[n, hidden], in float32; in inference as Keras writes it, for TensorFlow fuses that."""
-    if training:
-        return layer_norm(vectors, *norm, epsilon)
-    vectors = tf.cast(vectors, tf.float32)[None]
-    mean, variance = tf.nn.moments(vectors, [-1], keepdims=True)
-    return tf.nn.batch_normalization(vectors, mean, variance, norm.beta, norm.gamma, epsilon)[0]
+def dense(x: tf.Tensor, weights: Weights, name: str) -> tf.Tensor:
+    """x <float>[vectors, inputs] times the kernel <float>[inputs, outputs] of that name, plus its bias: <float>[vectors, outputs]."""
+    return tf.nn.bias_add(tf.matmul(x, weights[f"{name}/kernel"]), weights[f"{name}/bias"])
 
 
-def _activate(kind: LayerKind, x: tf.Tensor) -> tf.Tensor:
-    """GELU with a gradient of ours in training, any other activation as it is."""
-    if kind.training and kind.activation.startswith("gelu"):
-        return gelu(x, approximate=kind.activation == "gelu_tanh")
-    return ACTIVATIONS[kind.activation](x)
+def normalize(vectors: tf.Tensor, weights: Weights, name: str, epsilon: float, closed: bool) -> tf.Tensor:
+    """LayerNorm of <float>[vectors, hidden], in float32, with its gradient in closed form or TensorFlow's own."""
+    vectors, gamma, beta = tf.cast(vectors, tf.float32), weights[f"{name}/gamma"], weights[f"{name}/beta"]
+    if closed:
+        return gradients.layer_norm(epsilon)(vectors, gamma, beta)
+    mean, variance = tf.nn.moments(vectors[None], [-1], keepdims=True)  # as Keras writes it, for TensorFlow fuses that
+    return tf.nn.batch_normalization(vectors[None], mean, variance, beta, gamma, epsilon)[0]
+
+
+def _activate(name: str, x: tf.Tensor, closed: bool) -> tf.Tensor:
+    if closed and name.startswith("gelu"):
+        return gradients.gelu(name == "gelu_tanh")(x)
+    return ACTIVATIONS[name](x)

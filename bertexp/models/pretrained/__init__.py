@@ -10,8 +10,7 @@ from bertexp.errors import WeightsError
 from bertexp.interfaces import Encoder
 from bertexp.models.encoder import make_encoder
 from bertexp.models.poolings.spec import POOLINGS
-from bertexp.models.pretrained.checkpoints import read_google, read_huggingface
-from bertexp.models.pretrained.names import assign_weights
+from bertexp.models.pretrained.weights import assign_weights, read_google, read_huggingface
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.locate import ModelSource, read_source, read_vocabulary
 
@@ -35,14 +34,14 @@ def load_encoder(source: ModelSource, config: ModelConfig, seed: int = 42) -> Lo
     """
     source = read_source(source, config)
     pooling = POOLINGS[config.pooling or "pooler"]
-    output_range = None if pooling.reads == "all" else 1
+    only_cls = pooling.reads != "all"
     if source.kind == "tfhub":
         from bertexp.models.pretrained import tfhub  # tensorflow_hub takes a second to import
 
-        loaded = tfhub.load(source, config, output_range)
+        loaded = tfhub.load(source, config, only_cls)
     else:
         is_random = source.kind == "random"
-        encoder, report = make_encoder(source.architecture, seed if is_random else None, output_range), {}
+        encoder, report = make_encoder(source.architecture, seed if is_random else None, only_cls), {}
         if not is_random:
             weights = (read_google if source.kind == "google" else read_huggingface)(source.folder)
             report = assign_weights(encoder.named_weights, weights, source.folder, pooling.reads == "pooler")

@@ -18,31 +18,16 @@ from bertexp.config.schema import ModelConfig
 from bertexp.errors import WeightsError
 from bertexp.interfaces import FEATURES
 from bertexp.models.encoder import Encoder, make_encoder
-from bertexp.models.garden import flat_shape
+from bertexp.models.garden import flat_shape, google_name
 from bertexp.models.precision import float32_inference
 from bertexp.models.pretrained import LoadedEncoder
-from bertexp.models.pretrained.names import assign_weights, is_harmless, shorten
+from bertexp.models.pretrained.weights import assign_weights, is_harmless, shorten
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.folders import FILES, looks_lowercase, read_vocab, require_files
 from bertexp.models.source.locate import ModelSource, fit_architecture
 
 _TOLERANCE = 1e-4  # largest difference between a SavedModel's outputs and those of the native layers
 _EXACT = "/CPU:0"  # an accelerator rounds otherwise (TF32)
-_NAMES = {  # patterns of Model Garden's variable names, from 2019 on: Google's names
-    r"word_embeddings/embeddings": "embeddings/word_embeddings",
-    r"(?:position_embedding/(?:position_)?embeddings|embedding_postprocessor/position_embeddings)": (
-        "embeddings/position_embeddings"
-    ),
-    r"(?:type_embeddings/embeddings|embedding_postprocessor/type_embeddings)": "embeddings/token_type_embeddings",
-    r"(?:embeddings|embedding_postprocessor)/layer_norm": "embeddings/LayerNorm",
-    r"layer_(\d+)/self_attention/(query|key|value)": r"encoder/layer_\1/attention/self/\2",
-    r"layer_(\d+)/self_attention(?:/attention)?_output": r"encoder/layer_\1/attention/output/dense",
-    r"layer_(\d+)/self_attention_layer_norm": r"encoder/layer_\1/attention/output/LayerNorm",
-    r"layer_(\d+)/intermediate": r"encoder/layer_\1/intermediate/dense",
-    r"layer_(\d+)/output": r"encoder/layer_\1/output/dense",
-    r"layer_(\d+)/output_layer_norm": r"encoder/layer_\1/output/LayerNorm",
-    r"pooler_transform": "pooler/dense",
-}
 
 
 class _NoBert(Exception):
@@ -68,7 +53,7 @@ class SavedModelLayer(tf_keras.layers.Layer):
         return _call(lambda given: self.layer(given, training=training), inputs, self._as_dict)
 
 
-def load(source: ModelSource, config: ModelConfig, output_range: int | None) -> LoadedEncoder:
+def load(source: ModelSource, config: ModelConfig, only_cls: bool) -> LoadedEncoder:
     """Loads a SavedModel that takes word ids, mask and type ids.
 
     Raises:
@@ -85,9 +70,9 @@ def load(source: ModelSource, config: ModelConfig, output_range: int | None) -> 
     vocab, lowercase = _read_vocabulary(source, config, model)
     try:
         encoder, architecture, report = _make_native(model, as_dict, config, source)
-        encoder.output_range = output_range
+        encoder.only_cls = only_cls
     except _NoBert as error:
-        why = f"the SavedModel stays as it is, its layers unknown: {error}"
+        why = f"the SavedModel stays as it is, its layers unknown: {error}; its dropout is its own and does not follow run.seed"
         encoder, architecture, report = Encoder(SavedModelLayer(folder, as_dict), why=why), None, {}
     return LoadedEncoder(encoder, architecture, vocab, lowercase, report)
 
@@ -106,7 +91,7 @@ def _call_form(model: Any, folder: str) -> bool:
     """Finds by trying whether a SavedModel is called with a dict."""
     for as_dict in (True, False):
         try:
-            _call(model, _probe(vocab_size=2, batch=1), as_dict)
+            _call(model, _probe(vocab_size=2, batch=1, length=1), as_dict)
             return as_dict
         except (ValueError, TypeError, KeyError):
             continue
@@ -115,7 +100,7 @@ def _call_form(model: Any, folder: str) -> bool:
     )
 
 
-def _probe(vocab_size: int, batch: int = 3, length: int = 16) -> dict[str, tf.Tensor]:
+def _probe(vocab_size: int, length: int, batch: int = 3) -> dict[str, tf.Tensor]:
     """A batch of all ids that differ in kind: padded rows, two segments."""
     generator = np.random.default_rng(0)
     mask = (np.arange(length) < generator.integers(length // 2, length + 1, (batch, 1))).astype(np.int32)
@@ -136,7 +121,7 @@ def _make_native(
       WeightsError: it is a BERT of other sizes than asked for.
     """
     variables = {  # other ones: do_lower_case
-        _google_name(variable.name): variable
+        google_name(variable.name): variable
         for variable in getattr(model, "variables", ())
         if variable.dtype.is_floating
     }
@@ -146,7 +131,7 @@ def _make_native(
         raise _NoBert(f"it has variables that no BERT has ({shorten(unknown)})")
     known = fit_architecture(config, _infer_architecture(weights, source.architecture), source.description)
     weights = {name: value.reshape(flat_shape(name, value.shape)) for name, value in weights.items()}
-    probe = _probe(known.vocab_size)
+    probe = _probe(known.vocab_size, length=min(16, known.max_positions))
     with tf.device(_EXACT):
         expected = _call(model, probe, as_dict)
     tokens = tf.cast(probe["input_mask"], tf.float32)[:, :, None]
@@ -166,16 +151,6 @@ def _make_native(
         if difference <= _TOLERANCE:
             return encoder, architecture, report | {"max_difference": difference}
     raise _NoBert(f"native layers differ from the SavedModel by {difference:.1e}")
-
-
-def _google_name(name: str) -> str:
-    """Turns e.g. transformer/layer_0/output/kernel:0 into bert/encoder/layer_0/output/dense/kernel."""
-    name = name.removesuffix(":0")
-    for pattern, google_name in _NAMES.items():
-        last = "()" if google_name.endswith("embeddings") else "(/kernel|/bias|/gamma|/beta)"
-        if match := re.search(rf"(?:^|/){pattern}{last}$", name):
-            return f"bert/{match.expand(google_name)}{match.groups()[-1]}"
-    return name
 
 
 def _infer_architecture(weights: Mapping[str, np.ndarray], named: BertArchitecture | None) -> BertArchitecture:
@@ -203,13 +178,10 @@ def _infer_architecture(weights: Mapping[str, np.ndarray], named: BertArchitectu
 
 def _read_vocabulary(source: ModelSource, config: ModelConfig, model: Any) -> tuple[tuple[str, ...], bool]:
     """Vocabulary and casing: of model.vocab_file, of the preprocessing model, or of the encoder itself."""
-    preprocessor = None
-    if config.vocab_file is None and source.preprocessor is not None and Path(source.preprocessor).is_dir():
+    preprocessor, path = None, Path(config.vocab_file or f"{source.folder}/assets/vocab.txt").expanduser()
+    if source.preprocessor is not None and Path(source.preprocessor).is_dir():
         files = require_files(Path(source.preprocessor), FILES["tfhub"][:1])
-        preprocessor = tf.saved_model.load(str(files))
-        path = files / "assets" / "vocab.txt"
-    else:
-        path = Path(config.vocab_file or f"{source.folder}/assets/vocab.txt").expanduser()
+        preprocessor, path = tf.saved_model.load(str(files)), files / "assets" / "vocab.txt"
     if not path.is_file():
         raise WeightsError(f"{path} does not exist: give model.vocab_file, or a WordPiece model.tfhub_preprocess")
     vocab = read_vocab(str(path))

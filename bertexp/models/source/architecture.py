@@ -22,11 +22,6 @@ class BertArchitecture:
     attention_dropout: float = 0.1
     has_pooler: bool = True  # False: the source has no weights for it (DistilBERT), and pooling must not read it
 
-    def embedding_parameters(self) -> int:
-        """Number of weights in the three embedding tables and their LayerNorm."""
-        embeddings = self.vocab_size + self.max_positions + self.type_vocab_size
-        return embeddings * self.hidden_size + 2 * self.hidden_size
-
     def layer_parameters(self) -> int:
         """Number of weights in one transformer layer."""
         h, i = self.hidden_size, self.intermediate_size
@@ -38,4 +33,5 @@ class BertArchitecture:
 
     def encoder_parameters(self) -> int:
         """Number of weights in the whole encoder, pooler included."""
-        return self.embedding_parameters() + self.num_layers * self.layer_parameters() + self.pooler_parameters()
+        embeddings = self.vocab_size + self.max_positions + self.type_vocab_size + 2  # tables, and their LayerNorm
+        return embeddings * self.hidden_size + self.num_layers * self.layer_parameters() + self.pooler_parameters()

@@ -53,26 +53,21 @@ def read_architecture(folder: str, kind: str) -> BertArchitecture:
     Raises:
       WeightsError: the file is missing, is of neither or has a part that is not known.
     """
-    name = "bert_config.json" if kind == "google" else "config.json"
-    path = Path(folder) / name
+    path = Path(folder, "bert_config.json" if kind == "google" else "config.json")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         kinds = ("bert", "distilbert") if kind == "huggingface" else ("bert",)
-        if values.get("model_type", "bert") not in kinds:
-            raise WeightsError(
-                f"{path} describes a {values['model_type']} model; only {' and '.join(kinds)} can be loaded from there"
-            )
-        distilled = values.get("model_type") == "distilbert"
-        if distilled:
+        model = values.get("model_type", "bert")
+        if model not in kinds:
+            raise WeightsError(f"{path} describes a {model} model; only {' and '.join(kinds)} can be loaded from there")
+        if model == "distilbert":
             values |= {name: values[theirs] for name, theirs in _DISTILBERT.items()} | {"type_vocab_size": 0}
-        if values.get("position_embedding_type", "absolute") != "absolute":
-            raise WeightsError(
-                f"{path} has {values['position_embedding_type']} positions; only absolute ones are known"
-            )
-        activation = _ACTIVATIONS[kind].get(values["hidden_act"])
-        if activation is None:
-            known = ", ".join(_ACTIVATIONS[kind])
-            raise WeightsError(f"{path} has the activation {values['hidden_act']!r}; known are {known}")
+        positions = values.get("position_embedding_type", "absolute")
+        if positions != "absolute":
+            raise WeightsError(f"{path} has {positions} positions; only absolute ones are known")
+        known, activation = _ACTIVATIONS[kind], values["hidden_act"]
+        if activation not in known:
+            raise WeightsError(f"{path} has the activation {activation!r}; known are {', '.join(known)}")
         return BertArchitecture(
             vocab_size=values["vocab_size"],
             hidden_size=values["hidden_size"],
@@ -81,11 +76,11 @@ def read_architecture(folder: str, kind: str) -> BertArchitecture:
             intermediate_size=values["intermediate_size"],
             max_positions=values["max_position_embeddings"],
             type_vocab_size=values["type_vocab_size"],
-            activation=activation,
+            activation=known[activation],
             layer_norm_epsilon=values.get("layer_norm_eps", 1e-12),
             hidden_dropout=values["hidden_dropout_prob"],
             attention_dropout=values["attention_probs_dropout_prob"],
-            has_pooler=not distilled,
+            has_pooler=model != "distilbert",
         )
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read as JSON ({error})") from error

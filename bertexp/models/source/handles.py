@@ -22,15 +22,16 @@ def is_address(path: str) -> bool:
     return path.startswith(("http://", "https://", "gs://"))
 
 
-def folder_name(identity: str) -> str:
-    """Name of the cache folder for an address or an archive: its SHA-1, as tensorflow_hub's cache has it."""
-    return hashlib.sha1(identity.encode()).hexdigest()
+def folder_name(origin: str | Path) -> str:
+    """Name of the cache folder for an address, or for an archive on disk.
 
-
-def file_identity(path: Path) -> str:
-    """Identifies a file on disk by place, size and time, so that a changed archive is unpacked anew."""
-    status = path.stat()
-    return f"{path.resolve()} {status.st_size} {status.st_mtime_ns}"
+    It is the SHA-1 of the address, as tensorflow_hub's cache has it; of a file, that of its path, size and time, so that a
+    changed archive is unpacked anew.
+    """
+    if isinstance(origin, Path):
+        status = origin.stat()
+        origin = f"{origin.resolve()} {status.st_size} {status.st_mtime_ns}"
+    return hashlib.sha1(origin.encode()).hexdigest()
 
 
 def hub_handle(path: str) -> str | None:

@@ -75,6 +75,11 @@ class ModelSource:
     lowercase: bool = False  # whether texts are put into lower case, if `vocab_file` is known
 
     @property
+    def positions(self) -> int | None:
+        """How many word pieces of a text the encoder can number; None if that is not known yet."""
+        return None if self.architecture is None else self.architecture.max_positions
+
+    @property
     def complete(self) -> bool:
         """Whether the weights lie in `folder` now."""
         return bool(self.folder) and Path(self.folder).is_dir() and not self.urls
@@ -271,7 +276,7 @@ def _locate_path(kind: str, given: str, cache: Path, setting: str = "model.path"
         path = path.parent
     if path.is_dir():
         return ModelSource(kind, str(path), str(path))
-    folder = cache / kind / handles.folder_name(handles.file_identity(path))
+    folder = cache / kind / handles.folder_name(path)
     return ModelSource(kind, str(path), str(folder), archive=str(path))
 
 

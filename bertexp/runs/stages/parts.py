@@ -18,6 +18,7 @@ devices.prepare()
 
 from bertexp.data.examples.module import DataModule  # noqa: E402  TensorFlow may only be imported prepared
 from bertexp.data.tokens.tokenizer import Tokenizer  # noqa: E402
+from bertexp.models.encoder import count_positions  # noqa: E402
 from bertexp.models.pretrained import LoadedEncoder, load_encoder  # noqa: E402
 from bertexp.models.text_model import TextClassifier, set_trainable  # noqa: E402
 from bertexp.training.module import FineTuningModule  # noqa: E402
@@ -44,7 +45,10 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     say(labelled("weights", plan.model.description))
     if loaded.encoder.fallback is not None:
         say(labelled("encoder", loaded.encoder.fallback))
-    check_length(config, loaded.architecture)
+    loaded.encoder.closed_gradients = config.trainer.closed_gradients and devices.is_measured(config.trainer)
+    known = loaded.architecture
+    longest = known.max_positions if known else count_positions(loaded.encoder, config.dataset.max_length)
+    check_length(config, longest)
     dataset = dataset.spelled_by(loaded.vocab, loaded.lowercase)
     task = config.task.spec.build(config.task, dataset)
     model = TextClassifier(

@@ -17,7 +17,16 @@ from bertexp.training.optimizers.build import build_optimizer
 
 _FREE = ("learning_rate", "warmup_fraction", "warmup_steps")  # what an optimizer can change without a new graph
 
-_TRACED = "precision", "jit_compile", "lanes", "batch_size", "eval_batch_size", "accelerator", "deterministic"
+_TRACED = [
+    "precision",
+    "jit_compile",
+    "lanes",
+    "closed_gradients",
+    "batch_size",
+    "eval_batch_size",
+    "accelerator",
+    "deterministic",
+]
 
 
 class WarmParts:

@@ -32,10 +32,7 @@ def convert_former(optimizer: tf_keras.optimizers.Optimizer, variables: Sequence
     momentum_unit, velocity_unit = reader.get_tensor(_UNITS)
     decayed = [variable for variable in variables if optimizer.decays(variable)]
     left = np.exp(-reader.get_tensor(_OWED))
-    for scaled, factor in (
-        (optimizer.momentums, momentum_unit),
-        (optimizer.velocities, velocity_unit),
-        (decayed, left),
-    ):
-        for variable in scaled:
+    scaled = ((optimizer.momentums, momentum_unit), (optimizer.velocities, velocity_unit), (decayed, left))
+    for variables, factor in scaled:
+        for variable in variables:
             variable.assign(tf.cast(tf.cast(variable, tf.float64) * factor, variable.dtype))
