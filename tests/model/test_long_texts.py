@@ -32,6 +32,13 @@ TOKENIZER = Tokenizer(VOCAB, True)
 TEXTS = ["a good film", "", "not bad " * 9, "film " * 14, "bad " * 15, "a good film, not a bad film! " * 7]
 
 
+def examples_of(column: TokenColumn, labels: np.ndarray, max_length: int, overlap: int) -> LongTextExamples:
+    dataset = SimpleNamespace(splits={"train": pa.table({"label": labels})}, label_names=(), has_pair=False)
+    config = SimpleNamespace(max_length=max_length, long_text="windows", overlap=overlap)
+    source = SimpleNamespace(dataset=dataset, tokenizer=TOKENIZER, config=config, encode=lambda split, field: column)
+    return LongTextExamples(source, "train")
+
+
 def loop_windows(ids: list[int], max_length: int, overlap: int) -> list[list[int]]:
     room, start, windows = max_length - 2, 0, []
     while True:
@@ -48,7 +55,7 @@ def test_windows_of_texts_equal_a_plain_loop(max_length, overlap):
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
     column = TokenColumn(np.array([piece for row in rows for piece in row], np.int32), offsets)
     labels = np.arange(len(rows), dtype=np.int32)
-    examples = LongTextExamples(column, labels, TOKENIZER, max_length, overlap)
+    examples = examples_of(column, labels, max_length, overlap)
     expected = [loop_windows(row, max_length, overlap) for row in rows]
     assert examples.lengths.tolist() == [sum(map(len, windows)) for windows in expected]
     places = generator.permutation(len(rows))[:7]
@@ -80,7 +87,7 @@ def model() -> TextClassifier:
 
 def test_a_texts_logits_are_the_mean_of_its_windows(model):
     column = TOKENIZER.encode(TEXTS)
-    examples = LongTextExamples(column, np.zeros(len(TEXTS), np.int32), TOKENIZER, 16, 4)
+    examples = examples_of(column, np.zeros(len(TEXTS), np.int32), 16, 4)
     together = model(examples.pack(np.arange(len(TEXTS)))[0]).numpy()
     assert together.shape == (len(TEXTS), 3)
     for row, averaged in enumerate(together):
@@ -95,7 +102,7 @@ def test_a_texts_logits_are_the_mean_of_its_windows(model):
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_batches_in_parts_make_the_updates_of_whole_ones(accumulate):
     texts = ["a good film " * (1 + row % 9) if row % 2 else "not bad " * (1 + row % 14) for row in range(24)]
-    examples = LongTextExamples(TOKENIZER.encode(texts), np.arange(24, dtype=np.int32) % 2, TOKENIZER, 8, 2)
+    examples = examples_of(TOKENIZER.encode(texts), np.arange(24, dtype=np.int32) % 2, 8, 2)
     fits = []
     for bound in (8, 1000):
         encoder = make_encoder(BertArchitecture(len(VOCAB), 16, 2, 2, 32, 8, hidden_dropout=0, attention_dropout=0), 3)
@@ -141,7 +148,7 @@ def test_the_export_reads_long_texts_as_training_does(model, tmp_path, long_text
     folder = export_saved_model(model, VOCAB, True, spec, tmp_path / "model")
     column = TOKENIZER.encode(TEXTS)
     if long_text == "windows":
-        examples = LongTextExamples(column, np.zeros(len(TEXTS), np.int32), TOKENIZER, 16, 4)
+        examples = examples_of(column, np.zeros(len(TEXTS), np.int32), 16, 4)
         features = examples.pack(np.arange(len(TEXTS)))[0]
     else:
         features = pack_batch([column], np.arange(len(TEXTS)), Shape(16, long_text), TOKENIZER.special_ids)

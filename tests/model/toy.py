@@ -37,7 +37,7 @@ class ToyData:
 
     def __init__(self, rows: int = 64, batch_size: int = 8, seed: int = 0):
         generator = np.random.default_rng(0)
-        self.lengths = generator.integers(2, 7, rows).astype(np.int32)
+        self.lengths = self.full_lengths = generator.integers(2, 7, rows).astype(np.int32)
         self.ids = generator.integers(3, 16, [rows, 8]).astype(np.int32)
         self.labels = generator.integers(0, 2, rows).astype(np.int32)
         self.ids[:, 0] = 1 + self.labels

@@ -24,18 +24,9 @@ class Examples(Protocol):
     spec: Spec  # of a batch's features
     label_spec: tf.TensorSpec  # of its labels
     columns: Sequence[TokenColumn]  # the token ids of all texts there are
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """<int32>[examples]: word pieces of each as it enters the encoder."""
-
-    @property
-    def full_lengths(self) -> np.ndarray:
-        """<int32>[rows]: word pieces of each of the split's rows as it would be without truncation."""
-
-    @property
-    def source_rows(self) -> np.ndarray:
-        """<int64>[examples]: the split's row that each comes from."""
+    lengths: np.ndarray  # <int32>[examples], word pieces of each as it enters the encoder
+    full_lengths: np.ndarray  # <int32>[rows], those of each of the split's rows as it would be without truncation
+    source_rows: np.ndarray  # <int64>[examples], the split's row that each comes from
 
     def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
         """Features and labels of the examples ``indices`` <int64>[batch], padded to one width."""
@@ -53,18 +44,8 @@ class ChosenExamples:
     def __init__(self, examples: Examples, indices: np.ndarray):
         self._examples, self._indices = examples, indices
         self.spec, self.label_spec, self.columns = examples.spec, examples.label_spec, examples.columns
-
-    @property
-    def lengths(self) -> np.ndarray:
-        return self._examples.lengths[self._indices]
-
-    @property
-    def full_lengths(self) -> np.ndarray:
-        return self._examples.full_lengths
-
-    @property
-    def source_rows(self) -> np.ndarray:
-        return self._examples.source_rows[self._indices]
+        self.lengths, self.full_lengths = examples.lengths[indices], examples.full_lengths
+        self.source_rows = examples.source_rows[indices]
 
     def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
         return self._examples.pack(self._indices[indices])
@@ -80,10 +61,9 @@ class FrozenExamples(ChosenExamples):
     """All of other examples, with what frozen layers made of their tokens in place of the tokens."""
 
     def __init__(self, examples: Examples, activations: Activations):
-        self._lengths = examples.lengths
-        super().__init__(examples, np.arange(len(self._lengths)))
+        super().__init__(examples, np.arange(len(examples.lengths)))
         self._activations, self.spec = activations, activations.spec
 
     def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
-        width = padded_width(int(self._lengths[indices].max()), int(self._lengths.max()))
+        width = padded_width(int(self.lengths[indices].max()), int(self.lengths.max()))
         return self._activations.pack(indices, width), self.labels(indices, width)

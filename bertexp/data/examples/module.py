@@ -13,12 +13,12 @@ from bertexp.config.schema import DatasetConfig
 from bertexp.data.examples import ChosenExamples, Examples, FrozenExamples
 from bertexp.data.examples.activations import Activations
 from bertexp.data.examples.loaders import EvalLoader, TrainLoader
-from bertexp.data.examples.texts import LongTextExamples, TextExamples, label_array
+from bertexp.data.examples.texts import LongTextExamples, TextExamples
 from bertexp.data.splits import draw, strata
 from bertexp.data.summary import Sample
 from bertexp.data.table import TextDataset, is_labelled
 from bertexp.data.tokens.cache import TokenCache
-from bertexp.data.tokens.packing import AlignedTokens, Shape, TokenColumn
+from bertexp.data.tokens.packing import AlignedTokens, TokenColumn
 from bertexp.data.tokens.tokenizer import Tokenizer, as_tokens
 
 
@@ -112,12 +112,7 @@ class DataModule:
 
     def build_texts(self, split: str) -> Examples:
         """The examples of ``split`` for a task with one answer a text or pair."""
-        dataset, tokenizer, config = self.dataset, self.tokenizer, self.config
-        columns = [self.encode(split, field) for field in ("text", "text_pair")[: 1 + dataset.has_pair]]
-        labels = label_array(dataset.splits[split]["label"], len(dataset.label_names))
-        if config.long_text == "windows":
-            return LongTextExamples(columns[0], labels, tokenizer, config.max_length, config.overlap)
-        return TextExamples(columns, labels, tokenizer, Shape(config.max_length, config.long_text))
+        return (LongTextExamples if self.config.long_text == "windows" else TextExamples)(self, split)
 
     def encode(self, split: str, field: str) -> TokenColumn:
         """The word pieces of a column of texts, or of lists of words."""

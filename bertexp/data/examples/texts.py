@@ -2,54 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from bertexp.data.examples import TOKEN_SPEC, Features
-from bertexp.data.tokens.packing import (
-    Runs,
-    Shape,
-    TokenColumn,
-    pack_batch,
-    pack_runs,
-    packed_lengths,
-)
-from bertexp.data.tokens.tokenizer import Tokenizer
+from bertexp.data.examples import TOKEN_SPEC, Features, Spec
+from bertexp.data.tokens.packing import Runs, Shape, pack_batch, pack_runs, packed_lengths
 from bertexp.data.tokens.windows import Cuts, cut_texts
+
+if TYPE_CHECKING:
+    from bertexp.data.examples.module import DataModule
 
 
 class TextExamples:
     """One example a row: a text or a pair, with a class, a set of classes or a number.
 
     Args:
-        columns: token ids of the text, and of the second one where rows are pairs.
-        labels: <int32 or float32>[rows], or sets of classes.
-        tokenizer: whose special tokens go in between.
-        shape: how long a row may be, and what stays of a longer one.
+        source: of the split's table, and of how long a row may be.
+        split: its name.
     """
 
-    spec = TOKEN_SPEC
+    spec: Spec = TOKEN_SPEC
 
-    def __init__(
-        self, columns: Sequence[TokenColumn], labels: np.ndarray | ClassSets, tokenizer: Tokenizer, shape: Shape
-    ):
-        self.columns, self._labels, self._tokenizer, self._shape = columns, labels, tokenizer, shape
-        self.label_spec = tf.TensorSpec([None, *labels.shape[1:]], labels.dtype)
-
-    @property
-    def lengths(self) -> np.ndarray:
-        return packed_lengths(self.columns, self._shape.max_length)
-
-    @property
-    def full_lengths(self) -> np.ndarray:
-        return packed_lengths(self.columns)
-
-    @property
-    def source_rows(self) -> np.ndarray:
-        return np.arange(len(self._labels))
+    def __init__(self, source: DataModule, split: str):
+        dataset, config = source.dataset, source.config
+        self.columns = [source.encode(split, field) for field in ("text", "text_pair")[: 1 + dataset.has_pair]]
+        self._labels = label_array(dataset.splits[split]["label"], len(dataset.label_names))
+        self._tokenizer, self._shape = source.tokenizer, Shape(config.max_length, config.long_text)
+        self.label_spec = tf.TensorSpec([None, *self._labels.shape[1:]], self._labels.dtype)
+        self.lengths, self.full_lengths = packed_lengths(self.columns, config.max_length), packed_lengths(self.columns)
+        self.source_rows = np.arange(len(self._labels))
 
     def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
         return pack_batch(self.columns, indices, self._shape, self._tokenizer.special_ids), self._labels[indices]
@@ -67,27 +51,17 @@ class LongTextExamples(TextExamples):
     The features' first axis is windows; ``text_of_window`` <int32>[windows] tells which of the batch's texts each is of,
     ascending, and the model averages the logits of a text's windows.
 
-    Args:
-        column: token ids of the texts.
-        labels: <int32 or float32>[rows], or sets of classes.
-        tokenizer: whose special tokens go in between.
-        max_length: of a window, special tokens included.
-        overlap: pieces that neighbouring windows share.
+    Args as of ``TextExamples``.
     """
 
     spec = TOKEN_SPEC | {"text_of_window": tf.TensorSpec([None], tf.int32)}
 
-    def __init__(
-        self, column: TokenColumn, labels: np.ndarray | ClassSets, tokenizer: Tokenizer, max_length: int, overlap: int
-    ):
-        super().__init__([column], labels, tokenizer, Shape(max_length, "windows"))
-        self._overlap = overlap
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """<int32>[rows]: pieces of all windows of each text."""
+    def __init__(self, source: DataModule, split: str):
+        super().__init__(source, split)
+        self._overlap = source.config.overlap
         windows = self._cut(self.columns[0].lengths)
-        return np.bincount(windows.rows, windows.counts + 2, len(self._labels)).astype(np.int32)
+        pieces = np.bincount(windows.rows, windows.counts + 2, len(self._labels))  # of all windows of a text
+        self.lengths = pieces.astype(np.int32)
 
     def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
         column = self.columns[0]

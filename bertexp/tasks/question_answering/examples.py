@@ -53,20 +53,10 @@ class QuestionExamples:
         self.columns = [self._questions, self._contexts.tokens]
         lengths = self._questions.lengths, self._contexts.lengths[self._context_of]
         self.windows = cut_windows(*lengths, self._max_length, source.config.overlap)
+        self.lengths, self.source_rows = self.windows.lengths, self.windows.rows
+        self.full_lengths = (sum(lengths) + 3).astype(np.int32)
         first, last = _find_answers(self._label, self._contexts, self._texts, self._context_of)
         self._labels = np.column_stack([label_windows(self.windows, first, last), self.windows.lengths])
-
-    @property
-    def lengths(self) -> np.ndarray:
-        return self.windows.lengths
-
-    @property
-    def full_lengths(self) -> np.ndarray:
-        return (self._questions.lengths + self._contexts.lengths[self._context_of] + 3).astype(np.int32)
-
-    @property
-    def source_rows(self) -> np.ndarray:
-        return self.windows.rows
 
     def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
         texts = (self._questions, self._contexts, self._context_of)

@@ -32,18 +32,8 @@ class TaggedExamples:
         tags = table["label"].combine_chunks().flatten().to_numpy().astype(np.int32)
         self._tags = np.full(words[-1], UNLABELLED, np.int32) if table["label"].null_count else tags
         self.columns = [self._sentences.column]
-
-    @property
-    def lengths(self) -> np.ndarray:
-        return packed_lengths(self.columns, self._max_length)
-
-    @property
-    def full_lengths(self) -> np.ndarray:
-        return packed_lengths(self.columns)
-
-    @property
-    def source_rows(self) -> np.ndarray:
-        return np.arange(len(self._sentences.words) - 1)
+        self.lengths, self.full_lengths = packed_lengths(self.columns, self._max_length), packed_lengths(self.columns)
+        self.source_rows = np.arange(table.num_rows)
 
     def pack(self, indices: np.ndarray) -> tuple[Features, np.ndarray]:
         features = pack_batch(self.columns, indices, Shape(self._max_length), self._tokenizer.special_ids)
