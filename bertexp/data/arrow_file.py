@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +22,21 @@ def write_arrow(table: pa.Table, path: Path) -> None:
     with atomic_file(path, "wb") as file, pa.ipc.new_file(file, schema) as writer:
         for batch in batches:
             writer.write_batch(batch)
+
+
+def map_arrow(path: Path) -> pa.Table:
+    """The table of a file, mapped and not read."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def identity_of(files: Iterable[Path]) -> str:
+    """A short name for these versions of files that a table is made of, without reading all of them."""
+    digest = hashlib.sha256()
+    for file in files:
+        status = file.stat()
+        with open(file, "rb") as opened:
+            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode() + opened.read(1 << 12))
+    return digest.hexdigest()[:16]
 
 
 class GrowingLists:

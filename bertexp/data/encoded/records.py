@@ -7,7 +7,6 @@ read once; a memory-mapped table under the cache folder serves every later start
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bertexp.data.arrow_file import growing_lists, write_arrow
+from bertexp.data.arrow_file import growing_lists, identity_of, map_arrow, write_arrow
 from bertexp.errors import DataError
 from bertexp.system import devices
 
@@ -63,21 +62,11 @@ def read_split(files: Sequence[Path], cache_dir: Path) -> tuple[pa.Table, Frame]
     Raises:
         DataError: a file is damaged or holds other rows; names it.
     """
-    path = cache_dir / f"{_identity(files)}.arrow"
+    path = cache_dir / f"{identity_of(files)}.arrow"
     if not path.exists():
         _write_table(files, path)
-    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    table = map_arrow(path)
     return table.replace_schema_metadata(), Frame(**json.loads(table.schema.metadata[b"frame"]))
-
-
-def _identity(files: Sequence[Path]) -> str:
-    """A short name for these versions of the files, without reading all of them."""
-    digest = hashlib.sha256()
-    for file in files:
-        status = file.stat()
-        with open(file, "rb") as opened:
-            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode() + opened.read(1 << 12))
-    return digest.hexdigest()[:16]
 
 
 def _write_table(files: Sequence[Path], path: Path) -> None:

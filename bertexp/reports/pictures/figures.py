@@ -93,21 +93,18 @@ def draw_confusion_matrix(confusions: Confusions, label_names: Sequence[str], pa
     if confusions.classes > MATRIX_CLASSES:
         mistaken = marginals.true + marginals.predicted - 2 * marginals.hits
         shown = np.sort(np.argsort(-mistaken, kind="stable")[:MATRIX_CLASSES])
-    counts, label_names = confusions.matrix(shown), [label_names[index] for index in shown]
+    counts, classes = confusions.matrix(shown), len(shown)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    classes = len(label_names)
-    names = [_shorten(name, 28) for name in label_names]
-    longest = max(map(len, names), default=1)
+    names = [_shorten(label_names[index], 28) for index in shown]
     font = float(np.clip(150 / classes, 5.0, 10.0))  # points
-    margin = longest * font * 0.6 / 72 + 0.7  # inches that the class names take
+    length = max(map(len, names), default=1) * font * 0.6 / 72  # inches of the longest name
     side = max(classes * (0.62 if classes <= 12 else font * 1.35 / 72), 2.2)
-    figure = new_figure(side + margin + 1.0, side + margin + 0.4)
+    figure = new_figure(side + length + 1.7, side + length + 1.1)
     axes = figure.subplots()
     # many classes: small shares, the confusions, would drown in white on a linear scale
     scale = Normalize(0, 1) if classes <= 12 else PowerNorm(0.5, 0, 1)
     image = axes.imshow(shares, cmap="Blues", norm=scale, interpolation="nearest")
-    slanted = longest * font * 0.6 / 72 > side / classes * 0.9
-    axes.set_xticks(range(classes), names, fontsize=font, rotation=90 if slanted else 0)
+    axes.set_xticks(range(classes), names, fontsize=font, rotation=90 if length > side / classes * 0.9 else 0)
     axes.set_yticks(range(classes), names, fontsize=font)
     axes.set_xticks(np.arange(-0.5, classes), minor=True)
     axes.set_yticks(np.arange(-0.5, classes), minor=True)

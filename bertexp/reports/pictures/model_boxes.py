@@ -20,26 +20,24 @@ def make_boxes(parts: Parts) -> list[LayerBox]:
     left out.
     """
     model, task = parts.module.model, parts.task
-    length = parts.data.config.max_length
     hidden = model.head.dense.kernel.shape[0]
-    vector = f"[batch, {hidden}]"
+    pieces = f"batch, ≤{parts.data.config.max_length}"
+    answers = pieces if model.pooling == "none" else "batch"
     boxes = [
         LayerBox("two texts" if parts.dataset.has_pair else "text", shape="[batch]"),
-        LayerBox("WordPiece tokenizer", f"{len(parts.loaded.vocab):,} word pieces", f"[batch, ≤{length}]"),
-        *_encoder_boxes(parts, f"[batch, ≤{length}, {hidden}]"),
+        LayerBox("WordPiece tokenizer", f"{len(parts.loaded.vocab):,} word pieces", f"[{pieces}]"),
+        *_encoder_boxes(parts, f"[{pieces}, {hidden}]"),
     ]
-    if model.pooling == "none":
-        vector = f"[batch, ≤{length}, {hidden}]"
-    else:
+    if model.pooling != "none":
         pooling = POOLINGS[model.pooling]
         layers = [model.encoder.layers.pooler] if pooling.reads == "pooler" and parts.loaded.architecture else []
         layers += [model.pool] if hasattr(model.pool, "weights") else []
-        boxes.append(_box(pooling.title, pooling.detail, vector, layers))
+        boxes.append(_box(pooling.title, pooling.detail, f"[{answers}, {hidden}]", layers))
     if model.head.dropout:
-        boxes.append(LayerBox("dropout", f"{model.head.dropout:g} while training", vector))
-    boxes.append(_box("head", "dense", vector.replace(f" {hidden}]", f" {task.units}]"), [model.head.dense]))
-    shape = vector.replace(f" {hidden}]", f" {len(parts.dataset.label_names)}]" if task.label_names else "]")
-    boxes.append(LayerBox(*task.spec.describe_answer(task.units), shape.replace(",]", "]")))
+        boxes.append(LayerBox("dropout", f"{model.head.dropout:g} while training", f"[{answers}, {hidden}]"))
+    boxes.append(_box("head", "dense", f"[{answers}, {task.units}]", [model.head.dense]))
+    shape = f"[{answers}, {len(parts.dataset.label_names)}]" if task.label_names else f"[{answers}]"
+    boxes.append(LayerBox(*task.spec.describe_answer(task.units), shape))
     return boxes
 
 

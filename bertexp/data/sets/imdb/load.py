@@ -5,7 +5,6 @@ No file is unpacked. A second start finds the reviews under the archive's size, 
 
 from __future__ import annotations
 
-import hashlib
 import tarfile
 import zlib
 from collections import Counter
@@ -14,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.arrow_file import write_arrow
+from bertexp.data.arrow_file import identity_of, map_arrow, write_arrow
 from bertexp.data.formats.read import read_folder
 from bertexp.data.labels import ClassLabels, encode_labels
 from bertexp.data.splits import hold_out_absent, make_dataset
@@ -49,20 +48,12 @@ def load_imdb(config: DatasetConfig, task: str, path: Path, cache_dir: Path) -> 
 
 
 def _read_archive_once(archive: Path, cache_dir: Path) -> dict[str, pa.Table]:
-    folder = cache_dir / f"arrow-{_identity(archive)}"
+    folder = cache_dir / f"arrow-{identity_of([archive])}"
     if not folder.exists():
         with atomic_folder(folder) as new:
             for split, table in _read_archive(archive).items():
                 write_arrow(table, new / f"{split}.arrow")
-    return {split: pa.ipc.open_file(pa.memory_map(str(folder / f"{split}.arrow"))).read_all() for split in _SPLITS}
-
-
-def _identity(archive: Path) -> str:
-    """Returns a short name for this version of the archive, without reading all of it."""
-    status = archive.stat()
-    with open(archive, "rb") as file:
-        beginning = file.read(1 << 16)
-    return hashlib.sha256(f"{status.st_size} {status.st_mtime_ns}".encode() + beginning).hexdigest()[:16]
+    return {split: map_arrow(folder / f"{split}.arrow") for split in _SPLITS}
 
 
 def _read_archive(archive: Path) -> dict[str, pa.Table]:
