@@ -104,11 +104,9 @@ class DatasetSummary:
             shares = [count / of for count in summary.class_rows.values()]
             if len(names) > _CLASSES_SHOWN and shares:
                 shares = [max(shares), min(shares)]
-            cells = [f"{share:.1%}" for share in shares] or [
-                f"{value:.3g}" for value in summary.label_quantiles.values()
-            ]
-            cells = cells or ["no label"] * len(shown)
-            quantiles = [str(value) for value in summary.length_quantiles.values()]
+            numbers = [f"{value:.3g}" for value in summary.label_quantiles.values()]
+            cells = [f"{share:.1%}" for share in shares] or numbers or ["no label"] * len(shown)
+            quantiles = map(str, summary.length_quantiles.values())
             lines.append([split, f"{summary.rows:,}", *cells, *quantiles, f"{summary.truncated_share:.1%}"])
         return aligned([[row[0].ljust(9), *row[1:]] for row in lines], left=1)
 
@@ -128,17 +126,12 @@ def summarize(
         trained_parameters: how many parameters of encoder and head the optimizer changes.
         pretrained: whether the encoder starts from trained weights; only such weights are worth freezing.
     """
-    return DatasetSummary(
-        dataset,
-        max_length,
-        {
-            split: _summarize_split(table, dataset.label_names, lengths[split], max_length)
-            for split, table in dataset.splits.items()
-        },
-        list(samples),
-        trained_parameters,
-        _recommendation(dataset.splits["train"].num_rows, trained_parameters) if pretrained else None,
-    )
+    splits = {
+        split: _summarize_split(table, dataset.label_names, lengths[split], max_length)
+        for split, table in dataset.splits.items()
+    }
+    advice = _recommendation(dataset.splits["train"].num_rows, trained_parameters) if pretrained else None
+    return DatasetSummary(dataset, max_length, splits, list(samples), trained_parameters, advice)
 
 
 def _summarize_split(table: pa.Table, label_names: Sequence[str], lengths: np.ndarray, max_length: int) -> SplitSummary:

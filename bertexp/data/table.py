@@ -130,12 +130,9 @@ def _hash_column(digest: hashlib.blake2b, column: pa.ChunkedArray) -> None:
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         digest.update(column.to_numpy().astype("<f8" if pa.types.is_floating(column.type) else "<i8").tobytes())
         return
-    chunks = [chunk for chunk in column.chunks if len(chunk)]
-    bounds = [_offsets(chunk) for chunk in chunks]
-    for offsets in bounds:
-        digest.update(np.diff(offsets).astype("<i8").tobytes())
-    for chunk, offsets in zip(chunks, bounds, strict=True):
-        data = chunk.buffers()[2]
+    digest.update(pc.fill_null(pc.binary_length(column), 0).to_numpy().astype("<i8").tobytes())
+    for chunk in filter(len, column.chunks):
+        offsets, data = _offsets(chunk), chunk.buffers()[2]
         if data is not None:
             digest.update(memoryview(data)[offsets[0] : offsets[-1]])
 
