@@ -1,4 +1,4 @@
-"""What a sweep prints: its plan before the start, a row for every trial that ends."""
+"""What a sweep prints: its plan before the start, a line for every trial that ends."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def describe_sweep(spec: SweepSpec, sweep: SweepConfig, folder: str, workers: in
     lines = [labelled("sweep", spec.name), labelled("", ", ".join(rules))]
     for name, direction in zip(spec.objectives, spec.directions, strict=True):
         lines.append(labelled("objective", f"{name}, {direction}, of the best checkpoint"))
-    for index, row in enumerate(aligned(list(spec.space.describe().items()))):
-        lines.append(labelled("" if index else "space", row))
+    for index, line in enumerate(aligned(list(spec.space.describe().items()))):
+        lines.append(labelled("" if index else "space", line))
     if "recipe" in sweep.start_from and len(spec.first) < len(sweep.start_from):
         lines.append(labelled("first", "not the recipe's own values, for they lie outside of the space"))
     first = given_point(sweep, spec, 0) if spec.first else None
@@ -38,7 +38,7 @@ def describe_sweep(spec: SweepSpec, sweep: SweepConfig, folder: str, workers: in
 
 
 class TrialTable:
-    """Rows of equal columns under one head."""
+    """Lines of equal columns under one head."""
 
     def __init__(self, spec: SweepSpec):
         short = [name.split(".")[-1] for name in spec.space.names]
@@ -51,12 +51,12 @@ class TrialTable:
         self._widths = [max(len(head), width) for head, width in columns]
         self.head = align([head for head, _ in columns], self._widths, left=0)
 
-    def row(self, summary: SweepSummary, number: int) -> str:
+    def line(self, summary: SweepSummary, number: int) -> str:
         """One ended trial, the best so far, and the time that the trials to come will take."""
-        row, objectives = summary.trials[number], summary.spec.objectives
-        values = row.values or list(row.curve.values())[-1:]
+        trial, objectives = summary.trials[number], summary.spec.objectives
+        values = trial.values or list(trial.curve.values())[-1:]
         shown = [f"{value:.4f}" for value in values] or ["-"] * len(objectives)
-        spreads = [statistics.stdev(column) for column in zip(*row.seed_values, strict=True)]
+        spreads = [statistics.stdev(column) for column in zip(*trial.seed_values, strict=True)]
         shown = [f"{text} ±{spread:.4f}" for text, spread in zip(shown, spreads, strict=True)] if spreads else shown
         best = f"{len(summary.best)} points" if summary.best else ""
         if summary.winner:
@@ -65,18 +65,19 @@ class TrialTable:
         ended = len(summary.trials) - running
         mean = sum(each.seconds for each in summary.trials if each.state != RunState.RUNNING) / max(ended, 1)
         left = mean * (count_trials(summary.rules, summary.spec.space) - ended) / (running + 1)
-        _, begun, end = row.segments[-1]
-        facts = ["/".join(map(str, row.steps)), f"{(end or begun) - begun:.0f}", best, show_seconds(left)]
-        return align([str(number), row.state, *shown, *map(_short, row.point.values()), *facts], self._widths, left=0)
+        _, begun, end = trial.segments[-1]
+        facts = ["/".join(map(str, trial.steps)), f"{(end or begun) - begun:.0f}", best, show_seconds(left)]
+        cells = [str(number), trial.state, *shown, *map(_short, trial.point.values()), *facts]
+        return align(cells, self._widths, left=0)
 
 
 def describe_end(summary: SweepSummary, folder: Path) -> str:
     """The last lines: the best trial, what pruning saved, what to paste."""
     lines = [""]
-    for row in summary.front:
-        values = [f"{name} {value:.4f}" for name, value in zip(summary.spec.objectives, row.values, strict=True)]
-        point = [f"{name}={_short(value, 4)}" for name, value in row.point.items()]
-        lines.append(labelled("" if len(lines) > 1 else "best", f"trial {row.number}  {'  '.join([*values, *point])}"))
+    for trial in summary.front:
+        values = [f"{name} {value:.4f}" for name, value in zip(summary.spec.objectives, trial.values, strict=True)]
+        values += [f"{name}={_short(value, 4)}" for name, value in trial.point.items()]
+        lines.append(labelled("" if len(lines) > 1 else "best", f"trial {trial.number}  {'  '.join(values)}"))
     if not summary.best:
         lines.append(labelled("best", "no trial has completed"))
     pruned = summary.count(RunState.PRUNED)

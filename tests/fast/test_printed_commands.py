@@ -26,7 +26,7 @@ from bertexp.runs.record import RunRecord
 from bertexp.sweeps.progress import describe_end
 from bertexp.sweeps.reporting.report import make_recipe
 from bertexp.sweeps.start import name_sweep
-from bertexp.sweeps.work.summary import SweepSummary, TrialRow
+from bertexp.sweeps.work.summary import SweepSummary, TrialSummary
 from bertexp.tasks.registry import find_task
 from bertexp.tracking.base import Tracker
 
@@ -117,7 +117,7 @@ def test_the_end_of_a_sweep(value, tmp_path):
     expressions = [f"dataset.text_column={words.write('x', [value])[3:-1]},b", "optimizer.learning_rate=1e-4,1e-3"]
     spec = name_sweep([*given, *expressions]).spec
     point = next(spec.space.grid())
-    row = TrialRow(0, "completed", point, (0.5,), derived=("trainer.validate_every_steps=3",))
+    row = TrialSummary(0, "completed", point, (0.5,), derived=("trainer.validate_every_steps=3",))
     summary = SweepSummary(spec, SweepConfig(), (row,), (0,), (words.write("run.outputs_dir", value),))
     folder = tmp_path / value
     said = describe_end(summary, folder)

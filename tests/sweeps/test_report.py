@@ -18,7 +18,7 @@ from bertexp.sweeps.progress import show_setting
 from bertexp.sweeps.reporting.figures import add_legend, draw_contour, draw_importances, good_limits
 from bertexp.sweeps.reporting.report import FIGURES, find_workers, make_html, make_recipe, write_report
 from bertexp.sweeps.spec import SweepSpec
-from bertexp.sweeps.work.summary import SweepSummary, TrialRow
+from bertexp.sweeps.work.summary import SweepSummary, TrialSummary
 
 RATE, WARMUP = "optimizer.learning_rate", "optimizer.warmup_fraction"
 SPACE = {RATE: "tag(log, interval(1e-5, 3e-4))", WARMUP: "interval(0, 0.3)"}
@@ -62,7 +62,7 @@ def make_spec(expressions=None, objectives=("val/accuracy",), directions=("maxim
 def make_row(number, value=None, state="completed", point=None, seconds=100.0, **others):
     """A trial of ``seconds`` on one of two workers; a completed one has 900 steps, another 300 of them."""
     point = point or {RATE: RATES[number % 8], WARMUP: (number * 7 % 10) / 40}
-    return TrialRow(
+    return TrialSummary(
         number=number,
         state=state,
         point=point,
@@ -260,8 +260,8 @@ def test_importances_find_the_dimension_that_matters(sweep):
 
 
 def test_spans_of_a_worker_that_died_and_of_one_at_work():
-    died = TrialRow(0, "completed", {}, (0.9,), segments=(("a", 0.0, None), ("b", 30.0, 80.0)))
-    works = TrialRow(1, "running", {}, segments=(("c", 50.0, None),))
+    died = TrialSummary(0, "completed", {}, (0.9,), segments=(("a", 0.0, None), ("b", 30.0, 80.0)))
+    works = TrialSummary(1, "running", {}, segments=(("c", 50.0, None),))
     summary = summarize([died, works], [0])
     assert [(s.worker, s.begin, s.end, s.open) for s in summary.spans] == [
         ("a", 0.0, 30.0, True),

@@ -23,7 +23,7 @@ from bertexp.sweeps.start import NamedSweep, name_sweep
 from bertexp.sweeps.storage import JOURNAL
 from bertexp.sweeps.work import job
 from bertexp.sweeps.work.study import MOST_DEATHS, Outcome, SweepStudy
-from bertexp.sweeps.work.summary import SweepSummary, TrialRow, summarize
+from bertexp.sweeps.work.summary import SweepSummary, TrialSummary, summarize
 from bertexp.sweeps.work.trial import TrialRunner, free_disk
 from bertexp.sweeps.work.worker import pull_trials
 from bertexp.system.identity import is_free, new_lease
@@ -321,8 +321,8 @@ def test_the_table_has_one_width(tmp_path):
     sweep = named("sweep.trials=11")
     table = TrialTable(sweep.spec)
     point, segments = {LR: 3e-5, WARMUP: 0.1}, (("host:1", 1000.0, 1061.0),)
-    trial = TrialRow(0, "completed", point, (0.91,), steps=(189, 189), segments=segments)
-    row = table.row(SweepSummary(sweep.spec, sweep.config.sweep, (trial,), (0,)), 0)
+    trial = TrialSummary(0, "completed", point, (0.91,), steps=(189, 189), segments=segments)
+    row = table.line(SweepSummary(sweep.spec, sweep.config.sweep, (trial,), (0,)), 0)
     assert row.split() == ["0", "completed", "0.9100", "3e-05", "0.1", "189/189", "61", "0.9100", "(0)", "10.2", "min"]
     assert table.head.index("steps") + len("steps") == row.index("189/189") + len("189/189")
 

@@ -22,7 +22,7 @@ from optuna.visualization import matplotlib as plots
 from bertexp.interfaces import RunState
 from bertexp.reports.pictures.figures import BLUE, DOTS_PER_INCH, GREEN, GREY, INK, ORANGE, new_figure, style_axes
 from bertexp.sweeps.progress import show_setting
-from bertexp.sweeps.work.summary import SweepSummary, TrialRow
+from bertexp.sweeps.work.summary import SweepSummary, TrialSummary
 
 SKY = "#56B4E9"  # the light blue of Okabe and Ito
 COLOURS = {RunState.PRUNED: GREY, RunState.FAILED: ORANGE, RunState.RUNNING: SKY, RunState.COMPLETED: BLUE}
@@ -36,32 +36,32 @@ def draw_history(summary: SweepSummary) -> Figure | None:
 
     Pruned and running trials stand at their last report, failed ones on the lower edge.
     """
-    rows = summary.valued(*COLOURS)
-    if not rows:
+    trials = summary.valued(*COLOURS)
+    if not trials:
         return None
     study = _as_study(summary, summary.valued(RunState.COMPLETED))
     (axes,) = _ask_optuna(plots.plot_optimization_history, study, (7.4, 3.9), target_name="completed")
     for line in axes.lines:
         line.set(drawstyle="steps-post", color=GREEN, alpha=1.0, label="best so far")
-    _mark_trials(axes, summary, rows, [row.number for row in rows], [row.value for row in rows])
-    failed = [row.number for row in summary.trials if row.state == RunState.FAILED]
+    _mark_trials(axes, summary, trials, [trial.number for trial in trials], [trial.value for trial in trials])
+    failed = [trial.number for trial in summary.trials if trial.state == RunState.FAILED]
     if failed:
         edge = {"transform": axes.get_xaxis_transform(), "clip_on": False}
         axes.plot(failed, [0] * len(failed), "X", color=ORANGE, label=RunState.FAILED, **edge)
-    _limit(axes, summary, [row.value for row in rows])
+    _limit(axes, summary, [trial.value for trial in trials])
     axes.xaxis.set_major_locator(MaxNLocator(12, integer=True, min_n_ticks=1))
     return _style(axes, "trial", summary.objective_label(0))
 
 
 def draw_pareto(summary: SweepSummary) -> Figure | None:
     """The completed trials of two objectives, and the numbers of those on the front; ``None`` without any."""
-    rows = summary.valued(RunState.COMPLETED)
-    if len(summary.spec.objectives) != 2 or not rows:
+    trials = summary.valued(RunState.COMPLETED)
+    if len(summary.spec.objectives) != 2 or not trials:
         return None
-    study = _as_study(summary, rows, objectives=2)
+    study = _as_study(summary, trials, objectives=2)
     (axes,) = _ask_optuna(plots.plot_pareto_front, study, (6.4, 4.4))
-    for row in summary.front:
-        axes.annotate(str(row.number), row.values, xytext=(5, 5), textcoords="offset points", fontsize=8, color=INK)
+    for trial in summary.front:
+        axes.annotate(str(trial.number), trial.values, xytext=(5, 5), textcoords="offset points", fontsize=8, color=INK)
     return _style(axes, summary.objective_label(0), summary.objective_label(1))
 
 
@@ -71,14 +71,14 @@ def draw_importances(summary: SweepSummary) -> Figure | None:
     By functional ANOVA over a random forest (Hutter, Hoos and Leyton-Brown 2014, ICML). With 8 to 24 synthetic trials it
     ranked dimensions right where Optuna's default, PED-ANOVA, which looks at the best tenth alone, did not.
     """
-    rows = summary.valued(RunState.COMPLETED)
+    trials = summary.valued(RunState.COMPLETED)
     varied = [dimension for dimension in summary.spec.space.dimensions if len(dimension.ends()) > 1]
-    if len(rows) < LEAST_FOR_IMPORTANCES or len(varied) < 2 or len({row.value for row in rows}) < 2:
+    if len(trials) < LEAST_FOR_IMPORTANCES or len(varied) < 2 or len({trial.value for trial in trials}) < 2:
         return None
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)  # the same picture for the same trials
     size = (6.4, 0.42 * len(varied) + 1.1)
     name = f"share of the variance of {summary.spec.objectives[0]}"
-    study = _as_study(summary, rows)
+    study = _as_study(summary, trials)
     (axes,) = _ask_optuna(plots.plot_param_importances, study, size, evaluator=evaluator, target_name=name)
     return _style(axes, "", "")
 
@@ -88,18 +88,18 @@ def draw_slices(summary: SweepSummary) -> Figure | None:
 
     Pruned and running trials stand at their last report.
     """
-    rows, completed = summary.valued(*COLOURS), summary.valued(RunState.COMPLETED)
+    trials, completed = summary.valued(*COLOURS), summary.valued(RunState.COMPLETED)
     if not completed:
         return None
-    values = [row.value for row in rows]
+    values = [trial.value for trial in trials]
     panels = _ask_optuna(plots.plot_slice, _as_study(summary, completed), (6.4, 3.6))
     for axes in panels:
         name = axes.get_xlabel()
-        settings = [row.point[name] for row in rows]
+        settings = [trial.point[name] for trial in trials]
         if axes.xaxis.have_units():  # categories, of which Optuna makes texts
             settings = list(map(repr, settings))
             axes.tick_params(axis="x", labelrotation=30)
-        _mark_trials(axes, summary, rows, settings, values)
+        _mark_trials(axes, summary, trials, settings, values)
         axes.autoscale(axis="x")
         _limit(axes, summary, values)
         _style(axes, name, summary.objective_label(0) if axes is panels[0] else "")
@@ -116,33 +116,34 @@ def draw_contour(summary: SweepSummary) -> Figure | None:
     """
     dimensions = summary.spec.space.dimensions
     names = [d.name for d in dimensions if all(isinstance(end, (int, float)) for end in d.ends())][:2]
-    rows = summary.valued(RunState.COMPLETED, RunState.PRUNED)
-    if len(names) < 2 or len({row.value for row in rows}) < LEAST_FOR_CONTOUR:
+    trials = summary.valued(RunState.COMPLETED, RunState.PRUNED)
+    if len(names) < 2 or len({trial.value for trial in trials}) < LEAST_FOR_CONTOUR:
         return None
-    low, high = good_limits(summary, [row.value for row in rows])
-    rows = [row for row in rows if low <= row.value <= high]
-    study, label = _as_study(summary, rows), summary.objective_label(0)
+    low, high = good_limits(summary, [trial.value for trial in trials])
+    trials = [trial for trial in trials if low <= trial.value <= high]
+    study, label = _as_study(summary, trials), summary.objective_label(0)
     (axes,) = _ask_optuna(plots.plot_contour, study, (6.6, 4.6), params=names, target_name=label)
     across, up = axes.get_xlabel(), axes.get_ylabel()
-    _mark_trials(axes, summary, rows, [row.point[across] for row in rows], [row.point[up] for row in rows])
+    settings = ([trial.point[name] for trial in trials] for name in (across, up))
+    _mark_trials(axes, summary, trials, *settings)
     return _style(axes, across, up)
 
 
 def draw_curves(summary: SweepSummary) -> Figure | None:
     """Each trial's reports over the validation's index, coloured by state; ``None`` if no trial has two."""
-    rows = [row for row in summary.trials if row.curve]
-    if max((len(row.curve) for row in rows), default=0) < 2:
+    trials = [trial for trial in summary.trials if trial.curve]
+    if max((len(trial.curve) for trial in trials), default=0) < 2:
         return None
     figure = new_figure(7.4, 3.9)
     axes = figure.subplots()
     best = summary.winner
-    for row in sorted(rows, key=lambda row: (row is best, list(COLOURS).index(row.state))):
-        look = {"color": COLOURS[row.state], "linewidth": 1.1, "alpha": 0.65, "label": row.state}
-        if row is best:
-            look = {"color": GREEN, "linewidth": 2.2, "label": f"best, trial {row.number}"}
-        end = "x" if row.state == RunState.PRUNED else "o"
-        axes.plot(list(row.curve), list(row.curve.values()), marker=end, markevery=[-1], markersize=5, **look)
-    _limit(axes, summary, [value for row in rows for value in row.curve.values()])
+    for trial in sorted(trials, key=lambda trial: (trial is best, list(COLOURS).index(trial.state))):
+        look = {"color": COLOURS[trial.state], "linewidth": 1.1, "alpha": 0.65, "label": trial.state}
+        if trial is best:
+            look = {"color": GREEN, "linewidth": 2.2, "label": f"best, trial {trial.number}"}
+        end = "x" if trial.state == RunState.PRUNED else "o"
+        axes.plot(list(trial.curve), list(trial.curve.values()), marker=end, markevery=[-1], markersize=5, **look)
+    _limit(axes, summary, [value for trial in trials for value in trial.curve.values()])
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
     return _style(axes, "validation", summary.objective_label(0))
 
@@ -152,19 +153,19 @@ def draw_seeds(summary: SweepSummary) -> Figure | None:
 
     Left out are trials far behind (``good_limits``) and those after the best ``SEEDED_UP_TO``.
     """
-    rows = [row for row in summary.valued(RunState.COMPLETED) if row.seed_values]
-    if not rows:
+    trials = [trial for trial in summary.valued(RunState.COMPLETED) if trial.seed_values]
+    if not trials:
         return None
-    low, high = good_limits(summary, [row.value for row in rows])
-    rows = sorted(rows, key=lambda row: row.value, reverse=summary.spec.maximizes)[:SEEDED_UP_TO]
-    rows = [row for row in rows if low <= row.value <= high]
-    figure = new_figure(max(0.27 * len(rows) + 1.6, 4.0), 3.6)
+    low, high = good_limits(summary, [trial.value for trial in trials])
+    trials = sorted(trials, key=lambda trial: trial.value, reverse=summary.spec.maximizes)[:SEEDED_UP_TO]
+    trials = [trial for trial in trials if low <= trial.value <= high]
+    figure = new_figure(max(0.27 * len(trials) + 1.6, 4.0), 3.6)
     axes = figure.subplots()
-    for index, row in enumerate(rows):
-        values = [found[0] for found in row.seed_values]
+    for index, trial in enumerate(trials):
+        values = [of_seed[0] for of_seed in trial.seed_values]
         axes.plot([index] * len(values), values, "o-", color=BLUE, alpha=0.65, markersize=5, linewidth=1)
-        axes.plot(index, row.value, "_", color=INK, markersize=14, markeredgewidth=1.6)
-    axes.set_xticks(range(len(rows)), [str(row.number) for row in rows])
+        axes.plot(index, trial.value, "_", color=INK, markersize=14, markeredgewidth=1.6)
+    axes.set_xticks(range(len(trials)), [str(trial.number) for trial in trials])
     return _style(axes, "trial, best mean first (bar: the mean)", summary.objective_label(0))
 
 
@@ -214,14 +215,14 @@ def add_legend(figure: Figure) -> None:
     figure.legend(kinds.values(), kinds.keys(), loc="outside lower center", **look)
 
 
-def _as_study(summary: SweepSummary, rows: Sequence[TrialRow], objectives: int = 1) -> optuna.Study:
-    """A study in which ``rows`` have completed with their values, and all others have failed."""
+def _as_study(summary: SweepSummary, trials: Sequence[TrialSummary], objectives: int = 1) -> optuna.Study:
+    """A study in which ``trials`` have completed with their values, and all others have failed."""
     study = optuna.create_study(directions=list(summary.spec.directions[:objectives]))
-    given = {row.number for row in rows}
-    for row in summary.trials:
-        values = list(row.values or [row.value])[:objectives]
-        end = {"values": values} if row.number in given else {"state": TrialState.FAIL}
-        study.add_trial(optuna.create_trial(params=row.point, distributions=dict(row.distributions), **end))
+    given = {trial.number for trial in trials}
+    for trial in summary.trials:
+        values = list(trial.values or [trial.value])[:objectives]
+        end = {"values": values} if trial.number in given else {"state": TrialState.FAIL}
+        study.add_trial(optuna.create_trial(params=trial.point, distributions=dict(trial.distributions), **end))
     return study
 
 
@@ -247,17 +248,17 @@ def _ask_optuna(
 
 
 def _mark_trials(
-    axes: Axes, summary: SweepSummary, rows: Sequence[TrialRow], x: Sequence[Any], y: Sequence[Any]
+    axes: Axes, summary: SweepSummary, trials: Sequence[TrialSummary], x: Sequence[Any], y: Sequence[Any]
 ) -> None:
     """Draws pruned and running trials, which Optuna leaves out, and a ring around the best one."""
     for state, mark in ((RunState.PRUNED, "x"), (RunState.RUNNING, "D")):
-        own = [index for index, row in enumerate(rows) if row.state == state]
+        own = [index for index, trial in enumerate(trials) if trial.state == state]
         if own:
             axes.plot([x[i] for i in own], [y[i] for i in own], mark, color=COLOURS[state], markersize=7, label=state)
-    if summary.winner in rows:
-        index = rows.index(summary.winner)
+    if summary.winner in trials:
+        index = trials.index(summary.winner)
         look = {"markersize": 12, "markerfacecolor": "none", "markeredgecolor": GREEN, "markeredgewidth": 1.8}
-        axes.plot(x[index], y[index], "o", label=f"best, trial {rows[index].number}", **look)
+        axes.plot(x[index], y[index], "o", label=f"best, trial {trials[index].number}", **look)
 
 
 def _limit(axes: Axes, summary: SweepSummary, values: Sequence[float]) -> None:

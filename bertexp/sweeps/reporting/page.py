@@ -71,16 +71,16 @@ class Cell:
     value: float
 
 
-def make_table(heads: Sequence[str], rows: Sequence[Sequence[Cell | str]], marked: Collection[int] = ()) -> str:
-    """A table of texts and numbers; the rows with the indices ``marked`` stand out."""
-    numeric = [any(isinstance(row[column], Cell) for row in rows) for column in range(len(heads))]
+def make_table(heads: Sequence[str], lines: Sequence[Sequence[Cell | str]], marked: Collection[int] = ()) -> str:
+    """A table of texts and numbers; the lines with the indices ``marked`` stand out."""
+    numeric = [any(isinstance(line[column], Cell) for line in lines) for column in range(len(heads))]
     looks = [" class='number'" if number else "" for number in numeric]
     top = "".join(f"<th{look}>{escape(head)}</th>" for head, look in zip(heads, looks, strict=True))
-    lines = ["<div class='scroll'><table>", f"<thead><tr>{top}</tr></thead><tbody>"]
-    for index, row in enumerate(rows):
-        cells = "".join(_cell(cell, look) for cell, look in zip(row, looks, strict=True))
-        lines.append(f"<tr{' class=marked' if index in marked else ''}>{cells}</tr>")
-    return "\n".join([*lines, "</tbody></table></div>"])
+    html = ["<div class='scroll'><table>", f"<thead><tr>{top}</tr></thead><tbody>"]
+    for index, line in enumerate(lines):
+        cells = "".join(_cell(cell, look) for cell, look in zip(line, looks, strict=True))
+        html.append(f"<tr{' class=marked' if index in marked else ''}>{cells}</tr>")
+    return "\n".join([*html, "</tbody></table></div>"])
 
 
 def make_page(title: str, parts: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from bertexp.sweeps.progress import show_seconds, show_setting, show_value
 from bertexp.sweeps.reporting import figures
 from bertexp.sweeps.reporting.page import Cell, make_page, make_table
 from bertexp.sweeps.spec import choose_sampler
-from bertexp.sweeps.work.summary import SweepSummary, TrialRow
+from bertexp.sweeps.work.summary import SweepSummary, TrialSummary
 from bertexp.system.files import write_text
 
 Draw = Callable[[SweepSummary], "Figure | None"]
@@ -115,12 +115,12 @@ def describe_result(summary: SweepSummary) -> str:
     if not summary.best:
         return f"No trial of {len(summary.trials)} has completed, so there is no best one."
     if len(summary.best) > 1:
-        front = sorted(summary.front, key=lambda row: row.values[0])
-        ends = [f"trial {row.number} ({_values(names, row.values)})" for row in (front[0], front[-1])]
+        front = sorted(summary.front, key=lambda trial: trial.values[0])
+        ends = [f"trial {trial.number} ({_values(names, trial.values)})" for trial in (front[0], front[-1])]
         return f"{len(front)} of {done} completed trials are on the Pareto front, from {ends[0]} to {ends[1]}."
-    row = summary.front[0]
-    spread = f"; {_spread(names[0], row)}" if row.seed_values else ""
-    return f"Trial {row.number} is the best of {done} completed: {_values(names, row.values)}{spread}."
+    trial = summary.front[0]
+    spread = f"; {_spread(names[0], trial)}" if trial.seed_values else ""
+    return f"Trial {trial.number} is the best of {done} completed: {_values(names, trial.values)}{spread}."
 
 
 def describe_test(summary: SweepSummary, shipped: Mapping[str, Any] | None) -> Iterator[str]:
@@ -178,12 +178,12 @@ def make_recipe(summary: SweepSummary) -> str:
 
     Where this sweep's workers write and track (``summary.local``) is left out: a recipe is read on other machines.
     """
-    row, spec = summary.front[0], summary.spec
-    words = [*spec.trial_overrides(row.point), *row.derived]
+    trial, spec = summary.front[0], summary.spec
+    words = [*spec.trial_overrides(trial.point), *trial.derived]
     where = "the best" if len(summary.best) == 1 else f"on the Pareto front ({len(summary.best)} trials)"
-    done, values = summary.count(RunState.COMPLETED), _values(spec.objectives, row.values)
+    done, values = summary.count(RunState.COMPLETED), _values(spec.objectives, trial.values)
     comments = [
-        f"Trial {row.number} of the sweep {spec.name}, {where} of {done} completed; {values}.",
+        f"Trial {trial.number} of the sweep {spec.name}, {where} of {done} completed; {values}.",
         f"command: {run_line(*words)}",
         f"or copied to experiments/{spec.name}.yaml: {run_line(f'experiment={spec.name}')}",
         "The value is of the split that chose among the trials, so it is optimistic; a test split says what to expect.",
@@ -194,16 +194,16 @@ def make_recipe(summary: SweepSummary) -> str:
 
 
 def find_workers(summary: SweepSummary) -> list[list[Cell | str]]:
-    """A row for each worker, the busiest first: its name, trials, seconds of work and their share of the sweep's time."""
+    """A line for each worker, the busiest first: its name, trials, seconds of work and their share of the sweep's time."""
     spans = summary.spans
     whole = max((span.end for span in spans), default=0.0) - min((span.begin for span in spans), default=0.0)
-    rows = []
+    lines = []
     for name in dict.fromkeys(span.worker for span in spans):
         own = [span for span in spans if span.worker == name]
         trials, busy = len({span.number for span in own}), sum(span.end - span.begin for span in own)
         share = busy / max(whole, 1e-9)
-        rows.append([name, Cell(str(trials), trials), Cell(show_seconds(busy), busy), Cell(f"{share:.0%}", share)])
-    return sorted(rows, key=lambda row: -row[2].value)
+        lines.append([name, Cell(str(trials), trials), Cell(show_seconds(busy), busy), Cell(f"{share:.0%}", share)])
+    return sorted(lines, key=lambda line: -line[2].value)
 
 
 def _trial_table(summary: SweepSummary) -> str:
@@ -211,15 +211,15 @@ def _trial_table(summary: SweepSummary) -> str:
     spec = summary.spec
     heads = ["trial", "state", *spec.objectives, *spec.space.names, "steps", "seconds", "reason"]
     lines = []
-    for row in summary.trials:
-        values = row.values or (row.value, *(None,) * (len(spec.objectives) - 1))
+    for trial in summary.trials:
+        values = trial.values or (trial.value, *(None,) * (len(spec.objectives) - 1))
         shown = [
             Cell(show_value(n, v), v) if v is not None else "" for n, v in zip(spec.objectives, values, strict=True)
         ]
-        point = [_setting(row.point.get(name, "")) for name in spec.space.names]
-        steps = Cell(f"{row.steps[0]:,} of {row.steps[1]:,}", row.steps[0]) if row.steps[1] else ""
-        times = [steps, Cell(f"{row.seconds:,.0f}", row.seconds)]
-        lines.append([Cell(str(row.number), row.number), row.state, *shown, *point, *times, row.reason])
+        point = [_setting(trial.point.get(name, "")) for name in spec.space.names]
+        steps = Cell(f"{trial.steps[0]:,} of {trial.steps[1]:,}", trial.steps[0]) if trial.steps[1] else ""
+        times = [steps, Cell(f"{trial.seconds:,.0f}", trial.seconds)]
+        lines.append([Cell(str(trial.number), trial.number), trial.state, *shown, *point, *times, trial.reason])
     return make_table(heads, lines, marked=summary.best)
 
 
@@ -238,6 +238,6 @@ def _values(names: Sequence[str], values: Sequence[float]) -> str:
     return ", ".join(f"{name} {show_value(name, value)}" for name, value in zip(names, values, strict=True))
 
 
-def _spread(name: str, row: TrialRow) -> str:
-    values = [found[0] for found in row.seed_values]
+def _spread(name: str, trial: TrialSummary) -> str:
+    values = [of_seed[0] for of_seed in trial.seed_values]
     return f"the mean of {len(values)} seeds, from {show_value(name, min(values))} to {show_value(name, max(values))}"

@@ -68,9 +68,9 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
 def _finish(study: SweepStudy, parent: ParentRun, words: Sequence[str]) -> None:
     """Tests, exports and verifies what ``sweep.export`` names, then writes the report."""
     summary = summarize(study, local_overrides(words))
-    chosen = {"best": summary.front, "all": [row for row in summary.trials if row.values], "none": []}
-    for row in chosen[study.rules.export]:
-        _ship(row.number, RunFolder(study.run_folder(row.number, summary.best_seed(row))), words)
+    chosen = {"best": summary.front, "all": [trial for trial in summary.trials if trial.values], "none": []}
+    for trial in chosen[study.rules.export]:
+        _ship(trial.number, RunFolder(study.run_folder(trial.number, summary.best_seed(trial))), words)
     free_disk(study)
     tested: dict[str, float] = {}  # the best trial's test metrics
     shipped: dict[str, Any] = {}  # these, and their intervals

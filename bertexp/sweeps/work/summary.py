@@ -17,7 +17,7 @@ from bertexp.sweeps.work.study import ENDS, SweepStudy
 
 
 @dataclass(frozen=True)
-class TrialRow:
+class TrialSummary:
     """One trial; times are UNIX seconds."""
 
     number: int
@@ -69,56 +69,56 @@ class SweepSummary:
 
     spec: SweepSpec
     rules: SweepConfig
-    trials: tuple[TrialRow, ...]
+    trials: tuple[TrialSummary, ...]
     best: tuple[int, ...]  # trial numbers: one, the Pareto front of several objectives, or none yet
     local: tuple[str, ...] = ()  # overrides that say where to write
 
     @property
-    def front(self) -> list[TrialRow]:
+    def front(self) -> list[TrialSummary]:
         """The best trials: one, or the Pareto front."""
         return [self.trials[number] for number in self.best]
 
     @property
-    def winner(self) -> TrialRow | None:
+    def winner(self) -> TrialSummary | None:
         """The best trial, if one alone is best."""
         return self.front[0] if len(self.best) == 1 else None
 
     def count(self, state: RunState) -> int:
         """How many trials are in ``state``."""
-        return sum(row.state == state for row in self.trials)
+        return sum(trial.state == state for trial in self.trials)
 
-    def valued(self, *states: RunState) -> list[TrialRow]:
+    def valued(self, *states: RunState) -> list[TrialSummary]:
         """The trials in ``states`` that have a value."""
-        return [row for row in self.trials if row.state in states and row.value is not None]
+        return [trial for trial in self.trials if trial.state in states and trial.value is not None]
 
     def objective_label(self, index: int) -> str:
         """An axis's words."""
         word = "higher" if self.spec.directions[index] == "maximize" else "lower"
         return f"{self.spec.objectives[index]} ({word} is better)"
 
-    def best_seed(self, row: TrialRow) -> int:
+    def best_seed(self, trial: TrialSummary) -> int:
         """The index of the seed with the best first objective; 0 where there is one seed."""
-        values = [found[0] for found in row.seed_values] or [0.0]
+        values = [of_seed[0] for of_seed in trial.seed_values] or [0.0]
         return values.index(max(values) if self.spec.maximizes else min(values))
 
     @property
     def best_command(self) -> str:
         """The line that makes the best trial's run again, test and export included; of several seeds the best one's."""
-        row = self.front[0]
-        seed = [f"run.seed={self.spec.base_seed + self.best_seed(row)}"] if row.seed_values else []
-        return run_line(*self.spec.trial_overrides(row.point, self.local), *row.derived, *seed)
+        trial = self.front[0]
+        seed = [f"run.seed={self.spec.base_seed + self.best_seed(trial)}"] if trial.seed_values else []
+        return run_line(*self.spec.trial_overrides(trial.point, self.local), *trial.derived, *seed)
 
     @property
     def step_share(self) -> float:
         """Optimizer steps done by ended trials, as a share of those that none pruned would have done."""
-        ended = [row.steps for row in self.trials if row.state in (RunState.COMPLETED, RunState.PRUNED)]
+        ended = [trial.steps for trial in self.trials if trial.state in (RunState.COMPLETED, RunState.PRUNED)]
         return sum(done for done, _ in ended) / max(sum(whole for _, whole in ended), 1)
 
     @property
     def seconds_saved(self) -> float:
         """Time that pruned trials would have taken to their ends at their own pace."""
-        pruned = [row for row in self.trials if row.state == RunState.PRUNED and row.steps[0]]
-        return sum(row.seconds * (row.steps[1] / row.steps[0] - 1.0) for row in pruned)
+        pruned = [trial for trial in self.trials if trial.state == RunState.PRUNED and trial.steps[0]]
+        return sum(trial.seconds * (trial.steps[1] / trial.steps[0] - 1.0) for trial in pruned)
 
     @property
     def spans(self) -> list[Span]:
@@ -128,22 +128,22 @@ class SweepSummary:
         the last one of a trial at the sweep's last known moment (it is at work, or died).
         """
         spans = []
-        moments = [time for row in self.trials for _, *times in row.segments for time in times if time is not None]
-        for row in self.trials:
-            nexts = [begin for _, begin, _ in row.segments[1:]] + [max(moments, default=0.0)]
-            for (worker, begin, end), upper in zip(row.segments, nexts, strict=False):
-                spans.append(Span(worker, row.number, row.state, begin, upper if end is None else end, end is None))
+        moments = [time for trial in self.trials for _, *times in trial.segments for time in times if time is not None]
+        for trial in self.trials:
+            nexts = [begin for _, begin, _ in trial.segments[1:]] + [max(moments, default=0.0)]
+            for (worker, begin, end), upper in zip(trial.segments, nexts, strict=False):
+                spans.append(Span(worker, trial.number, trial.state, begin, upper if end is None else end, end is None))
         return spans
 
 
 def summarize(study: SweepStudy, local: Sequence[str] = ()) -> SweepSummary:
     """Reads the study as it stands."""
-    rows, trials = [], study.trials
+    summaries, trials = [], study.trials
     states = {end: state for state, end in ENDS.items()}
     for trial in trials:
         facts = trial.user_attrs
-        rows.append(
-            TrialRow(
+        summaries.append(
+            TrialSummary(
                 number=trial.number,
                 state=states.get(trial.state, RunState.RUNNING),  # or it waits for a worker
                 point={name: trial.params[name] for name in study.spec.space.names if name in trial.params},
@@ -159,4 +159,4 @@ def summarize(study: SweepStudy, local: Sequence[str] = ()) -> SweepSummary:
             )
         )
     best = tuple(trial.number for trial in study.best_of(trials))
-    return SweepSummary(study.spec, study.rules, tuple(rows), best, tuple(local))
+    return SweepSummary(study.spec, study.rules, tuple(summaries), best, tuple(local))

@@ -46,7 +46,7 @@ def pull_trials(study: SweepStudy, run_trial: Callable[[Trial], Outcome]) -> Non
         except TrialTaken as taken:
             say(f"       {taken}")
             continue
-        say(table.row(summarize(study), trial.number))
+        say(table.line(summarize(study), trial.number))
         if outcome.reason:
             say(f"       {outcome.reason}")
 
