@@ -42,6 +42,8 @@ def main(words: Sequence[str]) -> int:
     in_words = bool(options.file) and is_tagger and (options.words_column or options.file.endswith(".conll"))
     if options.words_column and not in_words:
         raise DataError("--words-column names a column of --file for a tagger; this is not one, or there is no file")
+    if options.file and not Path(options.file).is_file():
+        raise DataError(f"--file {options.file} does not exist")
     if in_words:
         rows, table = read_words(Path(options.file), options.words_column or "words")
     elif options.file:

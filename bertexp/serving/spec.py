@@ -28,9 +28,8 @@ class ServingSpec:
 
     def describe(self) -> dict[str, Any]:
         """The content of ``bertexp.json``, all that the one-file loader needs; the export adds what it alone knows."""
-        settings = {
-            key: value for key, value in asdict(self.task.settings).items() if key not in ("name", "main_metric")
-        }
+        settings = asdict(self.task.settings)
+        del settings["name"], settings["main_metric"]
         own = {"task": self.task.spec.name, "settings": settings, "label_names": list(self.task.label_names)}
         shape = {name: getattr(self, name) for name in ("max_length", "has_pair", "long_text", "window_overlap")}
         return {"format": FORMAT, **own, **shape, **_reading(self.task.settings, own | shape)}

@@ -30,8 +30,6 @@ def read_file(path: Path, columns: Sequence[str]) -> Asked:
     Raises:
         DataError: the file cannot be read, lacks a column or holds an empty cell.
     """
-    if not path.is_file():
-        raise DataError(f"--file {path} does not exist")
     if path.suffix in (".conll", ".json"):
         raise DataError(
             f"--file {path} is no list of texts; give a csv, tsv, jsonl or parquet file, or one text a line"
@@ -56,8 +54,6 @@ def read_words(path: Path, column: str) -> Asked:
     Raises:
         DataError: the file cannot be read, lacks the column or holds something else.
     """
-    if not path.is_file():
-        raise DataError(f"--file {path} does not exist")
     format = FORMATS.get(path.suffix.removeprefix("."))
     if format is not None and format.has_lists:
         table = _read_table(path, Columns(None, label=column), "--words-column")

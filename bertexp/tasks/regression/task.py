@@ -18,8 +18,6 @@ from bertexp.reports.statistics import quote
 from bertexp.tasks.base import BaseTask, PredictionsReport
 from bertexp.tasks.regression.spec import RegressionConfig, RegressionSpec
 
-_WIDTH = 100
-
 
 def build(settings: RegressionConfig, dataset: TextDataset) -> Regression:
     """The task with what the data have to say.
@@ -136,7 +134,7 @@ class RegressionReport(PredictionsReport):
     def show(self, row: Mapping[str, Any], missed: bool) -> list[str]:
         wanted = "" if row["label"] is None else f" (true {row['label']:.3f})"
         start = f"{row['predicted']:8.3f}{wanted}  "
-        return [start + quote(row["text"], _WIDTH - len(start))]
+        return [start + quote(row["text"], 100 - len(start))]
 
     def draw(self, metrics: RegressionMetrics, path: Path, figures: Path) -> None:
         from bertexp.reports.pictures.figures import draw_scatter  # matplotlib is needed first after a fit
