@@ -270,7 +270,7 @@ def test_the_offline_line_runs_offline(tmp_path, monkeypatch, capsys, given):
     (tmp_path / "my reviews.csv").write_text("text,label\n" + "good,a\nbad,b\n" * 20)
     given = [words.write(*word.format(folder=tmp_path).split("=", 1)) if " " in word else word for word in given]
     given.append(words.write("run.outputs_dir", str(tmp_path)))
-    monkeypatch.setattr(downloads, "probe", lambda urls, seconds: dict.fromkeys(urls, "no route to host"))
+    monkeypatch.setattr(downloads, "probe", lambda urls: dict.fromkeys(urls, "no route to host"))
     with pytest.raises(NetworkError, match="or run offline right away: ") as caught:
         make_plan(compose_config(given)[0], given)
     line = str(caught.value).split("right away: ")[1]
