@@ -33,21 +33,16 @@ class Encoder(tf_keras.layers.Layer):
     """
 
     def __init__(
-        self,
-        held: tf_keras.layers.Layer,
-        bert: BertArchitecture | None = None,
-        only_cls: bool = False,
-        why: str | None = None,
+        self, held: tf_keras.layers.Layer, bert: BertArchitecture | None = None, only_cls: bool = False, why: str = ""
     ):
         super().__init__(name="encoder", autocast=False)  # the call casts for itself
         garden.build(held)
         self.held, self._bert, self.only_cls = held, bert, only_cls
-        if bert is None and why is None:
-            why = (
-                f"{type(held).__name__} is not known to be a BERT, and runs through Model Garden's own call: a run that goes "
-                "on draws its dropout anew"
-            )
-        self.fallback = why
+        own_call = (
+            f"{type(held).__name__} is not known to be a BERT, and runs through Model Garden's own call: a run that goes on "
+            "draws its dropout anew"
+        )
+        self.fallback = (why or own_call) if bert is None else None
         self.closed_gradients = True  # of a BERT in training; False: TensorFlow's own
         named = {} if bert is None else garden.named_variables(held)
         self._weights = SimpleNamespace(named=named, replaced={})  # Keras would take a dict's variables for the layer's

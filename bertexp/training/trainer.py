@@ -38,6 +38,7 @@ from bertexp.training.callbacks import Callback, KerasCallbacks
 from bertexp.training.checkpoint import CheckpointStore, LoopState, read_state, restore
 from bertexp.training.evaluation import Batch, TestResult, evaluate, find_split, measure
 from bertexp.training.module import FineTuningModule
+from bertexp.training.optimizers.build import learning_rate_of
 from bertexp.training.optimizers.former import convert_former
 from bertexp.training.step import StepStatistics
 from bertexp.training.words_in_use import WordsInUse
@@ -80,8 +81,6 @@ class Trainer:
         self._saved: tuple[int, ...] | None = None  # where the loop stood at the last checkpoint
         self.module: FineTuningModule
 
-    # ------------------------------------------------------------------ fit
-
     def fit(self, module: FineTuningModule, data: Loaders, resume_from: Path | None = None) -> LoopState:
         """Trains ``module`` on ``data``; returns where the loop ended.
 
@@ -109,6 +108,10 @@ class Trainer:
             self._settle()
             self._words = None
         return self.state
+
+    def epoch_means(self) -> dict[str, float]:
+        """Mean training loss and score of the epoch so far; waits for the device."""
+        return self._statistics.epoch_means()
 
     def _start(self, module: FineTuningModule, data: Loaders, resume_from: Path | None) -> None:
         config = self.config
@@ -173,16 +176,11 @@ class Trainer:
         """What is due after an optimizer step; a checkpoint comes last, so that it holds all of it."""
         config, step = self.config, self.state.step
         if step % self._log_every_steps == 0:
-            self._log(self._statistics.end_interval() | {"train/learning_rate": self._learning_rate()})
+            self._log(self._statistics.end_interval() | {"train/learning_rate": learning_rate_of(self.optimizer)})
         self._validate_if_due()
         if config.checkpoint_every_steps and step % config.checkpoint_every_steps == 0:
             self._save()
         self._stop_if_asked()
-
-    def _learning_rate(self) -> float:
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)  # inside a LossScaleOptimizer
-        scheduled = getattr(optimizer, "current_learning_rate", None)
-        return float(scheduled() if scheduled else optimizer.learning_rate)
 
     def _stop_if_asked(self) -> None:
         if self._stop.received is not None:
@@ -232,12 +230,6 @@ class Trainer:
         self._call("on_validation_end", metrics)
         self._statistics.leave_out(time.monotonic() - started)
 
-    def epoch_means(self) -> dict[str, float]:
-        """Mean training loss and score of the epoch so far; waits for the device."""
-        return self._statistics.epoch_means()
-
-    # ----------------------------------------------- validate, test, predict
-
     def validate(self, module: FineTuningModule, data: Loaders) -> dict[str, float]:
         """Metrics of the validation split, as ``val/<name>``.
 
@@ -277,8 +269,6 @@ class Trainer:
         """
         loader = find_split(data, split, labelled=False)
         return evaluate(module, loader, self._limit(self.config.limit_test_batches))
-
-    # -------------------------------------------------------------- helpers
 
     def _limit(self, configured: int | None) -> int | None:
         return 1 if self.config.fast_dev_run else configured

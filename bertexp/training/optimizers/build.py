@@ -1,4 +1,4 @@
-"""From the config to an optimizer."""
+"""From the config to an optimizer, and the rate that one works at."""
 
 from __future__ import annotations
 
@@ -15,3 +15,10 @@ def build_optimizer(config: OptimizerConfig, learning_rate: float, total_steps: 
     warmup = config.count_warmup(total_steps)
     schedule = Schedule(config.schedule, total_steps, warmup, config.warmup_form)
     return importlib.import_module(f"bertexp.training.optimizers.{config.name}").build(config, learning_rate, schedule)
+
+
+def learning_rate_of(optimizer: tf_keras.optimizers.Optimizer) -> float:
+    """The rate of an optimizer's next update."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # inside a LossScaleOptimizer
+    scheduled = getattr(optimizer, "current_learning_rate", None)
+    return float(scheduled() if scheduled else optimizer.learning_rate)
