@@ -2,5 +2,5 @@
 
 from bertexp.data.formats.delimited import Delimited
 
-_CSV = Delimited(",", has_quotes=True)
+_CSV = Delimited(",", quote='"')
 column_names, read_table, read_rows = _CSV.column_names, _CSV.read_table, _CSV.read_rows

@@ -21,12 +21,11 @@ class Delimited:
     """A ``FormatModule`` for fields with a delimiter between them.
 
     Args:
-        has_quotes: whether a field may stand in quotes, and may then hold delimiters and line breaks; if not, quotes are
-            plain characters.
+        quote: stands around fields that may then hold delimiters and line breaks; False: quotes are plain characters.
     """
 
-    def __init__(self, delimiter: str, has_quotes: bool):
-        self._delimiter, self._has_quotes = delimiter, has_quotes
+    def __init__(self, delimiter: str, quote: str | Literal[False]):
+        self._delimiter, self._quote = delimiter, quote
 
     def column_names(self, path: Path) -> tuple[str, ...]:
         """Reads the header."""
@@ -42,9 +41,7 @@ class Delimited:
 
         wanted = list(columns.wanted().values())
         parse_options = ParseOptions(
-            delimiter=self._delimiter,
-            quote_char='"' if self._has_quotes else False,
-            newlines_in_values=self._has_quotes,
+            delimiter=self._delimiter, quote_char=self._quote, newlines_in_values=bool(self._quote)
         )
         convert_options = ConvertOptions(
             include_columns=None if others else wanted,
@@ -74,7 +71,7 @@ class Delimited:
         """
         csv.field_size_limit(sys.maxsize)
         with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self._has_quotes else csv.QUOTE_NONE
+            quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self._quote else csv.QUOTE_NONE
             reader = csv.reader(file, delimiter=self._delimiter, quoting=quoting, strict=True)
             fields: list[str] | Bad | None = []
             while fields is not None:

@@ -2,5 +2,5 @@
 
 from bertexp.data.formats.delimited import Delimited
 
-_TSV = Delimited("\t", has_quotes=False)
+_TSV = Delimited("\t", quote=False)
 column_names, read_table, read_rows = _TSV.column_names, _TSV.read_table, _TSV.read_rows
