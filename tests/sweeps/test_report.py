@@ -183,6 +183,13 @@ def test_few_or_equal_trials_give_a_report_without_a_map(sweep, tmp_path):
     assert draw_contour(summarize([make_row(n, 0.9) for n in range(9)], [0])) is None  # all are equal
 
 
+def test_trials_on_a_line_have_a_report_without_a_map(tmp_path):
+    rows = [make_row(n, 0.8 + n / 50, point={RATE: RATES[n], WARMUP: 0.1}) for n in range(6)]
+    names = {path.name for path in write_report(summarize(rows, [5]), tmp_path)}
+    assert "slices.png" in names
+    assert "contour.png" not in names
+
+
 @pytest.mark.parametrize(
     ("name", "axes", "marks"),
     [

@@ -112,18 +112,19 @@ def draw_contour(summary: SweepSummary) -> Figure | None:
     Pruned trials count with their last report; those far behind are left out, for they would take all colours.
 
     Returns:
-        ``None`` for fewer than two numeric dimensions or five different values.
+        ``None`` for fewer than two numeric dimensions that vary, or five different values.
     """
     dimensions = summary.spec.space.dimensions
     names = [d.name for d in dimensions if all(isinstance(end, (int, float)) for end in d.ends())][:2]
     trials = summary.valued(RunState.COMPLETED, RunState.PRUNED)
-    if len(names) < 2 or len({trial.value for trial in trials}) < LEAST_FOR_CONTOUR:
+    spread = [len({trial.point[name] for trial in trials}) for name in names]
+    if len(names) < 2 or min(spread) < 2 or len({trial.value for trial in trials}) < LEAST_FOR_CONTOUR:
         return None
     low, high = good_limits(summary, [trial.value for trial in trials])
     trials = [trial for trial in trials if low <= trial.value <= high]
     study, label = _as_study(summary, trials), summary.objective_label(0)
     (axes,) = _ask_optuna(plots.plot_contour, study, (6.6, 4.6), params=names, target_name=label)
-    across, up = axes.get_xlabel(), axes.get_ylabel()
+    across, up = sorted(names)  # as Optuna orders them
     settings = ([trial.point[name] for trial in trials] for name in (across, up))
     _mark_trials(axes, summary, trials, *settings)
     return _style(axes, across, up)

@@ -51,9 +51,8 @@ class SweepStudy:
             ConfigError: a study of that name holds another sweep; the message lists the differences.
         """
         self.folder, self.rules = folder, rules
-        storage, self.locked = open_storage(
-            folder, rules.storage
-        )  # locked: no other worker changes the study meanwhile
+        # under ``locked`` no other worker changes the study
+        storage, self.locked = open_storage(folder, rules.storage)
         if spec is None:
             self.study = optuna.load_study(storage=storage, study_name=rules.name)
         else:
