@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import tensorflow as tf
 
 from bertexp.config.schema import TrainerConfig
@@ -47,7 +49,8 @@ class BestWeights:
                 f"{did_you_mean(self.monitor, metrics)}"
             )
         score, loss = metrics[self.monitor], metrics.get("val/loss", 0.0)
-        better = state.best_score is None or self._sign * score > self._sign * state.best_score
+        known = state.best_score is not None and not math.isnan(state.best_score)
+        better = not math.isnan(score) and (not known or self._sign * score > self._sign * state.best_score)
         if better or (score == state.best_score and loss < state.best_loss):
             state.best_score, state.best_loss, state.best_step = score, loss, state.step
             if self._store is not None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from bertexp.errors import DataError
+from bertexp.errors import DataError, TrainingDiverged
 from bertexp.interfaces import Metrics
 from bertexp.training.batches import EvalBatches, Loaders
 from bertexp.training.module import FineTuningModule
@@ -32,6 +32,9 @@ def evaluate(
     """Runs ``module`` over the first ``limit`` batches (all by default), in the loader's order.
 
     One batch is on the device while the caller has the one before, and no more is kept.
+
+    Raises:
+        TrainingDiverged: the model's output is no number.
     """
     predict, indices = module.compiled_predict_step(loader.spec), loader.indices(limit)
 
@@ -46,7 +49,13 @@ def evaluate(
     ):  # the next batch is begun before this one is read
         own = indices[begin : begin + len(logits)]
         begin += len(own)
-        yield Batch(loader.source_rows(own), loader.truth(own), np.asarray(logits))
+        values = np.asarray(logits)
+        if np.isnan(values).any():
+            raise TrainingDiverged(
+                "the model's output is no number any more (NaN), so that no metric would mean anything; lower "
+                "optimizer.learning_rate or set trainer.gradient_clip_norm=1.0"
+            )
+        yield Batch(loader.source_rows(own), loader.truth(own), values)
 
 
 class TestResult(NamedTuple):

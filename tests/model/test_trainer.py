@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import weakref
 from pathlib import Path
@@ -22,6 +23,7 @@ from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.text_model import TextClassifier
 from bertexp.system.signals import StopSignal
 from bertexp.tasks.classification.task import Classification
+from bertexp.training.best import BestWeights
 from bertexp.training.callbacks import Callback
 from bertexp.training.checkpoint import FORMAT, CheckpointStore, LoopState, read_state, remove_checkpoints, restore
 from bertexp.training.module import FineTuningModule
@@ -182,6 +184,26 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoin
     with pytest.raises(TrainingDiverged, match=r"learning_rate.*step-00000006"):
         Trainer(config, tmp_path, [Poison()]).fit(make_module(), ToyData())
     assert CheckpointStore(tmp_path, 2).latest().name == "step-00000006"
+
+
+def test_an_output_that_is_no_number_is_not_judged():
+    module = make_module()
+    Trainer(TrainerConfig(max_epochs=1)).fit(module, ToyData())
+    module.model.head.bias.assign([np.nan])
+    with pytest.raises(TrainingDiverged, match=r"output is no number.*learning_rate"):
+        Trainer(TrainerConfig()).test(module, ToyData(), "val")
+
+
+def test_a_score_that_is_no_number_is_never_the_best():
+    module, state = make_module(), LoopState()
+    best = BestWeights(module, TrainerConfig(monitor="val/mcc"), None)
+    for step, score in enumerate([math.nan, 0.2, math.nan, 0.1]):
+        state.step = step
+        best.judge({"val/mcc": score, "val/loss": 0.5}, state)
+    assert (state.best_score, state.best_step, state.validations_without_improvement) == (0.2, 1, 2)
+    former = LoopState(best_score=math.nan, best_step=3)  # as an earlier version kept it
+    best.judge({"val/mcc": -0.5, "val/loss": 0.5}, former)
+    assert former.best_score == -0.5
 
 
 def test_max_steps_fast_dev_run_limits_and_overfitting():
