@@ -21,7 +21,7 @@ from bertexp.training.callbacks import Callback
 from bertexp.training.checkpoint import CheckpointStore
 from bertexp.training.optimizers.adamw import AdamW
 from bertexp.training.trainer import Trainer
-from bertexp.training.words_in_use import find_words_in_use
+from bertexp.training.words_in_use import WordsInUse, find_words_in_use
 
 SMALL = ["dataset.limit_train=64", "dataset.limit_val=64", "dataset.limit_test=16", "trainer.batch_size=8",
          "model.num_layers=1", "model.hidden_size=64", "trainer.deterministic=true", "trainer.max_epochs=3",
@@ -107,6 +107,21 @@ def test_callbacks_see_a_whole_model_at_every_step_and_may_change_it(prepare, at
     callback = Table(False)
     Trainer(config.trainer, callbacks=[callback], seed=1).fit(parts.module, parts.data)
     np.testing.assert_array_equal(callback.tables[0], callback.tables[-1])  # so there is something to bring up to date
+
+
+def test_a_hook_that_nobody_overrides_costs_no_look_at_the_model(prepare, monkeypatch):
+    settled = []
+    monkeypatch.setattr(WordsInUse, "settle", lambda self, settle=WordsInUse.settle: settled.append(1) or settle(self))
+
+    class Watch(Callback):
+        def on_train_epoch_end(self, trainer, metrics):
+            self.seen = trainer.module.model.encoder.named_weights[WORDS].numpy()
+
+    config, parts = prepare("trainer.max_epochs=1")
+    watch = Watch()
+    state = Trainer(config.trainer, callbacks=[watch], seed=1).fit(parts.module, parts.data)
+    assert 0 < len(settled) < state.step
+    np.testing.assert_array_equal(watch.seen, parts.module.model.encoder.named_weights[WORDS].numpy())
 
 
 def test_a_keras_callback_saves_the_weights_of_the_very_step(prepare, tmp_path):
