@@ -12,6 +12,7 @@ from bertexp.data.formats.spec import Bad, Columns, Row
 from bertexp.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 _BLOCK_BYTES = 4 << 20
@@ -39,6 +40,7 @@ class Delimited:
         import pyarrow as pa
         from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
+        self._refuse_broken_quotes(path)
         wanted = list(columns.wanted().values())
         parse_options = ParseOptions(
             delimiter=self._delimiter, quote_char=self._quote, newlines_in_values=bool(self._quote)
@@ -67,18 +69,61 @@ class Delimited:
     def _records(self, path: Path) -> Iterator[tuple[int, list[str] | Bad]]:
         """Yields the fields of each row that is not blank, and the number of its first line.
 
-        Bytes that are not UTF-8 become surrogates, so that the row they stand in can be told.
+        Of a row with broken quotes every line is bad, since nobody knows how many rows they were. Bytes that are not UTF-8
+        become surrogates, so that the row they stand in can be told.
         """
         csv.field_size_limit(sys.maxsize)
         with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self._quote else csv.QUOTE_NONE
             reader = csv.reader(file, delimiter=self._delimiter, quoting=quoting, strict=True)
-            fields: list[str] | Bad | None = []
+            fields: list[str] | None = []
             while fields is not None:
                 line = reader.line_num + 1
                 try:
                     fields = next(reader, None)
                 except csv.Error as error:
-                    fields = Bad("broken quotes", f"the row is not valid csv, perhaps a quote is not closed ({error})")
+                    bad = Bad("broken quotes", _why_broken(line, reader.line_num, error))
+                    yield from ((number, bad) for number in range(line, reader.line_num + 1))
+                    continue
                 if fields:
                     yield line, fields
+
+    def _refuse_broken_quotes(self, path: Path) -> None:
+        """Raises ``pa.ArrowInvalid`` where a quoted field does not end with its quote: pyarrow reads on without a word."""
+        import numpy as np
+        import pyarrow as pa
+
+        if not self._quote or not path.stat().st_size:
+            return
+        if _are_in_place(np.memmap(path, np.uint8, mode="r"), self._delimiter):
+            return
+        if any(isinstance(fields, Bad) for _, fields in self._records(path)):  # quotes in the midst of a field are fine
+            raise pa.ArrowInvalid("broken quotes")
+
+
+def _why_broken(first: int, last: int, error: csv.Error) -> str:
+    read = f", read up to line {last}," if last > first else ""
+    return f"the row{read} is not valid csv: a quote is not closed, or one inside a text is not doubled ({error})"
+
+
+def _are_in_place(content: np.ndarray, delimiter: str) -> bool:
+    """Whether each quote of a file opens a field, closes one or stands doubled in one: no reader can err about those.
+
+    Of such quotes every other one opens, and one that is doubled closes and opens.
+
+    Args:
+        content: <uint8>[bytes].
+    """
+    import numpy as np
+
+    places = [
+        start + np.flatnonzero(content[start : start + _BLOCK_BYTES] == ord('"'))
+        for start in range(0, len(content), _BLOCK_BYTES)
+    ]
+    quotes = np.concatenate(places)
+    if len(quotes) % 2:
+        return False
+    opening, closing = quotes[::2], quotes[1::2]
+    first = 3 if content[:3].tobytes() == b"\xef\xbb\xbf" else 0  # behind a byte-order mark
+    neighbours = np.concatenate([content[opening[opening > first] - 1], content[closing[closing < len(content) - 1] + 1]])
+    return bool(np.isin(neighbours, np.frombuffer(f'{delimiter}\r\n"'.encode(), np.uint8)).all())

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _BLOCK_BYTES = 4 << 20
 _FIRST = 100  # records that are looked at for their keys and labels: one may lack a key
+_BLANK = " \t\r\n"
 
 
 def column_names(path: Path) -> tuple[str, ...]:
@@ -39,34 +40,59 @@ def read_table(path: Path, columns: Columns, others: bool = False) -> pa.Table:
     options = arrow_json.ParseOptions(
         explicit_schema=pa.schema(schema), unexpected_field_behavior="infer" if others else "ignore"
     )
-    return arrow_json.read_json(path, arrow_json.ReadOptions(block_size=_BLOCK_BYTES), options)
+    table = arrow_json.read_json(path, arrow_json.ReadOptions(block_size=_BLOCK_BYTES), options)
+    if table.num_rows != _count_objects(path):
+        raise pa.ArrowInvalid("a line holds several objects")
+    return table
 
 
 def read_rows(path: Path, columns: Columns) -> Iterator[Row]:
     """Reads row by row."""
-    for number, record in _records(path):
+    for number, record in read_objects(path):
         if isinstance(record, Bad):
             yield number, record
         else:
             yield number, {canonical: record.get(name) for canonical, name in columns.wanted().items()}
 
 
+def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any] | Bad]]:
+    """Yields the object of each line that is not blank, and the line's number from 1.
+
+    Bytes that are not UTF-8 become surrogates, so that the text they stand in can be told.
+    """
+    for number, line in _lines(path):
+        yield number, _parse(line)
+
+
 def _first_objects(path: Path) -> list[dict[str, Any]]:
-    return [record for _, record in islice(_records(path), _FIRST) if isinstance(record, dict)]
+    return [record for _, record in islice(read_objects(path), _FIRST) if isinstance(record, dict)]
 
 
-def _records(path: Path) -> Iterator[tuple[int, dict[str, Any] | Bad]]:
-    with open(path, "rb") as file:
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
         for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield number, _parse(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
+            if line := line.strip(_BLANK):
+                yield number, line
 
 
-def _parse(line: bytes) -> dict[str, Any] | Bad:
+def _count_objects(path: Path) -> int:
+    """How many lines look like an object each; -1 if one does not.
+
+    pyarrow takes objects as they follow one another, on several lines or many on one. Behind a closing brace no opening
+    one can follow within an object: if every line has both at its ends and there are as many objects, each line is one.
+    """
+    count = 0
+    for _, line in _lines(path):
+        if line[0] != "{" or line[-1] != "}":
+            return -1
+        count += 1
+    return count
+
+
+def _parse(line: str) -> dict[str, Any] | Bad:
     try:
-        record = json.loads(line.decode())
-    except UnicodeDecodeError:
-        return Bad("not UTF-8", "the line is not UTF-8")
-    except json.JSONDecodeError as error:
-        return Bad("broken JSON", f"the line is not valid JSON ({error.msg}, column {error.colno})")
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:  # the others: a number of thousands of digits, lists in lists in lists
+        why = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+        return Bad("broken JSON", f"the line is not valid JSON ({why})")
     return record if isinstance(record, dict) else Bad("broken JSON", "the line is not a JSON object")

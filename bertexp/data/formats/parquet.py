@@ -28,7 +28,8 @@ def read_table(path: Path, columns: Columns, others: bool = False) -> pa.Table:
     """Reads all rows at once."""
     from pyarrow import parquet
 
-    return parquet.read_table(path, columns=None if others else list(columns.wanted().values()))
+    # `parquet.read_table` would add columns that the names of folders such as label=1 spell
+    return parquet.ParquetFile(path).read(columns=None if others else list(columns.wanted().values()))
 
 
 def read_rows(path: Path, columns: Columns) -> Iterator[Row]:

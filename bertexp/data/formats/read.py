@@ -195,4 +195,6 @@ def _checked(values: Values, labels: Labels) -> Values | Bad:
     if "label" not in values:
         return values
     label = labels.spell(values["label"])
-    return label if isinstance(label, Bad) else values | {"label": label}
+    if isinstance(label, Bad):
+        return label
+    return values | {"label": label} if is_utf8(label) else Bad("not UTF-8", "the label is not UTF-8")
