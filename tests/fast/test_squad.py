@@ -214,3 +214,98 @@ def test_the_dataset_brings_its_task(tmp_path):
         make_plan(compose_config(["dataset=xquad", "task=classification"])[0])
     with pytest.raises(DataError, match=r"dataset=xquad does not use dataset\.text_column"):
         load(tmp_path, name="xquad", text_column="body")
+
+
+FLAT = [
+    {"id": "q0", "title": "t", "context": CONTEXT, "question": "Where?", "answers": {"text": ["Oslo"], "answer_start": [15]}},
+    {"id": 1, "context": CONTEXT, "question": "Who?", "answers": {"text": ["Ann", "Zoë"], "answer_start": [8, 0]}},
+    {"id": "q2", "context": "Rain.", "question": "What?", "answers": [{"text": "Rain", "answer_start": 0}]},
+    {"id": "q3", "context": CONTEXT, "question": "When?", "answers": {"text": [], "answer_start": []}},
+]
+
+
+def test_questions_that_lie_flat_are_read_as_json_and_as_jsonl(tmp_path):
+    for name, content in (
+        ("a.json", json.dumps({"data": FLAT})),
+        ("b.json", json.dumps(FLAT)),
+        ("c.jsonl", "\n\n".join(map(json.dumps, FLAT))),
+    ):
+        (tmp_path / name).write_text(content)
+        found = read_squad(tmp_path / name, some_unanswerable=True)
+        assert found.table["id"].to_pylist() == ["q0", "1", "q2", "q3"]
+        assert found.table["label"].to_pylist() == [
+            [{"text": "Oslo", "start": 15}],
+            [{"text": "Ann", "start": 8}, {"text": "Zoë", "start": 0}],
+            [{"text": "Rain", "start": 0}],
+            [],
+        ]
+        assert found.articles.tolist() == [0, 1, 2, 1]  # without titles, questions on one context stay together
+        with pytest.raises(DataError, match=r"(question 'q3'|c\.jsonl:7): it has no answers and is not marked"):
+            read_squad(tmp_path / name)
+    with pytest.raises(DataError, match=r"d\.jsonl:2: the line is not valid JSON"):
+        (tmp_path / "d.jsonl").write_text(json.dumps(FLAT[0]) + "\n{\n")
+        read_squad(tmp_path / "d.jsonl")
+
+
+def test_a_flat_file_alone_in_its_folder_is_found(tmp_path):
+    rows = [FLAT[0] | {"title": f"t{number}", "id": f"q{number}"} for number in range(10)]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for name in ("squad", "squad_v2"):
+        dataset = load(tmp_path, name=name, path=str(tmp_path))
+        assert {split: table.num_rows for split, table in dataset.splits.items()} == {"train": 6, "val": 2, "test": 2}
+
+
+@pytest.mark.parametrize(
+    ("more", "answered"),
+    [
+        ({"is_impossible": "False"}, True),
+        ({"is_impossible": "false "}, True),
+        ({"is_impossible": 0}, True),
+        ({"is_impossible": None}, True),
+        ({"is_impossible": "True", "answers": []}, False),
+        ({"is_impossible": 1, "answers": None}, False),
+        ({"is_impossible": True, "answers": [{"text": "", "answer_start": -1}]}, False),
+        ({"is_impossible": True, "answers": {"text": [], "answer_start": []}}, False),
+        ({"answers": {"text": ["Oslo"], "answer_start": [15]}}, True),
+    ],
+)
+def test_a_field_of_another_type_is_read_by_its_meaning(tmp_path, more, answered):
+    label = read_squad(write(tmp_path / "x.json", [question(0) | more])).table["label"].to_pylist()
+    assert label == [[{"text": "Oslo", "start": 15}] if answered else []]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"is_impossible": "no"}, "is_impossible is 'no' and neither true nor false"),
+        ({"is_impossible": []}, r"is_impossible is \[\] and neither"),
+        ({"is_impossible": 2}, "is_impossible is 2 and neither"),
+        ({"is_impossible": True}, r"marked is_impossible and has the answer .*Oslo"),
+        ({"is_impossible": "true"}, "marked is_impossible and has the answer"),
+        ({"answers": "Oslo"}, "answers is 'Oslo' and not a list"),
+        ({"answers": {"text": "Oslo", "answer_start": 15}}, "and not a list"),
+        ({"answers": {"text": ["Oslo"], "answer_start": []}}, "not one of a text and an answer_start"),
+        ({"answers": [{"text": "Oslo", "answer_start": "15"}]}, "not one of a text and an answer_start"),
+        ({"answers": [{"text": "Oslo", "answer_start": True}]}, "not one of a text and an answer_start"),
+        ({"id": ["q7"]}, r"the id \['q7'\] is not a text"),
+        ({"id": "\ud800"}, "the id .* is not a text"),
+    ],
+)
+def test_a_field_whose_meaning_is_not_plain_is_an_error(tmp_path, more, message):
+    path = write(tmp_path / "x.json", [question(0), question(7) | more])
+    with pytest.raises(DataError, match=message):
+        read_squad(path)
+    assert sum(read_squad(path, "skip").skipped.values()) == 1
+
+
+@pytest.mark.parametrize("content", ['{"data": {}}', '{"data": [{"paragraphs": ""}]}', '{"data": [{"paragraphs": [{"qas": {}}]}]}'])
+def test_what_should_be_a_list_and_is_none_is_not_passed_over(tmp_path, content):
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(DataError, match="not of SQuAD's form.* is no list"):
+        read_squad(tmp_path / "x.json")
+
+
+def test_articles_without_a_title_are_not_one_article(tmp_path):
+    articles = [{"title": None, "paragraphs": [{"context": CONTEXT, "qas": [question(i)]}]} for i in range(3)]
+    (tmp_path / "x.json").write_text(json.dumps({"data": articles}))
+    assert read_squad(tmp_path / "x.json").articles.tolist() == [0, 1, 2]

@@ -32,12 +32,12 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
 
 
 def _squad_files(folder: Path, name: str) -> dict[str, Path]:
-    """The official files in ``folder``, dev being the test set, or its only json file."""
+    """The official files in ``folder``, dev being the test set, or its only json or jsonl file."""
     for version in _VERSIONS[name]:
         train, dev = (folder / f"{part}-{version}.json" for part in ("train", "dev"))
         if train.is_file() and dev.is_file():
             return {"train": train, "test": dev}
-    found = sorted(folder.glob("*.json"))
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".json", ".jsonl"))
     if len(found) == 1:
         return {"train": found[0]}
     held = f"several json files ({', '.join(path.name for path in found[:5])})" if found else "no json file"
