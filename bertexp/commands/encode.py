@@ -62,6 +62,8 @@ def main(words: Sequence[str]) -> int:
     plan = make_plan(config)
     say(labelled("reads", plan.dataset.description))
     dataset = plan.dataset.load()
+    for note in dataset.notes:
+        say(labelled("note", note))
     plan = plan.fetch(config)
     vocab, lowercase = read_vocabulary(plan.model) or _load_vocabulary(plan, config)
     rows = {split: table.num_rows for split, table in dataset.splits.items()}

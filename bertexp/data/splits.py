@@ -152,6 +152,7 @@ def make_dataset(
     label_names: Sequence[str],
     source: str,
     skipped: Mapping[str, int] | None = None,
+    notes: Sequence[str] = (),
 ) -> TextDataset:
     """Applies the limits, checks that there is something to learn, and takes the fingerprint.
 
@@ -182,4 +183,5 @@ def make_dataset(
         fingerprint=make_fingerprint(limited, label_names),
         skipped=dict(skipped or {}),
         source=source,
+        notes=tuple(notes),
     )

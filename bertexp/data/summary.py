@@ -55,7 +55,7 @@ class DatasetSummary:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns plain numbers, strings, lists and dicts, ready for JSON."""
-        described = ("name", "source", "fingerprint", "label_names", "skipped")
+        described = ("name", "source", "fingerprint", "label_names", "skipped", "notes")
         return {name: getattr(self.dataset, name) for name in described} | {
             "max_length": self.max_length,
             "splits": {split: asdict(summary) for split, summary in self.splits.items()},
@@ -75,6 +75,7 @@ class DatasetSummary:
         if data.skipped:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in data.skipped.items())
             lines.append(labelled("left out", f"{sum(data.skipped.values()):,} bad rows: {reasons}"))
+        lines += [labelled("note", note) for note in data.notes]
         lines += self._table()
         for number, sample in enumerate(self.samples, start=1):
             text = sample.text if sample.text_pair is None else f"{sample.text} | {sample.text_pair}"

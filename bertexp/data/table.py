@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +39,7 @@ class TextDataset:
     fingerprint: str  # of all rows and label names, 16 hex digits
     skipped: dict[str, int]  # reason -> bad rows left out
     source: str  # where the rows came from, one phrase
+    notes: tuple[str, ...] = field(default=(), kw_only=True)  # what was found, guessed or not read, a sentence each
 
     @property
     def tests_on_validation(self) -> bool:

@@ -143,7 +143,7 @@ def test_iob1_is_read_as_iob2(tmp_path):
     tables, names, _, note = read_splits(DatasetConfig(), {"train": path, "val": path})
     assert names == ("O", "B-LOC", "B-PER", "I-PER")
     assert tables["val"] == tables["train"]
-    assert note == "tags in IOB1, read as IOB2"
+    assert note == ("tags in IOB1, read as IOB2",)
 
 
 def test_a_split_without_neighbouring_entities_does_not_hide_that_the_tags_are_iob1(tmp_path):
@@ -322,3 +322,43 @@ def test_a_file_of_which_nothing_is_left_and_a_single_tag_are_refused(tmp_path):
     config = DatasetConfig(name="conll", path=str(write(tmp_path / "same.conll", "a\tO\n\n" * 9)))
     with pytest.raises(DataError, match=r"only the tag 'O' was found, .* check dataset\.tags_column"):
         locate_dataset(config, str(tmp_path), "tagging").load()
+
+
+def conllu(*sentences: str) -> str:
+    """CoNLL-U of `ID FORM UPOS` triples."""
+    rows = [["\t".join([i, form, "_", upos, *"______"]) for i, form, upos in _triples(s)] for s in sentences]
+    return "".join(f"# sent_id = {i}\n#\ttext = {i}\n" + "\n".join(row) + "\n\n" for i, row in enumerate(rows))
+
+
+def _triples(sentence: str) -> list[tuple[str, ...]]:
+    return [tuple(word.split()) for word in sentence.split(",")]
+
+
+SPANISH = "1-2 vámonos _, 1 vamos VERB, 2 nos PRON, 3 al ADP"
+
+
+def test_ranges_empty_nodes_and_comments_of_conllu_are_no_words(tmp_path):
+    path = write(tmp_path / "x.conllu", conllu(SPANISH, "0.1 él _, 1 voy VERB, 1.1 yo PRON, 2 ya ADV"))
+    expected = [[("vamos", "VERB"), ("nos", "PRON"), ("al", "ADP")], [("voy", "VERB"), ("ya", "ADV")]]
+    assert read(path)["train"] == read(path, words_column="1", tags_column="3")["train"] == expected
+    *_, notes = read_splits(DatasetConfig(), {"train": path})
+    assert notes[1].startswith(f"{path} numbers its words, as CoNLL-U does: words come from column 1 and tags from column 3")
+    assert notes[1].endswith("1 ranges such as 1-2 and 2 empty nodes such as 8.1 are no words")
+    dataset = locate_dataset(DatasetConfig(name="conll", path=str(path), val_fraction=0, test_fraction=0), "", "tagging")
+    assert dataset.load().notes == notes[1:]
+
+
+def test_numbers_before_words_are_no_words_in_other_files_either(tmp_path):
+    german = "#\thttp://x\n1\tSchartau\tB-PER\tO\n2\tsagte\tO\tO\n\n#\thttp://y\n1\t2013\tO\tO\n2\tOslo\tB-LOC\tO\n"
+    path = write(tmp_path / "x.tsv", german)
+    assert read(path, tags_column="2")["train"][1] == [("2013", "O"), ("Oslo", "B-LOC")]
+    numbers = write(tmp_path / "n.txt", "1\tO\n2\tB-X\n\n1\tO\n3\tO\n")  # words that are numbers
+    assert read(numbers)["train"] == [[("1", "O"), ("2", "B-X")], [("1", "O"), ("3", "O")]]
+    spread = write(tmp_path / "s.txt", "7\tx\tO\n1-2\ty\tB-X\n\n8\tz\tO\n")
+    assert [word for word, _ in read(spread)["train"][0]] == ["7", "1-2"]
+
+
+def test_a_mistake_behind_lines_that_are_no_words_is_named_by_its_own_line(tmp_path):
+    bad = "1\tvámonos\tO\n# a comment within\n2\tnos\tO\n3\tal\tO\n\n# x\n1\tAnn\tB-PER\n1.1\t_\t_\n# y\n2\twon\tI-LOC\n"
+    with pytest.raises(DataError, match=r"x\.txt:10: the tag 'I-LOC' goes on"):
+        read(write(tmp_path / "x.txt", bad))

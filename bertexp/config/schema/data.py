@@ -29,10 +29,10 @@ class DatasetConfig(Settings, group="dataset"):
     text_pair_column: str | None = setting(None, "the column of second texts; null: there are none")
     label_column: str = setting("label", "the column of the labels")
     words_column: str | None = setting(
-        None, "of tagged words: their column (null: words or tokens); in CoNLL files a number from 0 (null: 0)"
+        None, "of tagged words: their column (null: words or tokens); in CoNLL files a number from 0 (null: 0, of CoNLL-U 1)"
     )
     tags_column: str | None = setting(
-        None, "of tagged words: their tags' column (null: tags or ner_tags); in CoNLL files a number (null: the last)"
+        None, "of tagged words: their tags' column (null: tags or ner_tags); in CoNLL files a number (null: the last, of CoNLL-U 3)"
     )
     label_names: list[str] | None = setting(None, "order of the classes; null: sorted, as found in the training split")
     val_fraction: float = setting(0.2, "held out of the training rows if no split validates", minimum=0, below=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ class Sentences:
     path: Path
     rows: pa.Table  # of _SCHEMA, each column in one piece
     sieve: Sieve
+    notes: tuple[str, ...] = ()  # what was found and left out, a sentence each
 
     @property
     def lengths(self) -> np.ndarray:
@@ -74,22 +75,22 @@ def load_tagging(config: DatasetConfig, task: str, paths: Mapping[str, Path]) ->
     Raises:
         DataError: a sentence is bad, or the sentences cannot be split as asked for.
     """
-    tables, label_names, skipped, scheme = read_splits(config, paths)
+    tables, label_names, skipped, (scheme, *notes) = read_splits(config, paths)
     tables = hold_out_absent(tables, label_names, config)
     source = f"{', '.join(f'{split} {path}' for split, path in paths.items())} ({scheme})"
-    return make_dataset(config, task, tables, label_names, source, skipped)
+    return make_dataset(config, task, tables, label_names, source, skipped, notes)
 
 
 def read_splits(
     config: DatasetConfig, paths: Mapping[str, Path]
-) -> tuple[dict[str, pa.Table], tuple[str, ...], dict[str, int], str]:
+) -> tuple[dict[str, pa.Table], tuple[str, ...], dict[str, int], tuple[str, ...]]:
     """Reads and checks files of tagged words.
 
     Tags in IOB1, which spells ``B-`` only between two entities of one type that touch, become IOB2.
 
     Returns:
         A table for each split with ``words`` <list<string>>, ``text`` <string> and ``label`` <list<int32>>; the tags;
-        why and how often sentences were left out; the scheme of the tags in words.
+        why and how often sentences were left out; the scheme of the tags in words, and what was found in the files.
 
     Raises:
         DataError: a sentence is bad, an entity goes on that did not begin, or a tag does not occur in training.
@@ -116,22 +117,24 @@ def read_splits(
         words = sentences.rows["words"]
         tables[split] = pa.table({"words": words, "text": pc.binary_join(words, " "), "label": sentences.rows["tags"]})
     skipped = sum((sentences.sieve.skipped for sentences in splits.values()), Counter())
-    return tables, label_names, dict(skipped), note
+    notes = chain.from_iterable(sentences.notes for sentences in splits.values())
+    return tables, label_names, dict(skipped), (note, *notes)
 
 
 def _read(path: Path, config: DatasetConfig, spelled: dict[str, int], needs_tags: bool) -> Sentences:
     """Reads a file; ``spelled`` gathers the spellings of tags and their indices."""
     sieve = Sieve(path, "sentence", config.on_bad_row)
+    notes: list[str] = []
     found = (
         (place_of(path, number), sentence if isinstance(sentence, Bad) else (*sentence, number))
-        for number, sentence in read_sentences(path, config, needs_tags)
+        for number, sentence in read_sentences(path, config, needs_tags, notes)
     )
     good, tables = sieve.good(found), []
     while sentences := list(islice(good, _ROWS_AT_ONCE)):
         words, tags, numbers = zip(*sentences, strict=True)
         indices = [row and [spelled.setdefault(tag, len(spelled)) for tag in row] for row in tags]
         tables.append(pa.table([words, indices, numbers], _SCHEMA))
-    return Sentences(path, pa.concat_tables(tables).combine_chunks(), sieve)
+    return Sentences(path, pa.concat_tables(tables).combine_chunks(), sieve, tuple(notes))
 
 
 def _named(spelled: list[str], label_names: Sequence[str] | None, path: Path) -> list[str]:
