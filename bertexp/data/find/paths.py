@@ -1,8 +1,9 @@
-"""Finds the files of a data set's splits: named by the user, found in a folder, or to be downloaded. Reads none of them."""
+"""Finds the files of a data set: named by the user, found in a folder, or to be downloaded. Reads none of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -91,3 +92,30 @@ def find_published(
 def addresses(paths: Iterable[Path], url: str) -> dict[Path, str]:
     """The address below ``url`` of each file that is not there."""
     return {path: f"{url.rstrip('/')}/{path.name}" for path in paths if not path.exists()}
+
+
+def files_below(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yields what lies below ``folder`` at any depth, and its kind: files, and links to folders, which are not followed.
+
+    Of a hidden folder, as editors and notebooks make them, the folder itself is yielded and nothing within.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    for place, folders, names in os.walk(folder, onerror=_refuse):
+        for name in folders:
+            path = Path(place, name)
+            if name.startswith(".") or path.is_symlink():
+                yield path, kind_of(path) if name.startswith(".") else "links to folders"
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for path in (Path(place, name) for name in names):
+            yield path, kind_of(path)
+
+
+def kind_of(path: Path) -> str:
+    """The ending of a file's name in lower case, or what is said of one that has none."""
+    return "hidden" if path.name.startswith(".") else path.suffix.lower() or "without an ending"
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename} cannot be read ({error.strerror}); mend its permissions") from error

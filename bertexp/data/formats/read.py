@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertexp.config.schema import DatasetConfig
+from bertexp.data.find.paths import files_below, kind_of
 from bertexp.data.formats.spec import Bad, Columns, Sieve, Values, check_columns, column_names, is_utf8, place_of
 from bertexp.data.labels import LIST_SEPARATOR, ClassLabels, Labels, encode_labels, make_labels
 from bertexp.data.splits import hold_out_absent, make_dataset
@@ -23,6 +24,7 @@ from bertexp.errors import DataError
 from bertexp.tasks.registry import find_task
 
 _TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_dictionary)
+_TEXT = ".txt"  # how the names of files end that hold a text each, whatever the case
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,12 @@ class Rows:
 
     table: pa.Table
     skipped: Counter[str]  # reason -> rows left out
+    notes: tuple[str, ...] = ()  # what was found and not read, a sentence each
 
 
-def load_files(config: DatasetConfig, task: str, files: Mapping[str, tuple[Path, Columns]]) -> TextDataset:
+def load_files(
+    config: DatasetConfig, task: str, files: Mapping[str, tuple[Path, Columns]], notes: Sequence[str] = ()
+) -> TextDataset:
     """Reads the splits in ``files`` (``train`` and perhaps ``val``, ``test``) and cuts the others out of ``train``.
 
     Labels are what ``task`` learns: a class, a set of classes or a number.
@@ -42,27 +47,29 @@ def load_files(config: DatasetConfig, task: str, files: Mapping[str, tuple[Path,
         DataError: a row is bad, or the rows cannot be split as asked for.
     """
     labels = make_labels(find_task(task).label_form, config.label_names, config.label_separator)
-    tables, labels, skipped = read_splits(files, labels, config.on_bad_row)
+    tables, labels, skipped, found = read_splits(files, labels, config.on_bad_row)
     tables = hold_out_absent(tables, labels.names, config)
     source = ", ".join(f"{split} {path}" for split, (path, _) in files.items())
     if "test" in files and files["test"][1].label is None:
         source += " (no labels in test)"
-    return make_dataset(config, task, tables, labels.names, source, skipped)
+    return make_dataset(config, task, tables, labels.names, source, skipped, [*notes, *found])
 
 
 def read_splits(
     files: Mapping[str, tuple[Path, Columns]], labels: Labels, on_bad_row: str
-) -> tuple[dict[str, pa.Table], Labels, Counter[str]]:
+) -> tuple[dict[str, pa.Table], Labels, Counter[str], list[str]]:
     """Reads files or folders of texts, ``train`` first, which settles the classes unless ``labels`` knows them.
 
     Returns:
-        A table for each split, its labels in canonical form; what labels are; reasons and numbers of rows left out.
+        A table for each split, its labels in canonical form; what labels are; reasons and numbers of rows left out;
+        what else was found, a sentence each.
 
     Raises:
         DataError: as ``read_file``.
     """
     tables: dict[str, pa.Table] = {}
     skipped: Counter[str] = Counter()
+    notes: list[str] = []
     for split, (path, columns) in files.items():
         is_folder = path.is_dir()
         rows = read_folder(path, labels, on_bad_row) if is_folder else read_file(path, columns, labels, on_bad_row)
@@ -70,7 +77,8 @@ def read_splits(
             labels = labels.settle(rows.table["label"])
         tables[split] = encode_labels(rows.table, labels)
         skipped += rows.skipped
-    return tables, labels, skipped
+        notes += rows.notes
+    return tables, labels, skipped, notes
 
 
 def read_file(path: Path, columns: Columns, labels: Labels | None = None, on_bad_row: str = "error") -> Rows:
@@ -111,24 +119,49 @@ def read_whole(path: Path, columns: Columns) -> pa.Table:
 def read_folder(
     folder: Path, labels: Labels | None = None, on_bad_row: str = "error", folders: Sequence[str] = ()
 ) -> Rows:
-    """Reads ``folder/<class>/*.txt``, one text a file, in the order of their names; else as ``read_file``.
+    """Reads the texts below ``folder/<class>``, one a file .txt at any depth, in the order of their paths.
 
     Args:
-        folders: read only these class folders; all if empty.
+        folders: read only these class folders, each of which must hold texts; all if empty.
+        labels, on_bad_row: as of ``read_file``.
+
+    Raises:
+        DataError: as ``read_file``; or a class folder that was asked for has no texts.
     """
-    rows = _read_texts(folder, folders)
-    return _collect(rows, ["text", "label"], labels or ClassLabels(), Sieve(folder, "row", on_bad_row))
-
-
-def _read_texts(folder: Path, names: Sequence[str]) -> Iterator[tuple[str, Values | Bad]]:
-    for class_folder in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        if names and class_folder.name not in names:
+    texts: list[tuple[Path, str]] = []
+    others: Counter[str] = Counter()  # kind of file -> files not read
+    empty = []
+    for place in sorted(folder.iterdir()):
+        if folders and place.name not in folders:
             continue
-        for path in sorted(class_folder.glob("*.txt")):
-            try:
-                yield str(path), {"text": path.read_bytes().decode("utf-8-sig"), "label": class_folder.name}
-            except UnicodeDecodeError:
-                yield str(path), Bad("not UTF-8", "the text is not UTF-8")
+        if not place.is_dir() or place.name.startswith("."):
+            others[kind_of(place)] += 1
+            continue
+        below = list(files_below(place))
+        found = sorted(path for path, kind in below if kind == _TEXT)
+        texts += ((path, place.name) for path in found)
+        others.update(kind for _, kind in below if kind != _TEXT)
+        if not found:
+            empty.append(place.name)
+    if folders and empty:
+        raise DataError(f"{folder} has no text {empty[0]}/*{_TEXT}, and so nothing of that class; fetch the data again")
+    rows = _collect(_read_texts(texts), ["text", "label"], labels or ClassLabels(), Sieve(folder, "row", on_bad_row))
+    notes = []
+    if empty:
+        notes.append(f"{folder}: no class is made of {', '.join(empty)}, where no file ends in {_TEXT}")
+    if others:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(others.items()))
+        notes.append(f"{folder}: {others.total():,} files are not read ({kinds}): they do not end in {_TEXT}, or lie beside the classes")
+    return replace(rows, notes=tuple(notes))
+
+
+def _read_texts(texts: Iterable[tuple[Path, str]]) -> Iterator[tuple[str, Values | Bad]]:
+    for path, label in texts:
+        try:
+            yield str(path), {"text": path.read_bytes().decode("utf-8-sig"), "label": label}
+        except UnicodeDecodeError:
+            yield str(path), Bad("not UTF-8", "the text is not UTF-8")
+
 
 
 def _pick(table: pa.Table, columns: Columns, path: Path) -> pa.Table:

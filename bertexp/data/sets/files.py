@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,8 @@ _TAGGED = {  # pieces of file names that tell the split of tagged words: eng.tes
     "test": r"(?<![a-z])testb?(?![a-z])",
 }
 _NO_DATA = (".md", ".py", ".zip", ".gz", ".json", ".csv", ".pdf", ".log")
+_TEXTS, _DEEP_TEXTS = "[!.]*/*.[tT][xX][tT]", "[!.]*/**/*.[tT][xX][tT]"  # a text in a class folder, or deeper
+_SHOWN = 5  # names of files in a message
 
 
 def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
@@ -35,7 +38,7 @@ def locate(config: DatasetConfig, task: str, cache_dir: Path) -> DatasetSource:
     else:
         paths = find_files(config, _only_data, _search)
         files = {split: (path, _columns(config, split, path)) for split, path in paths.items()}
-        read = later("formats.read.load_files", config, task, files)
+        read = later("formats.read.load_files", config, task, files, _left_out(config, paths.values()))
     return DatasetSource(", ".join(f"{split} {path}" for split, path in paths.items()), read)
 
 
@@ -50,17 +53,21 @@ def _refuse(folder: Path) -> dict[str, Path]:
 
 def _search(folder: Path, split: str) -> list[Path]:
     names = [f"{alias}{ending}" for alias in _ALIASES[split] for ending in ("", *(f".{format}" for format in FORMATS))]
-    return [path for path in (folder / name for name in names) if path.is_file() or _has_class_folders(path)]
+    paths = sorted(path for path in folder.iterdir() if path.name.lower() in names)
+    found = [path for path in paths if path.is_file() or _has(path, _TEXTS)]
+    return found or [path for path in paths if _has(path, _DEEP_TEXTS)]
 
 
-def _has_class_folders(folder: Path) -> bool:
-    return folder.is_dir() and any(next(path.glob("*.txt"), None) for path in folder.iterdir() if path.is_dir())
+def _has(folder: Path, pattern: str) -> bool:
+    return folder.is_dir() and next(folder.glob(pattern), None) is not None
 
 
 def _only_data(folder: Path) -> dict[str, Path]:
-    if _has_class_folders(folder):
+    if _has(folder, _TEXTS):
         return {"train": folder}
-    found = sorted(path for path in folder.iterdir() if path.suffix.removeprefix(".") in FORMATS)
+    found = _data_files(folder)
+    if not found and _has(folder, _DEEP_TEXTS):
+        return {"train": folder}
     if len(found) != 1:
         held = f"several data files ({', '.join(path.name for path in found[:5])})" if found else "no data file"
         wanted = ", ".join(f"train.{format}" for format in FORMATS)
@@ -69,6 +76,20 @@ def _only_data(folder: Path) -> dict[str, Path]:
             f"with dataset.train_file"
         )
     return {"train": found[0]}
+
+
+def _data_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower().removeprefix(".") in FORMATS)
+
+
+def _left_out(config: DatasetConfig, paths: Iterable[Path]) -> list[str]:
+    """Says which data files of the folder are none of ``paths``; of a folder of texts its reader says it."""
+    folder, read = Path(config.path or "").expanduser(), {path.resolve() for path in paths}
+    if config.path is None or not folder.is_dir() or folder.resolve() in read:
+        return []
+    others = [path.name for path in _data_files(folder) if path.resolve() not in read]
+    shown = ", ".join(others[:_SHOWN]) + (", …" if len(others) > _SHOWN else "")
+    return [f"{folder}: {len(others):,} data files are not read ({shown})"] if others else []
 
 
 def _columns(config: DatasetConfig, split: str, path: Path) -> Columns:

@@ -34,6 +34,7 @@ def load_imdb(config: DatasetConfig, task: str, path: Path, cache_dir: Path) -> 
         DataError: the archive is broken or holds no reviews.
     """
     skipped: Counter[str] = Counter()
+    notes: list[str] = []
     if path.is_dir():
         labels = ClassLabels(tuple(_CLASSES))
         tables = {}
@@ -41,10 +42,11 @@ def load_imdb(config: DatasetConfig, task: str, path: Path, cache_dir: Path) -> 
             rows = read_folder(path / split, labels, config.on_bad_row, folders=labels.names)
             tables[split] = encode_labels(rows.table, labels)
             skipped += rows.skipped
+            notes += rows.notes
     else:
         tables = _read_archive_once(path, cache_dir)
     tables = hold_out_absent(tables, LABEL_NAMES, config)
-    return make_dataset(config, task, tables, LABEL_NAMES, f"IMDB reviews from {path}", skipped)
+    return make_dataset(config, task, tables, LABEL_NAMES, f"IMDB reviews from {path}", skipped, notes)
 
 
 def _read_archive_once(archive: Path, cache_dir: Path) -> dict[str, pa.Table]:
