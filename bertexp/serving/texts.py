@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bertexp.config.schema import DatasetConfig
-from bertexp.data.formats.spec import FORMATS, Bad, Columns, column_names, load_format, place_of
+from bertexp.data.formats.spec import FORMATS, Bad, Columns, column_names, format_of, load_format, place_of
 from bertexp.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def read_file(path: Path, columns: Sequence[str]) -> Asked:
         raise DataError(
             f"--file {path} is no list of texts; give a csv, tsv, jsonl or parquet file, or one text a line"
         )
-    if path.suffix.removeprefix(".") not in FORMATS:
+    if format_of(path) not in FORMATS:
         try:
             return Asked(from_lines(path.read_text(encoding="utf-8-sig").splitlines(), len(columns), str(path)))
         except UnicodeDecodeError as error:
@@ -54,7 +54,7 @@ def read_words(path: Path, column: str) -> Asked:
     Raises:
         DataError: the file cannot be read, lacks the column or holds something else.
     """
-    format = FORMATS.get(path.suffix.removeprefix("."))
+    format = FORMATS.get(format_of(path))
     if format is not None and format.has_lists:
         table = _read_table(path, Columns(None, label=column), "--words-column")
         rows = table[column].to_pylist()

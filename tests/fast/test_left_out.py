@@ -50,7 +50,9 @@ def test_texts_far_below_do_not_hide_a_data_file(tmp_path):
 
 
 def test_what_is_not_read_is_said_with_counts(tmp_path):
-    write(tmp_path, "a/1.txt", "a/notes.md", "a/2/more.MD", "a/raw", "b/1.txt", "b/.ipynb_checkpoints/1.txt", "c/1.text")
+    write(
+        tmp_path, "a/1.txt", "a/notes.md", "a/2/more.MD", "a/raw", "b/1.txt", "b/.ipynb_checkpoints/1.txt", "c/1.text"
+    )
     write(tmp_path, "read me.txt", ".DS_Store")
     (tmp_path / "b/far").symlink_to(tmp_path / "a")
     dataset = load(tmp_path)

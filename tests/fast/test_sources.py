@@ -135,7 +135,7 @@ def test_a_missing_column_names_those_there_are(tmp_path):
         read_file(path, Columns(label="catgory"))
     for name, content, word in [
         ("empty.csv", b"", "is empty"),
-        ("utf16.csv", "text,label\na,b\n".encode("utf-16"), "not UTF-8"),
+        ("latin1.csv", "tëxt,label\na,b\n".encode("latin-1"), "no text in UTF-8.*dataset.encoding"),
         ("x.xlsx", b"PK", "not a .csv"),
         ("x.parquet", b"PK", "not a parquet file"),
         ("x.jsonl", b"[]\n", "no JSON objects"),

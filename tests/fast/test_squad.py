@@ -217,7 +217,13 @@ def test_the_dataset_brings_its_task(tmp_path):
 
 
 FLAT = [
-    {"id": "q0", "title": "t", "context": CONTEXT, "question": "Where?", "answers": {"text": ["Oslo"], "answer_start": [15]}},
+    {
+        "id": "q0",
+        "title": "t",
+        "context": CONTEXT,
+        "question": "Where?",
+        "answers": {"text": ["Oslo"], "answer_start": [15]},
+    },
     {"id": 1, "context": CONTEXT, "question": "Who?", "answers": {"text": ["Ann", "Zoë"], "answer_start": [8, 0]}},
     {"id": "q2", "context": "Rain.", "question": "What?", "answers": [{"text": "Rain", "answer_start": 0}]},
     {"id": "q3", "context": CONTEXT, "question": "When?", "answers": {"text": [], "answer_start": []}},
@@ -242,8 +248,8 @@ def test_questions_that_lie_flat_are_read_as_json_and_as_jsonl(tmp_path):
         assert found.articles.tolist() == [0, 1, 2, 1]  # without titles, questions on one context stay together
         with pytest.raises(DataError, match=r"(question 'q3'|c\.jsonl:7): it has no answers and is not marked"):
             read_squad(tmp_path / name)
+    (tmp_path / "d.jsonl").write_text(json.dumps(FLAT[0]) + "\n{\n")
     with pytest.raises(DataError, match=r"d\.jsonl:2: the line is not valid JSON"):
-        (tmp_path / "d.jsonl").write_text(json.dumps(FLAT[0]) + "\n{\n")
         read_squad(tmp_path / "d.jsonl")
 
 
@@ -298,10 +304,12 @@ def test_a_field_whose_meaning_is_not_plain_is_an_error(tmp_path, more, message)
     assert sum(read_squad(path, "skip").skipped.values()) == 1
 
 
-@pytest.mark.parametrize("content", ['{"data": {}}', '{"data": [{"paragraphs": ""}]}', '{"data": [{"paragraphs": [{"qas": {}}]}]}'])
+@pytest.mark.parametrize(
+    "content", ['{"data": {}}', '{"data": [{"paragraphs": ""}]}', '{"data": [{"paragraphs": [{"qas": {}}]}]}']
+)
 def test_what_should_be_a_list_and_is_none_is_not_passed_over(tmp_path, content):
     (tmp_path / "x.json").write_text(content)
-    with pytest.raises(DataError, match="not of SQuAD's form.* is no list"):
+    with pytest.raises(DataError, match=r"not of SQuAD's form.* is no list"):
         read_squad(tmp_path / "x.json")
 
 

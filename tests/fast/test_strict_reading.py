@@ -80,9 +80,11 @@ def test_a_line_of_jsonl_holds_one_object(tmp_path):
         with pytest.raises(DataError, match=r"x\.jsonl:2: the line is not valid JSON"):
             read_file(path, Columns())
         assert read_file(path, Columns(), on_bad_row="skip").table.num_rows == 2
-    both = '{"m": {"k":\n{"n": 1}}, "text": "b", "label": "y"}\n{"text": "b", "label": "y"} {"text": "c", "label": "x"}\n'
-    with pytest.raises(DataError, match=r"x\.jsonl:1: the line is not valid JSON"):  # three lines, three objects
-        read_file(write(tmp_path / "x.jsonl", both), Columns())
+    both = (
+        '{"m": {"k":\n{"n": 1}}, "text": "b", "label": "y"}\n{"text": "b", "label": "y"} {"text": "c", "label": "x"}\n'
+    )
+    with pytest.raises(DataError, match=r"x\.jsonl:2: the line is not valid JSON"):  # as many objects as lines
+        read_file(write(tmp_path / "x.jsonl", good + both), Columns())
 
 
 def test_what_a_column_that_is_not_read_holds_is_no_mistake(tmp_path):

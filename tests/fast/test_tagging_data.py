@@ -342,9 +342,13 @@ def test_ranges_empty_nodes_and_comments_of_conllu_are_no_words(tmp_path):
     expected = [[("vamos", "VERB"), ("nos", "PRON"), ("al", "ADP")], [("voy", "VERB"), ("ya", "ADV")]]
     assert read(path)["train"] == read(path, words_column="1", tags_column="3")["train"] == expected
     *_, notes = read_splits(DatasetConfig(), {"train": path})
-    assert notes[1].startswith(f"{path} numbers its words, as CoNLL-U does: words come from column 1 and tags from column 3")
+    assert notes[1].startswith(
+        f"{path} numbers its words, as CoNLL-U does: words come from column 1 and tags from column 3"
+    )
     assert notes[1].endswith("1 ranges such as 1-2 and 2 empty nodes such as 8.1 are no words")
-    dataset = locate_dataset(DatasetConfig(name="conll", path=str(path), val_fraction=0, test_fraction=0), "", "tagging")
+    dataset = locate_dataset(
+        DatasetConfig(name="conll", path=str(path), val_fraction=0, test_fraction=0), "", "tagging"
+    )
     assert dataset.load().notes == notes[1:]
 
 
@@ -359,6 +363,8 @@ def test_numbers_before_words_are_no_words_in_other_files_either(tmp_path):
 
 
 def test_a_mistake_behind_lines_that_are_no_words_is_named_by_its_own_line(tmp_path):
-    bad = "1\tvámonos\tO\n# a comment within\n2\tnos\tO\n3\tal\tO\n\n# x\n1\tAnn\tB-PER\n1.1\t_\t_\n# y\n2\twon\tI-LOC\n"
+    bad = (
+        "1\tvámonos\tO\n# a comment within\n2\tnos\tO\n3\tal\tO\n\n# x\n1\tAnn\tB-PER\n1.1\t_\t_\n# y\n2\twon\tI-LOC\n"
+    )
     with pytest.raises(DataError, match=r"x\.txt:10: the tag 'I-LOC' goes on"):
         read(write(tmp_path / "x.txt", bad))

@@ -28,11 +28,20 @@ class DatasetConfig(Settings, group="dataset"):
     text_column: str = setting("text", "the column of the texts")
     text_pair_column: str | None = setting(None, "the column of second texts; null: there are none")
     label_column: str = setting("label", "the column of the labels")
+    separator: str | None = setting(
+        None, "between the cells of a csv or tsv file, one character; null: comma or tab, or what a csv's header shows"
+    )
+    header: list[str] | None = setting(None, "names of all columns of csv and tsv files without a header line")
+    encoding: str | None = setting(
+        None, "of files of text, such as cp1252; null: UTF-8, or UTF-16 and 32 where a byte-order mark says so"
+    )
     words_column: str | None = setting(
-        None, "of tagged words: their column (null: words or tokens); in CoNLL files a number from 0 (null: 0, of CoNLL-U 1)"
+        None,
+        "of tagged words: their column (null: words or tokens); in CoNLL files a number from 0 (null: 0, of CoNLL-U 1)",
     )
     tags_column: str | None = setting(
-        None, "of tagged words: their tags' column (null: tags or ner_tags); in CoNLL files a number (null: the last, of CoNLL-U 3)"
+        None,
+        "of tagged words: their tags' column (null: tags or ner_tags); in CoNLL files a number (null: the last, of CoNLL-U 3)",
     )
     label_names: list[str] | None = setting(None, "order of the classes; null: sorted, as found in the training split")
     val_fraction: float = setting(0.2, "held out of the training rows if no split validates", minimum=0, below=1)
@@ -65,6 +74,19 @@ class DatasetConfig(Settings, group="dataset"):
             raise ConfigError(
                 f"dataset.window_overlap={self.window_overlap} must lie in 0 .. {half}, half of dataset.max_length"
             )
+        if self.separator is not None and (
+            len(self.separator) != 1 or self.separator in '"\r\n' or self.separator > "~"
+        ):
+            raise ConfigError(
+                f"dataset.separator={self.separator!r} must be one ASCII character, and no quote or line break"
+            )
+        if self.encoding is not None:
+            try:
+                "".encode(self.encoding)
+            except LookupError as error:
+                raise ConfigError(
+                    f"dataset.encoding={self.encoding} is no encoding that Python knows ({error})"
+                ) from error
         if len(self.label_separator) != 1:
             raise ConfigError(f"dataset.label_separator={self.label_separator!r} must be one character")
         if self.val_fraction + self.test_fraction >= 1:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.find.source import DatasetSource, later
-from bertexp.data.sets.spec import SETS, SOURCE_SETTINGS, TEXT_COLUMNS, WORD_COLUMNS
+from bertexp.data.sets.spec import SETS, SOURCE_SETTINGS, TEXT_SETTINGS, WORD_SETTINGS
 from bertexp.errors import DataError, did_you_mean
 from bertexp.tasks.registry import all_tasks, find_task
 from bertexp.tasks.spec import TaskSpec
@@ -68,7 +68,7 @@ def _refuse_foreign_settings(config: DatasetConfig, task: TaskSpec) -> None:
         own = "dataset=conll" if task.reads_words else "dataset=files"
         cure = "leave it out" if known.is_own else f"for data of your own: {own}"
         raise DataError(f"dataset={config.name} does not use {unused}; {cure}")
-    others = {*(TEXT_COLUMNS if task.reads_words else WORD_COLUMNS)}
+    others = {*(TEXT_SETTINGS if task.reads_words else WORD_SETTINGS)}
     if not task.has_classes and known.is_own:
         others.add("label_names")
     unused = ", ".join(f"dataset.{key}" for key in given if key in others)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.formats.spec import Bad, Columns, check_columns, column_names, is_utf8, known_format, place_of
+from bertexp.data.formats.text import open_text, said_of_encoding
 from bertexp.errors import DataError
 
 _DOCUMENT = "-DOCSTART-"  # stands between the documents of CoNLL-2003
@@ -102,6 +103,7 @@ class _Layout(NamedTuple):
 
 def _conll_rows(path: Path, config: DatasetConfig, needs_tags: bool, notes: list[str]) -> Iterator[Numbered]:
     layout = _layout(path, config, needs_tags)
+    notes += said_of_encoding(path)
     kinds: Counter[str] = Counter()
     for block in _blocks(path):
         lines = []
@@ -113,7 +115,9 @@ def _conll_rows(path: Path, config: DatasetConfig, needs_tags: bool, notes: list
             yield _sentence(lines, layout)
     if layout.has_ids:
         tags = "" if layout.tag is None else f" and tags from column {layout.tag}"
-        others = f"{kinds['range']:,} ranges such as 1-2 and {kinds['empty node']:,} empty nodes such as 8.1 are no words"
+        others = (
+            f"{kinds['range']:,} ranges such as 1-2 and {kinds['empty node']:,} empty nodes such as 8.1 are no words"
+        )
         notes.append(f"{path} numbers its words, as CoNLL-U does: words come from column {layout.word}{tags}; {others}")
 
 
@@ -130,7 +134,7 @@ def _sentence(lines: list[Line], layout: _Layout) -> Numbered:
 
 def _blocks(path: Path) -> Iterator[list[Line]]:
     """Yields the lines between blank ones; a line of spaces and tabs is blank, too."""
-    with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+    with open_text(path, newline="\n") as file:
         lines = enumerate((line.rstrip("\r\n") for line in file), start=1)
         for is_blank, block in groupby(lines, lambda line: not line[1].strip(" \t") or line[1].startswith(_DOCUMENT)):
             if not is_blank:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def column_names(path: Path) -> tuple[str, ...]:
+def column_names(path: Path, columns: Columns) -> tuple[str, ...]:
     """Reads the schema."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -22,6 +22,11 @@ def column_names(path: Path) -> tuple[str, ...]:
         return tuple(parquet.read_schema(path).names)
     except pa.ArrowInvalid as error:
         raise DataError(f"{path} is not a parquet file ({error})") from error
+
+
+def said(path: Path, columns: Columns) -> list[str]:
+    """Nothing: the file says of itself how it is written."""
+    return []
 
 
 def read_table(path: Path, columns: Columns, others: bool = False) -> pa.Table:

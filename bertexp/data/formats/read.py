@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.find.paths import files_below, kind_of
 from bertexp.data.formats.spec import Bad, Columns, Sieve, Values, check_columns, column_names, is_utf8, place_of
+from bertexp.data.formats.text import UTF8, encoding_by_mark
 from bertexp.data.labels import LIST_SEPARATOR, ClassLabels, Labels, encode_labels, make_labels
 from bertexp.data.splits import hold_out_absent, make_dataset
 from bertexp.data.table import TextDataset
@@ -25,6 +26,7 @@ from bertexp.tasks.registry import find_task
 
 _TEXT_TYPES = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_dictionary)
 _TEXT = ".txt"  # how the names of files end that hold a text each, whatever the case
+_NOT_UTF8 = "is not UTF-8 (another encoding is named with dataset.encoding)"
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,10 @@ def read_splits(
     skipped: Counter[str] = Counter()
     notes: list[str] = []
     for split, (path, columns) in files.items():
-        is_folder = path.is_dir()
-        rows = read_folder(path, labels, on_bad_row) if is_folder else read_file(path, columns, labels, on_bad_row)
+        if path.is_dir():
+            rows = read_folder(path, labels, on_bad_row, encoding=columns.encoding)
+        else:
+            rows = read_file(path, columns, labels, on_bad_row)
         if split == "train":
             labels = labels.settle(rows.table["label"])
         tables[split] = encode_labels(rows.table, labels)
@@ -92,15 +96,15 @@ def read_file(path: Path, columns: Columns, labels: Labels | None = None, on_bad
         DataError: a column is missing, no row is left or, with ``error``, a row is bad; names file and line.
     """
     module = check_columns(path, columns)
-    labels = labels or ClassLabels()
+    labels, notes = labels or ClassLabels(), tuple(module.said(path, columns))
     try:
         table = _spell_labels(_pick(module.read_table(path, columns), columns, path), labels.separator)
         if table is not None and table.num_rows and _is_clean(table, labels):
-            return Rows(table, Counter())
+            return Rows(table, Counter(), notes)
     except (pa.ArrowInvalid, UnicodeDecodeError):
         pass  # the way row by row says why
     numbered = ((place_of(path, number), values) for number, values in module.read_rows(path, columns))
-    return _collect(numbered, list(columns.wanted()), labels, Sieve(path, "row", on_bad_row))
+    return replace(_collect(numbered, list(columns.wanted()), labels, Sieve(path, "row", on_bad_row)), notes=notes)
 
 
 def read_whole(path: Path, columns: Columns) -> pa.Table:
@@ -117,12 +121,17 @@ def read_whole(path: Path, columns: Columns) -> pa.Table:
 
 
 def read_folder(
-    folder: Path, labels: Labels | None = None, on_bad_row: str = "error", folders: Sequence[str] = ()
+    folder: Path,
+    labels: Labels | None = None,
+    on_bad_row: str = "error",
+    folders: Sequence[str] = (),
+    encoding: str | None = None,
 ) -> Rows:
     """Reads the texts below ``folder/<class>``, one a file .txt at any depth, in the order of their paths.
 
     Args:
         folders: read only these class folders, each of which must hold texts; all if empty.
+        encoding: of the texts; None: UTF-8, or as the byte-order mark of each says.
         labels, on_bad_row: as of ``read_file``.
 
     Raises:
@@ -145,23 +154,34 @@ def read_folder(
             empty.append(place.name)
     if folders and empty:
         raise DataError(f"{folder} has no text {empty[0]}/*{_TEXT}, and so nothing of that class; fetch the data again")
-    rows = _collect(_read_texts(texts), ["text", "label"], labels or ClassLabels(), Sieve(folder, "row", on_bad_row))
-    notes = []
+    marks: Counter[str] = Counter()
+    read = _read_texts(texts, encoding, marks)
+    rows = _collect(read, ["text", "label"], labels or ClassLabels(), Sieve(folder, "row", on_bad_row))
+    notes = [
+        f"{folder}: {count:,} texts are read as {name.upper()}, by their byte-order marks"
+        for name, count in marks.items()
+    ]
     if empty:
         notes.append(f"{folder}: no class is made of {', '.join(empty)}, where no file ends in {_TEXT}")
     if others:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(others.items()))
-        notes.append(f"{folder}: {others.total():,} files are not read ({kinds}): they do not end in {_TEXT}, or lie beside the classes")
+        why = f"they do not end in {_TEXT}, or lie beside the classes"
+        notes.append(f"{folder}: {others.total():,} files are not read ({kinds}): {why}")
     return replace(rows, notes=tuple(notes))
 
 
-def _read_texts(texts: Iterable[tuple[Path, str]]) -> Iterator[tuple[str, Values | Bad]]:
+def _read_texts(
+    texts: Iterable[tuple[Path, str]], encoding: str | None, marks: Counter[str]
+) -> Iterator[tuple[str, Values | Bad]]:
+    """Reads them; ``marks`` counts those of another encoding than the usual one."""
     for path, label in texts:
+        content = path.read_bytes()
+        name = encoding or encoding_by_mark(content)
+        marks.update([name] if name not in (encoding, UTF8) else [])
         try:
-            yield str(path), {"text": path.read_bytes().decode("utf-8-sig"), "label": label}
+            yield str(path), {"text": content.decode(name, "surrogateescape"), "label": label}
         except UnicodeDecodeError:
-            yield str(path), Bad("not UTF-8", "the text is not UTF-8")
-
+            yield str(path), Bad("not UTF-8", f"the text is no {name}")
 
 
 def _pick(table: pa.Table, columns: Columns, path: Path) -> pa.Table:
@@ -177,7 +197,7 @@ def _pick(table: pa.Table, columns: Columns, path: Path) -> pa.Table:
             if not any(is_text(column.type) for is_text in _TEXT_TYPES):
                 raise DataError(
                     f"column {name!r} of {path} holds {column.type} and no texts; name another one with "
-                    f"dataset.{canonical}_column (columns: {', '.join(column_names(path, columns.format))})"
+                    f"dataset.{canonical}_column (columns: {', '.join(column_names(path, columns))})"
                 )
             column = column.cast(pa.string())
         picked[canonical] = column
@@ -224,10 +244,10 @@ def _checked(values: Values, labels: Labels) -> Values | Bad:
         if not isinstance(text, str):
             return Bad("no text", f"the {name} is not a text but {text!r}"[:200])
         if not is_utf8(text):
-            return Bad("not UTF-8", f"the {name} is not UTF-8")
+            return Bad("not UTF-8", f"the {name} {_NOT_UTF8}")
     if "label" not in values:
         return values
     label = labels.spell(values["label"])
     if isinstance(label, Bad):
         return label
-    return values | {"label": label} if is_utf8(label) else Bad("not UTF-8", "the label is not UTF-8")
+    return values | {"label": label} if is_utf8(label) else Bad("not UTF-8", f"the label {_NOT_UTF8}")

@@ -21,14 +21,16 @@ class Format:
 
     counts: str = "line"  # what the numbers of its rows count, from 1: line | row
     has_lists: bool = False  # whether a cell can be a list: of classes, words or tags
+    has_header: bool = False  # whether a first line names the columns, which a separator parts
 
 
 FORMATS = {  # extension of the files and module in this folder
-    "csv": Format(),
-    "tsv": Format(),
+    "csv": Format(has_header=True),
+    "tsv": Format(has_header=True),
     "jsonl": Format(has_lists=True),
     "parquet": Format(counts="row", has_lists=True),
 }
+COMPRESSED = (".gz", ".zst")  # endings that may follow the one of a format of lines
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,17 @@ class Columns:
     text_pair: str | None = None
     label: str | None = "label"
     header: tuple[str, ...] | None = None  # of a file that has no header line
-    format: str | None = None  # one of FORMATS; None: as the file's extension says
+    format: str | None = None  # one of FORMATS; None: as the file's name says
+    separator: str | None = None  # between cells; None: the format's own, or what the header shows
+    encoding: str | None = None  # of the text; None: UTF-8, or as a byte-order mark says
 
     def wanted(self) -> dict[str, str]:
         """Returns the canonical name and the file's name of each column to read."""
         names = {"text": self.text, "text_pair": self.text_pair, "label": self.label}
         return {canonical: name for canonical, name in names.items() if name is not None}
+
+
+_USUAL = Columns()
 
 
 class Bad(NamedTuple):
@@ -65,8 +72,11 @@ class FormatModule(Protocol):
     pyarrow is imported within the functions: a wrong column name is then an answer in milliseconds.
     """
 
-    def column_names(self, path: Path) -> tuple[str, ...]:
+    def column_names(self, path: Path, columns: Columns) -> tuple[str, ...]:
         """Reads the names from the file's beginning; none of an empty file. Raises DataError."""
+
+    def said(self, path: Path, columns: Columns) -> list[str]:
+        """What was found in the file's beginning of how it is written, and ``columns`` does not say: a sentence each."""
 
     def read_table(self, path: Path, columns: Columns, others: bool = False) -> pa.Table:
         """Reads all rows at once: the wanted columns under the file's names, with the file's types; ``others``: all columns.
@@ -78,33 +88,39 @@ class FormatModule(Protocol):
         """Yields row by row; a bad row does not end it."""
 
 
+def format_of(path: Path) -> str:
+    """What a file's name says of its format: ``csv`` of ``x.CSV`` and of ``x.csv.gz``."""
+    name = Path(path.stem if path.suffix.lower() in COMPRESSED else path.name)
+    return name.suffix.removeprefix(".").lower()
+
+
 def known_format(path: Path) -> Format:
-    """What is known of a file's format by its extension; of an unknown one, that its rows are lines."""
-    return FORMATS.get(path.suffix.removeprefix(".").lower(), Format())
+    """What is known of a file's format by its name; of an unknown one, that its rows are lines."""
+    return FORMATS.get(format_of(path), Format())
 
 
 def load_format(path: Path, format: str | None = None) -> FormatModule:
-    """The module of ``format``, or of the one that the file's extension names.
+    """The module of ``format``, or of the one that the file's name tells.
 
     Raises:
         DataError: it names none.
     """
-    name = format or path.suffix.removeprefix(".").lower()
+    name = format or format_of(path)
     if name not in FORMATS:
         *most, last = (f".{known}" for known in FORMATS)
         raise DataError(f"{path} is not a {', '.join(most)} or {last} file{did_you_mean(name, FORMATS)}")
     return cast(FormatModule, importlib.import_module(f"bertexp.data.formats.{name}"))
 
 
-def column_names(path: Path, format: str | None = None) -> tuple[str, ...]:
+def column_names(path: Path, columns: Columns = _USUAL) -> tuple[str, ...]:
     """Returns the names in a file's header, schema or first records.
 
     Raises:
         DataError: the file is empty or its beginning cannot be read.
     """
-    names = load_format(path, format).column_names(path)
+    names = load_format(path, columns.format).column_names(path, columns)
     if not is_utf8(*names):
-        raise DataError(f"{path} is not UTF-8 text; convert it, for example with iconv")
+        raise DataError(f"{path} is no text in {columns.encoding or 'UTF-8'}; name its encoding: dataset.encoding")
     if not names:
         raise DataError(f"{path} is empty")
     return names
@@ -119,19 +135,34 @@ def check_columns(path: Path, columns: Columns) -> FormatModule:
     Raises:
         DataError: one is missing or there twice; names the columns there are and the setting to change.
     """
-    present = columns.header or column_names(path, columns.format)
+    form = FORMATS.get(columns.format or format_of(path), Format())
+    if (columns.separator or columns.header) and not form.has_header:
+        raise DataError(f"dataset.separator and dataset.header are of csv and tsv files; leave them out with {path}")
+    if columns.encoding and form.counts == "row":
+        raise DataError(f"dataset.encoding is of files of text; leave it out with {path}")
+    present = columns.header or column_names(path, columns)
     wanted = columns.wanted()
     if len(set(wanted.values())) < len(wanted):
         raise DataError(f"text, text_pair and label must be different columns, not {', '.join(wanted.values())}")
+    others = _other_cures(columns, present) if form.has_header else ""
     for canonical, name in wanted.items():
         if name not in present:
             raise DataError(
                 f"{path} has no column {name!r}; its columns are {', '.join(map(repr, present))}: name the right one "
-                f"with dataset.{canonical}_column{did_you_mean(name, present)}"
+                f"with dataset.{canonical}_column{did_you_mean(name, present)}{others}"
             )
         if present.count(name) > 1:
             raise DataError(f"{path} has more than one column {name!r}; rename all but one")
     return load_format(path, columns.format)
+
+
+def _other_cures(columns: Columns, present: tuple[str, ...]) -> str:
+    """What else may be wrong where a first line of cells holds none of the wanted names."""
+    wanted = [*columns.wanted().values()]
+    if columns.header or any(name in present for name in wanted):
+        return ""
+    names = ",".join([*wanted, "…"][: max(len(present), 2)])
+    return f"; or what parts the cells, dataset.separator; or, if the first line is a row, all columns: dataset.header=[{names}]"
 
 
 def place_of(path: Path, number: int) -> str:

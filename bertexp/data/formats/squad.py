@@ -174,7 +174,9 @@ def _answers(entry: Mapping[str, Any], context: str, may_be_empty: bool) -> list
     if is_impossible:
         given = [answer for answer in answers or () if not isinstance(answer, dict) or answer.get("text")]
         if given:
-            return Bad("impossible, with an answer", f"it is marked is_impossible and has the answer {given[0]!r}"[:300])
+            return Bad(
+                "impossible, with an answer", f"it is marked is_impossible and has the answer {given[0]!r}"[:300]
+            )
         return []
     if not answers:
         if may_be_empty and impossible is None and answers is not None:

@@ -3,4 +3,4 @@
 from bertexp.data.formats.delimited import Delimited
 
 _TSV = Delimited("\t", quote=False)
-column_names, read_table, read_rows = _TSV.column_names, _TSV.read_table, _TSV.read_rows
+column_names, said, read_table, read_rows = _TSV.column_names, _TSV.said, _TSV.read_table, _TSV.read_rows

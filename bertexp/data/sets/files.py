@@ -10,7 +10,7 @@ from pathlib import Path
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.find.paths import find_files
 from bertexp.data.find.source import DatasetSource, later
-from bertexp.data.formats.spec import FORMATS, Columns, check_columns, column_names
+from bertexp.data.formats.spec import COMPRESSED, FORMATS, Columns, check_columns, column_names, format_of
 from bertexp.errors import DataError
 from bertexp.tasks.registry import find_task
 
@@ -52,7 +52,8 @@ def _refuse(folder: Path) -> dict[str, Path]:
 
 
 def _search(folder: Path, split: str) -> list[Path]:
-    names = [f"{alias}{ending}" for alias in _ALIASES[split] for ending in ("", *(f".{format}" for format in FORMATS))]
+    endings = [f".{format}{packed}" for format in FORMATS for packed in ("", *COMPRESSED)]
+    names = [f"{alias}{ending}" for alias in _ALIASES[split] for ending in ("", *endings)]
     paths = sorted(path for path in folder.iterdir() if path.name.lower() in names)
     found = [path for path in paths if path.is_file() or _has(path, _TEXTS)]
     return found or [path for path in paths if _has(path, _DEEP_TEXTS)]
@@ -79,7 +80,7 @@ def _only_data(folder: Path) -> dict[str, Path]:
 
 
 def _data_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower().removeprefix(".") in FORMATS)
+    return sorted(path for path in folder.iterdir() if format_of(path) in FORMATS)
 
 
 def _left_out(config: DatasetConfig, paths: Iterable[Path]) -> list[str]:
@@ -96,9 +97,20 @@ def _columns(config: DatasetConfig, split: str, path: Path) -> Columns:
     if path.is_dir():
         if config.text_pair_column is not None:
             raise DataError(f"dataset.text_pair_column needs a file with columns, and {path} is a folder of texts")
-        return Columns()
-    columns = Columns(config.text_column, config.text_pair_column, config.label_column)
-    if split == "test" and columns.label not in column_names(path):
+        if config.separator or config.header:
+            raise DataError(
+                f"dataset.separator and dataset.header are of csv and tsv files, and {path} is a folder of texts"
+            )
+        return Columns(encoding=config.encoding)
+    columns = Columns(
+        config.text_column,
+        config.text_pair_column,
+        config.label_column,
+        header=None if config.header is None else tuple(config.header),
+        separator=config.separator,
+        encoding=config.encoding,
+    )
+    if split == "test" and columns.label not in (columns.header or column_names(path, columns)):
         columns = replace(columns, label=None)
     check_columns(path, columns)
     return columns

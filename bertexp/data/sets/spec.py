@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 _SPLIT_FILES = ("train_file", "val_file", "test_file")
-TEXT_COLUMNS = ("text_column", "text_pair_column", "label_column")
-WORD_COLUMNS = ("words_column", "tags_column")
+TEXT_SETTINGS = ("text_column", "text_pair_column", "label_column", "separator", "header", "encoding")
+WORD_SETTINGS = ("words_column", "tags_column")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class DataSet:
     some_unanswerable: bool = False  # whether some of its questions have no answer
 
 
-SOURCE_SETTINGS = ("path", "url", *_SPLIT_FILES, "label_names", *TEXT_COLUMNS, *WORD_COLUMNS, "submission")
+SOURCE_SETTINGS = ("path", "url", *_SPLIT_FILES, "label_names", *TEXT_SETTINGS, *WORD_SETTINGS, "submission")
 _GLUE = DataSet("glue.locate", ("path", "url", "submission"))
 _SQUAD = DataSet("squad", ("path", "url", *_SPLIT_FILES), ("answers",))
 _TAGS = ("tags",)
@@ -36,13 +36,13 @@ SETS = {  # dataset.name, in the order in which messages list them
     "stsb": replace(_GLUE, labels=("number",)),
     **dict.fromkeys(("mnli", "qnli", "rte", "wnli"), _GLUE),
     "wnut17": DataSet("wnut17", labels=_TAGS),
-    "conll": DataSet("files", ("path", *_SPLIT_FILES, "label_names", *WORD_COLUMNS), _TAGS, is_own=True),
+    "conll": DataSet("files", ("path", *_SPLIT_FILES, "label_names", *WORD_SETTINGS), _TAGS, is_own=True),
     "squad": _SQUAD,
     "squad_v2": replace(_SQUAD, some_unanswerable=True),
     "xquad": _SQUAD,
     "files": DataSet(
         "files",
-        ("path", *_SPLIT_FILES, "label_names", *TEXT_COLUMNS, *WORD_COLUMNS),
+        ("path", *_SPLIT_FILES, "label_names", *TEXT_SETTINGS, *WORD_SETTINGS),
         ("class", "classes", "number", *_TAGS),
         is_own=True,
     ),
