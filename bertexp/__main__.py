@@ -75,7 +75,7 @@ def _run(words: Sequence[str]) -> None:
         from bertexp.commands.help import help_of, help_text
 
         bare = [word for word in settings if "=" not in word]  # --help with a run's words is the whole page
-        print(help_of(bare[0]) if bare else help_text())
+        print("\n\n".join(map(help_of, bare)) or help_text())
         return
     if folder := flags.pop("--config-dir", None):
         register_folder(Path(folder))

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 from bertexp.system.credentials import hide
 
+IS_EMPTY = "is empty, as a variable of the shell that is not set leaves it; give it a value, or leave it out"
+
 
 class BertexpError(Exception):
     """Something the user can mend; the message is shown as it is, but for the secrets of addresses in it."""

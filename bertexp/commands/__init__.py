@@ -16,7 +16,7 @@ from typing import NoReturn
 from bertexp.config.schema import RunConfig
 from bertexp.config.store import group_options
 from bertexp.config.words import read
-from bertexp.errors import ConfigError, did_you_mean
+from bertexp.errors import IS_EMPTY, ConfigError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,16 @@ class CommandParser(argparse.ArgumentParser):
         """The command's options, with ``settings`` or ``outputs_dir``; what follows ``--`` is by position.
 
         Raises:
-            ConfigError: an option is unknown or lacks its value, or a word is neither an option nor a setting.
+            ConfigError: an option is unknown, empty or lacks its value, or a word is neither an option nor a setting.
         """
         end = words.index("--") if "--" in words else len(words)
         options = self.parse_intermixed_args(list(map(self._as_option, words[:end])))
         getattr(options, self._positional).extend(words[end + 1 :])
+        for name, value in vars(options).items():
+            if value == "":
+                flag = f"--{name.replace('_', '-')}"
+                what = flag if flag in self._option_string_actions else name.upper()
+                raise ConfigError(f"{self._name}: {what} {IS_EMPTY}")
         if self._positional == "settings":
             for word in options.settings:
                 self._check_setting(word)

@@ -5,6 +5,7 @@ Whatever can be wrong with the command line or the input is found before TensorF
 
 from __future__ import annotations
 
+import argparse
 import functools
 import os
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bertexp.commands import CommandParser, positive
-from bertexp.errors import DataError, RunNotFound
+from bertexp.errors import ConfigError, DataError, RunNotFound
 from bertexp.runs.folder import find_run, list_runs
 from bertexp.serving.answers import Prediction, as_conll, as_csv, as_json_lines, as_table, put_beside
 from bertexp.serving.spec import read_about
@@ -39,6 +40,8 @@ def main(words: Sequence[str]) -> int:
     options = _parser().read(words)
     folder, about = find_model(options.run, options.outputs_dir)
     texts, is_tagger = len(about["inputs"]), about["reads_words"]
+    if options.file and options.text:
+        raise ConfigError(f"--file and the text {options.text[0]!r} are both given; ask about one of them at a time")
     in_words = bool(options.file) and is_tagger and (options.words_column or options.file.endswith(".conll"))
     if options.words_column and not in_words:
         raise DataError("--words-column names a column of --file for a tagger; this is not one, or there is no file")
@@ -56,6 +59,7 @@ def main(words: Sequence[str]) -> int:
         rows, table = Asked(from_lines(sys.stdin.read().splitlines(), texts, "standard input"))
     else:
         raise DataError('no text to answer: give it as "text", with --file, or through a pipe')
+    _refuse_unused(options, columns=0 if in_words or table is None else texts)
     writers = {".csv": as_csv, ".jsonl": as_json_lines} | ({".conll": as_conll} if is_tagger else {})
     if options.output and Path(options.output).suffix not in writers:
         raise DataError(f"--output {options.output} must end in {' or '.join(writers)}")
@@ -103,6 +107,18 @@ def find_model(reference: str, outputs_dir: str) -> tuple[Path, dict[str, Any]]:
         cure = f"the newest run that has one is {others[0].path.name}" if others else "no run here has one yet"
         raise RunNotFound(f"run {run.path.name} ({run.info.get('state', 'not begun')}) has no exported model; {cure}")
     return run.model_folder, read_about(run.model_folder)
+
+
+def _refuse_unused(options: argparse.Namespace, columns: int) -> None:
+    """Raises ``ConfigError`` for an option that reading so many columns of texts would pass over in silence."""
+    unused = {
+        "--text-column names a column, and no column is read": options.text_column and columns < 1,
+        "--pair-column names a second column, and no second one is read": options.pair_column and columns < 2,
+        "--json is for the terminal, and --output is given": options.json and options.output,
+    }
+    for why, is_unused in unused.items():
+        if is_unused:
+            raise ConfigError(f"{why}; leave it out")
 
 
 def _parser() -> CommandParser:

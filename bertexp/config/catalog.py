@@ -31,6 +31,7 @@ _TYPES = {  # the first that an annotation holds
     "bool": "true or false",
     "str": "text",
 }
+_OPTIONAL = ("sweep", "experiment", "debug")  # groups that conf/config.yaml leaves out
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def all_settings() -> dict[str, Listed]:
 
 
 def check_overrides(overrides: Sequence[str]) -> None:
-    """Raises ``ConfigError`` for a word that is no setting, no group, no option of its group, or a door to code."""
+    """Raises ``ConfigError`` for a word that is no setting, group or option, takes one away, or is a door to code."""
     groups, settings = group_options() | {"hydra/launcher": LAUNCHERS}, all_settings()
     for word in map(read, overrides):
         key = word.key
@@ -90,10 +91,16 @@ def check_overrides(overrides: Sequence[str]) -> None:
                 if option not in (options := groups[key]):
                     hint = f"{did_you_mean(option, options)}; there are {', '.join(options) or 'none'}"
                     raise ConfigError(f"{key}={option} does not exist{hint}")
+            if isinstance(word.value, list):
+                raise ConfigError(f"{word.text} names several options of {key}, which takes one; give one of them")
         elif belongs(key, ["hydra"]):
             check_hydra_word(word)
         elif key not in settings:
             raise ConfigError(f"{_unknown(key, groups)}; `python -m bertexp --cfg job` shows them all")
+        deletes = word.override.is_delete()
+        chooses_none = key in groups and word.value is None and not (deletes or word.is_sweep)
+        if chooses_none or (deletes and key not in _OPTIONAL):
+            raise ConfigError(f"{word.text} takes {key} away, and nothing takes its place; leave the word out")
 
 
 def explain(error: Exception) -> str:

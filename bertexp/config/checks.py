@@ -6,11 +6,12 @@ learning_rate: float | None = setting(None, "at its peak; null: as the weights a
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from bertexp.errors import ConfigError, did_you_mean
+from bertexp.errors import IS_EMPTY, ConfigError, did_you_mean
 
 _KEY = "bertexp"  # of a field's metadata
 
@@ -23,6 +24,7 @@ class About:
         unit: of a number.
         choices: the values that there are; empty: any.
         minimum, maximum, above, below: the range of a number, its ends included in the first two and not in the others.
+        names_folder: whether a text is a part of a folder's name, and must not lead out of the folder above.
     """
 
     meaning: str
@@ -32,9 +34,12 @@ class About:
     maximum: float | None = None
     above: float | None = None
     below: float | None = None
+    names_folder: bool = False
 
     def holds(self, value: Any) -> bool:
         """Whether ``value`` lies in the range; not a number (nan) lies in none."""
+        if self.names_folder:
+            return "/" not in value and value not in (".", "..")
         return (
             (self.minimum is None or value >= self.minimum)
             and (self.above is None or value > self.above)
@@ -45,6 +50,8 @@ class About:
     @property
     def range(self) -> str:
         """The range in words that follow "must be"; empty if there is none."""
+        if self.names_folder:
+            return "one name without /, since a folder is called so"
         if self.minimum is not None and self.maximum is not None:
             return f"in {self.minimum} .. {self.maximum}"
         low = f"at least {self.minimum}" if self.minimum is not None else ""
@@ -91,6 +98,11 @@ class Settings:
             value, says, name = getattr(self, field.name), about(field), f"{self.group}.{field.name}"
             if value is None:
                 continue
+            if value == "" != field.default:
+                raise ConfigError(f"{name} {IS_EMPTY}")
+            if isinstance(value, float) and not math.isfinite(value):
+                bounds = f", {says.range}" if says.range else ""
+                raise ConfigError(f"{name}={value} must be a finite number{bounds}")
             if says.choices and value not in says.choices:
                 listed = [str(choice) for choice in says.choices]
                 raise ConfigError(f"{name}={value} is not one of {', '.join(listed)}{did_you_mean(str(value), listed)}")

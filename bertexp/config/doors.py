@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from bertexp.config.words import Word, belongs
-from bertexp.errors import ConfigError
+from bertexp.errors import IS_EMPTY, ConfigError
 
 LAUNCHERS = {  # those that the package and its extras bring
     "basic": "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
@@ -41,7 +41,7 @@ def check_hydra_node(hydra: DictConfig) -> None:
     """The same for a composed config, whatever file its values came from; nothing of it has been run yet.
 
     Raises:
-        ConfigError: a value names code.
+        ConfigError: a value names code, or a folder has no name.
     """
     composed: Any = OmegaConf.to_container(hydra, resolve=False)
     closed = [name for name in ("callbacks", "searchpath") if composed.get(name)]
@@ -55,6 +55,9 @@ def check_hydra_node(hydra: DictConfig) -> None:
         raise ConfigError(
             f"a config file gives hydra.{closed[0]}, which is closed, since Hydra runs code that it names; take it out"
         )
+    for name in ("run", "sweep"):
+        if not composed[name]["dir"]:
+            raise ConfigError(f"hydra.{name}.dir {IS_EMPTY}")
     _check_launcher(launcher)
 
 

@@ -108,7 +108,7 @@ def different_parameters(parameters: Sequence[Mapping[str, Any]]) -> dict[str, l
 
 def _runs_of(reference: str, outputs_dir: str) -> list[RunFolder]:
     sweeps = Path(outputs_dir, "sweeps")
-    folders = () if reference == "last" else (Path(reference), sweeps / reference)
+    folders = () if reference in ("", "last") else (Path(reference), sweeps / reference)
     for folder in folders:
         # trial-0003/run.json or, with several seeds in a trial, trial-0003/seed-42/run.json
         if trials := sorted([*folder.glob("trial-*/run.json"), *folder.glob("trial-*/seed-*/run.json")]):

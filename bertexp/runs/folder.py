@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bertexp.config.words import read, replace, value_of, without, write
-from bertexp.errors import RunNotFound
+from bertexp.errors import IS_EMPTY, RunNotFound
 from bertexp.system.credentials import hide
 from bertexp.system.files import read_numbered, write_text
 from bertexp.tasks.registry import foreign_settings
@@ -80,6 +80,8 @@ def find_run(reference: str, outputs_dir: str = "outputs") -> RunFolder:
     Raises:
         RunNotFound: there is none; the message says where was looked.
     """
+    if not reference:
+        raise RunNotFound(f"the name of a run {IS_EMPTY}")
     if reference != "last" and (Path(reference) / "run.json").exists():
         return RunFolder(reference)
     if reference != "last" and (Path(reference) / BEST).exists():
@@ -108,7 +110,7 @@ def with_former_overrides(overrides: Sequence[str]) -> list[str]:
     reference = value_of(overrides, "trainer.resume")
     if not reference:
         return list(overrides)
-    run = find_run(str(reference), value_of(overrides, "run.outputs_dir", "outputs"))
+    run = find_run(str(reference), value_of(overrides, "run.outputs_dir") or "outputs")
     if "overrides" not in run.info:
         raise RunNotFound(f"the run in {run.path} ended before it had begun; start it anew without trainer.resume")
     return replace(recorded_words(run.info), [*overrides, write("hydra.run.dir", str(run.path))])

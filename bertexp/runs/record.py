@@ -69,6 +69,7 @@ class RunRecord:
             self.tracker.start(self.parameters, tags, lambda run_id: self.folder.update_info(mlflow_run_id=run_id))
             self.folder.update_info(
                 state=RunState.RUNNING,
+                reason="",  # of a former end
                 overrides=self.overrides,
                 command=self.command,
                 parameters=self.parameters,

@@ -36,7 +36,18 @@ def message_of(*overrides: str) -> str:
         ("trainable.top_layers=2", "choose trainable=top_layers"),
         ("trainer.monitor=train/loss", "must be a validation metric"),
         ("trainer.monitor=val/acuracy", "did you mean 'val/accuracy'"),
-        ("trainer.gradient_clip_norm=nan", "trainer.gradient_clip_norm=nan must be greater than 0"),
+        ("trainer.gradient_clip_norm=nan", "trainer.gradient_clip_norm=nan must be a finite number, greater than 0"),
+        ("export.tolerance=inf", "export.tolerance=inf must be a finite number, greater than 0"),
+        ("run.outputs_dir=", "run.outputs_dir is empty"),
+        ("trainer.resume=''", "trainer.resume is empty"),
+        ("hydra.run.dir=", "hydra.run.dir is empty"),
+        ("sweep.name=../../x", "sweep.name=../../x must be one name without /"),
+        ("model.name=..", "model.name=.. must be one name without /"),
+        ("~dataset", "~dataset takes dataset away, and nothing takes its place"),
+        ("optimizer=null", "optimizer=null takes optimizer away"),
+        ("debug=null", "debug=null takes debug away"),
+        ("~trainer.max_steps", "~trainer.max_steps takes trainer.max_steps away"),
+        ("tracking=[none,mlflow]", "names several options of tracking, which takes one"),
         ("trainer.precision=bfloat16", "did you mean 'mixed_bfloat16'"),
         ("trainer.activation_cache_gb=-1", "must be at least 0"),
         ("task.threshold=0.3", "task.threshold is a setting of task=multi_label and of no other task; leave it out"),
@@ -45,6 +56,10 @@ def message_of(*overrides: str) -> str:
 )
 def test_a_mistake_is_named_with_its_cure(override, expected):
     assert expected in message_of(override)
+
+
+def test_what_a_run_can_do_without_may_be_taken_away():
+    check_overrides(["~sweep", "~experiment", "~debug"])
 
 
 def test_a_first_word_that_is_no_command_gets_the_nearest_one():

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from bertexp.commands.predict import main
-from bertexp.errors import DataError, RunNotFound
+from bertexp.errors import ConfigError, DataError, RunNotFound
+from bertexp.runs.comparison import find_runs
+from bertexp.runs.folder import find_run
 from bertexp.serving.texts import read_file, read_words
 
 
@@ -75,6 +77,34 @@ def test_missing_input_is_told(outputs, monkeypatch):
         predict(outputs, "1_done", "--file", "nowhere.csv")
     with pytest.raises(DataError, match=r"must end in \.csv or \.jsonl"):
         predict(outputs, "1_done", "a", "--output", "x.xls")
+
+
+def test_a_word_that_would_be_passed_over_is_told(outputs, tmp_path):
+    table, lines = tmp_path / "a.csv", tmp_path / "a.txt"
+    for path in (table, lines):
+        path.write_text("text\nfine\n")
+    for words, told in (
+        (["--file", str(table), "a text"], "--file and the text 'a text' are both given"),
+        (["a text", "--text-column", "text"], "--text-column names a column, and no column is read"),
+        (["--file", str(lines), "--text-column", "text"], "--text-column names a column, and no column is read"),
+        (["--file", str(table), "--pair-column", "text"], "--pair-column names a second column"),
+        (["a text", "--json", "--output", "x.csv"], "--json is for the terminal"),
+        (["--file", ""], "--file is empty"),
+        (["a text", "--output="], "--output is empty"),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            predict(outputs, "1_done", *words)
+    with pytest.raises(ConfigError, match="RUN is empty"):
+        predict(outputs, "", "a text")
+    with pytest.raises(ConfigError, match="--outputs-dir is empty"):
+        main(["1_done", "a text", "run.outputs_dir="])
+
+
+def test_no_run_has_an_empty_name(outputs):
+    with pytest.raises(RunNotFound, match="the name of a run is empty"):  # not 2_failed, which has no run id
+        find_run("", str(outputs))
+    with pytest.raises(RunNotFound, match="the name of a run is empty"):
+        find_runs(["", "1_done"], str(outputs))
 
 
 @pytest.mark.parametrize(

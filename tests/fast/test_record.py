@@ -104,3 +104,11 @@ def test_a_run_that_cannot_begin_ends_in_the_tracker_too(tmp_path, listener, mon
     with pytest.raises(FileNotFoundError):
         ended_by(open_record(tmp_path), None)
     assert [state for state, _ in listener.ends] == ["failed"]
+
+
+def test_a_run_that_goes_on_does_not_tell_the_end_it_had_before(tmp_path, listener):
+    with pytest.raises(RunInterrupted):
+        ended_by(open_record(tmp_path), RunInterrupted("stopped by SIGINT", 2))
+    record = open_record(tmp_path)
+    with record.running():
+        assert (record.folder.info["state"], record.folder.info["reason"]) == ("running", "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,9 @@ class OvenConfig(Settings, group="oven"):
     trays: int = setting(2, "in it", minimum=1)
     mode: str | None = setting("air", "how it heats", choices=("air", "grill"))
     names: list[str] = setting(list, "of its users")
+    drift: float = setting(0.0, "of its clock")
+    shelf: str = setting("top", "where its book lies", names_folder=True)
+    note: str = setting("", "on its door")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +44,12 @@ class OvenConfig(Settings, group="oven"):
     [
         ({"heat": 0.0}, "oven.heat=0.0 must be greater than 0 and at most 300"),
         ({"heat": 301.0}, "oven.heat=301.0 must be"),
-        ({"heat": float("nan")}, "oven.heat=nan must be"),
+        ({"heat": float("nan")}, "oven.heat=nan must be a finite number, greater than 0 and at most 300"),
+        ({"drift": float("-inf")}, "oven.drift=-inf must be a finite number$"),
+        ({"mode": ""}, "oven.mode is empty"),
+        ({"shelf": ""}, "oven.shelf is empty"),
+        ({"shelf": "a/.."}, "oven.shelf=a/.. must be one name without /"),
+        ({"shelf": "."}, "oven.shelf=. must be one name"),
         ({"share": -0.1}, "oven.share=-0.1 must be at least 0 and less than 1"),
         ({"share": 1}, "oven.share=1 must be"),
         ({"trays": 0}, "oven.trays=0 must be at least 1"),
@@ -52,7 +62,17 @@ def test_a_value_outside_of_what_its_setting_says_is_one_sentence(values, told):
 
 
 def test_values_within_it_pass_and_null_stands_for_itself():
-    assert OvenConfig(heat=300, share=0, mode=None) == OvenConfig(300, 0, 2, None, [])
+    assert OvenConfig(heat=300, share=0, mode=None, shelf="a..b") == OvenConfig(300, 0, 2, None, [], 0.0, "a..b", "")
+
+
+def test_no_setting_of_any_group_takes_a_number_without_end_or_an_empty_text():
+    for settings in [*groups().values(), *(task.settings for task in registry.all_tasks())]:
+        for field in dataclasses.fields(settings):
+            wrong = {"float": math.inf, "str": ""}.get(str(field.type).partition(" ")[0])
+            if wrong is not None:
+                told = rf"{settings.group}\.{field.name}(=inf must be a finite number| is empty)"
+                with pytest.raises(ConfigError, match=told):
+                    settings(**{field.name: wrong})
 
 
 def test_a_task_of_ones_own_has_settings_that_are_checked_and_listed(monkeypatch):
@@ -93,6 +113,11 @@ def test_the_help_of_a_group_is_shown_at_the_door(monkeypatch, capsys):
         shown = " ".join(capsys.readouterr().out.split())
         assert "optimizer.beta_2 a number 0.999" in shown
         assert "adam Adam without weight decay." in shown
+    monkeypatch.setattr(sys, "argv", ["bertexp", "--help", "optimizer", "export"])
+    door.main()
+    shown = capsys.readouterr().out
+    assert "optimizer.beta_2" in shown
+    assert "export.tolerance" in shown
     monkeypatch.setattr(sys, "argv", ["bertexp", "--help", "optimiser"])
     with pytest.raises(SystemExit, match="2"):
         door.main()

@@ -88,6 +88,17 @@ def test_metrics_keep_their_steps_and_a_resumed_run_doubles_none(tracker, output
     assert run.data.params["trainer.resume"] == "last"
 
 
+def test_a_resumed_run_does_not_keep_the_end_it_had_before(tracker, outputs):
+    tracker.finish("interrupted", "stopped by SIGINT")
+    again = restarted(tracker, outputs)
+    assert not {"state", "reason"} & client_of(outputs).get_run(tracker.run_id).data.tags.keys()
+    again.finish("completed")
+    tags = client_of(outputs).get_run(tracker.run_id).data.tags
+    assert tags["state"] == "completed"
+    assert "reason" not in tags
+    assert tags["mlflow.user"] == "ann"
+
+
 def test_data_set_tables_and_files_arrive(tracker, outputs, tmp_path):
     train = pa.table({"text": ["a", "b", "c"], "label": pa.array([0, 1, 0], pa.int32())})
     tracker.log_dataset("reviews", {"train": train, "test": train.slice(1)}, "0123456789abcdef", "made by a grammar")

@@ -50,7 +50,9 @@ class ExportConfig(Settings, group="export"):
 class SweepConfig(Settings, group="sweep"):
     """A search over settings, with ``-m``; what is swept may also stand on the command line in Hydra's sweep syntax."""
 
-    name: str | None = setting(None, "of folder and study; null: <model>_<dataset>_<what is swept>_<hash of the rest>")
+    name: str | None = setting(
+        None, "of folder and study; null: <model>_<dataset>_<what is swept>_<hash of the rest>", names_folder=True
+    )
     space: dict[str, str] = setting(dict, "what is swept: dotted name to interval, range or choice")
     trials: int | None = setting(None, "over all starts; null: a grid's points, else 20", unit="trials", above=0)
     timeout_seconds: float | None = setting(None, "no trial starts so long after the command", unit="seconds", above=0)

@@ -25,7 +25,7 @@ class RunLength:
 class ModelConfig(Settings, group="model"):
     """The encoder, where its weights come from, and the head on top."""
 
-    name: str = setting("tiny", "shown in names of runs; model=<name> chooses it with what it needs")
+    name: str = setting("tiny", "shown in names of runs; model=<name> chooses it with what it needs", names_folder=True)
     source: str = setting("random", "where the weights come from", choices=("tfhub", "google", "huggingface", "random"))
     path: str | None = setting(None, "handle, address, folder, archive or file; null: as tfhub_handle and its like say")
     num_layers: int | None = setting(None, "of the encoder; null: as the source says", above=0)

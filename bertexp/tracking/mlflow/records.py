@@ -56,7 +56,7 @@ def find_experiment(client: MlflowClient, uri: str, name: str, outputs_dir: Path
 
 
 def reopen_run(client: MlflowClient, uri: str, run_id: str) -> tuple[Run, set[tuple[str, int]]]:
-    """Sets a run going again; returns it and the points (metric, step) that it has.
+    """Sets a run going again, without the tags of its former end; returns it and the points (metric, step) that it has.
 
     Raises:
         TrackingError: it is not there, or was deleted.
@@ -74,6 +74,8 @@ def reopen_run(client: MlflowClient, uri: str, run_id: str) -> tuple[Run, set[tu
             f"the run to resume was deleted in {uri}; bring it back with: mlflow runs restore --run-id {run_id}"
         )
     client.update_run(run_id, status="RUNNING")
+    for tag in {"state", "reason"} & run.data.tags.keys():
+        client.delete_tag(run_id, tag)
     return run, {(key, point.step) for key in run.data.metrics for point in client.get_metric_history(run_id, key)}
 
 
