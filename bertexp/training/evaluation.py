@@ -26,20 +26,19 @@ class Batch(NamedTuple):
 def evaluate(
     module: FineTuningModule,
     loader: EvalBatches,
-    limit: int | None = None,
     before_batch: Callable[[], None] = lambda: None,
 ) -> Iterator[Batch]:
-    """Runs ``module`` over the first ``limit`` batches (all by default), in the loader's order.
+    """Runs ``module`` over all batches, in the loader's order.
 
     One batch is on the device while the caller has the one before, and no more is kept.
 
     Raises:
         TrainingDiverged: the model's output is no number.
     """
-    predict, indices = module.compiled_predict_step(loader.spec), loader.indices(limit)
+    predict, indices = module.compiled_predict_step(loader.spec), loader.indices()
 
     def run() -> Iterator[tf.Tensor]:
-        for features, _ in loader.batches(limit):
+        for features, _ in loader.batches():
             before_batch()
             yield predict(features)
 
@@ -71,26 +70,25 @@ def measure(
     module: FineTuningModule,
     loader: EvalBatches,
     split: str,
-    limit: int | None = None,
     before_batch: Callable[[], None] = lambda: None,
     after_batch: Callable[[Batch], None] = lambda batch: None,
 ) -> TestResult:
     """The quality of ``module`` on a labelled split; arguments as of ``evaluate``."""
     measured = module.task.make_metrics()
-    for batch in evaluate(module, loader, limit, before_batch):
+    for batch in evaluate(module, loader, before_batch):
         measured.update(batch.truth, batch.logits)
         after_batch(batch)
     metrics = {f"{split}/{name}": value for name, value in measured.result().items()}
-    return TestResult(split, metrics, measured, len(np.unique(loader.source_rows(loader.indices(limit)))))
+    return TestResult(split, metrics, measured, len(np.unique(loader.source_rows(loader.indices()))))
 
 
-def find_split(data: Loaders, split: str, labelled: bool = True) -> EvalBatches:
-    """The batches of a split.
+def find_split(data: Loaders, split: str, limit_batches: int | None, labelled: bool = True) -> EvalBatches:
+    """The batches of a split, or at most so many of rows that are drawn.
 
     Raises:
         DataError: it has no rows, or they have no labels and ``labelled`` ones are asked for.
     """
-    loader = data.eval_loader(split)
+    loader = data.eval_loader(split, limit_batches=limit_batches)
     if not len(loader):
         raise DataError(
             f"the data set has no rows in the split {split!r}; name a split that it has, or set dataset.val_fraction or "

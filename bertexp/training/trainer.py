@@ -117,7 +117,8 @@ class Trainer:
         config = self.config
         overfit = config.overfit_batches and config.overfit_batches * config.batch_size
         self._train = data.train_loader(limit_rows=overfit)
-        self._val = data.eval_loader("train" if overfit else "val", limit_rows=overfit)
+        limit = self._limit(config.limit_val_batches)
+        self._val = data.eval_loader("train" if overfit else "val", limit_rows=overfit, limit_batches=limit)
         self.length = config.run_length(len(self._train))
         self._best = BestWeights(module, config, self._store)
         self.monitor = self._best.monitor
@@ -222,8 +223,7 @@ class Trainer:
         self._statistics.read()
         self._settle()
         started = time.monotonic()
-        limit = self._limit(self.config.limit_val_batches)
-        metrics = measure(self.module, self._val, "val", limit, before_batch=self._stop_if_asked).metrics
+        metrics = measure(self.module, self._val, "val", before_batch=self._stop_if_asked).metrics
         state.validated_step = state.step
         self.should_stop |= not self._best.judge(metrics, state)
         self._log(metrics)
@@ -236,7 +236,7 @@ class Trainer:
         Raises:
             DataError: there are no validation rows, or they have no labels.
         """
-        return measure(module, find_split(data, "val"), "val", self._limit(self.config.limit_val_batches)).metrics
+        return measure(module, find_split(data, "val", self._limit(self.config.limit_val_batches)), "val").metrics
 
     def test(
         self,
@@ -252,9 +252,9 @@ class Trainer:
         Raises:
             DataError: the split has no rows, or they have no labels.
         """
-        loader, limit = find_split(data, split), self._limit(self.config.limit_test_batches)
+        loader = find_split(data, split, self._limit(self.config.limit_test_batches))
         self._call("on_test_start")
-        result = measure(module, loader, split, limit, after_batch=after_batch)
+        result = measure(module, loader, split, after_batch=after_batch)
         self._log(result.metrics)
         self._call("on_test_end", result.metrics)
         return result
@@ -267,8 +267,8 @@ class Trainer:
         Raises:
             DataError: the split has no rows.
         """
-        loader = find_split(data, split, labelled=False)
-        return evaluate(module, loader, self._limit(self.config.limit_test_batches))
+        loader = find_split(data, split, self._limit(self.config.limit_test_batches), labelled=False)
+        return evaluate(module, loader)
 
     def _limit(self, configured: int | None) -> int | None:
         return 1 if self.config.fast_dev_run else configured

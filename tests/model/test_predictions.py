@@ -238,7 +238,7 @@ class Model(tf_keras.Model):
 
 data = ToyData(rows)
 data.labels = np.random.default_rng(0).integers(0, classes, rows).astype(np.int32)
-data.eval_loader = lambda split, limit_rows=None: EvalLoader(data.chosen(None), 64, 128)
+data.eval_loader = lambda split, **limits: EvalLoader(data.chosen(None), 64, 128)
 task = Classification(tuple(map(str, range(classes))))
 table = pa.table({{"text": [f"text {{row}}" for row in range(rows)], "label": data.labels}})
 dataset = TextDataset("x", "classification", {{"test": table}}, task.label_names, False, "f" * 16, {{}}, "x.csv")

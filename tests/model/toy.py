@@ -69,8 +69,8 @@ class ToyData:
     def train_loader(self, limit_rows=None):
         return TrainLoader(self.chosen(limit_rows), self.batch_size, 8, self.seed)
 
-    def eval_loader(self, split, limit_rows=None):
-        return EvalLoader(self.chosen(limit_rows), 16, 128)
+    def eval_loader(self, split, limit_rows=None, limit_batches=None):
+        return EvalLoader(self.chosen(limit_batches * 16 if limit_batches else limit_rows), 16, 128)
 
 
 def make_module(learning_rate: float = 0.05, rate: float = 0.2, optimizer=None) -> FineTuningModule:

@@ -136,8 +136,10 @@ class TrainerConfig(Settings, group="trainer"):
     resume: str | None = setting(None, "the run to go on with: last, a run folder or an MLflow run id")
     fast_dev_run: bool = setting(False, "one batch of each stage, nothing tracked or kept")
     limit_train_batches: int | None = setting(None, "at most so many in an epoch", unit="batches", above=0)
-    limit_val_batches: int | None = setting(None, "at most so many in a validation", unit="batches", above=0)
-    limit_test_batches: int | None = setting(None, "at most so many in the test", unit="batches", above=0)
+    limit_val_batches: int | None = setting(
+        None, "at most so many in a validation, of rows drawn with dataset.split_seed", unit="batches", above=0
+    )
+    limit_test_batches: int | None = setting(None, "the same for the test", unit="batches", above=0)
     overfit_batches: int | None = setting(None, "train and validate on the same few", unit="batches", above=0)
 
     def __post_init__(self) -> None:

@@ -145,14 +145,13 @@ class EvalLoader:
     def __len__(self) -> int:
         return len(self._batches)
 
-    def batches(self, limit: int | None = None) -> tf.data.Dataset:
-        """The first ``limit`` batches (all of them by default) as (features, labels)."""
-        batches = self._batches[:limit]
-        return stream(lambda: map(self._examples.pack, batches), (self.spec, self._examples.label_spec))
+    def batches(self) -> tf.data.Dataset:
+        """All batches as (features, labels)."""
+        return stream(lambda: map(self._examples.pack, self._batches), (self.spec, self._examples.label_spec))
 
-    def indices(self, limit: int | None = None) -> np.ndarray:
-        """<int64>[n]: the example of each result that ``batches(limit)`` leads to."""
-        return np.concatenate(self._batches[:limit]) if self._batches else np.zeros(0, np.int64)
+    def indices(self) -> np.ndarray:
+        """<int64>[n]: the example of each result that ``batches`` leads to."""
+        return np.concatenate(self._batches) if self._batches else np.zeros(0, np.int64)
 
     def truth(self, indices: np.ndarray) -> np.ndarray:
         """[n, …]: what the results of ``indices`` are judged by."""

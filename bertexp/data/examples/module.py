@@ -14,7 +14,7 @@ from bertexp.data.examples import ChosenExamples, Examples, FrozenExamples
 from bertexp.data.examples.activations import Activations
 from bertexp.data.examples.loaders import EvalLoader, TrainLoader
 from bertexp.data.examples.texts import LongTextExamples, TextExamples
-from bertexp.data.splits import draw, strata
+from bertexp.data.splits import draw, draw_groups, strata
 from bertexp.data.summary import Sample
 from bertexp.data.table import TextDataset, is_labelled
 from bertexp.data.tokens.cache import TokenCache
@@ -82,19 +82,32 @@ class DataModule:
             self._vocabulary,
         )
 
-    def eval_loader(self, split: str, limit_rows: int | None = None) -> EvalLoader:
-        """Every example of ``split`` once, sorted by length; none where the data set has no such split."""
+    def eval_loader(self, split: str, limit_rows: int | None = None, limit_batches: int | None = None) -> EvalLoader:
+        """Every example of ``split`` once, sorted by length; none where the data set has no such split.
+
+        ``limit_rows`` draws that many rows, ``limit_batches`` at most as many as fill so many batches.
+        """
         if split not in self.dataset.splits:
             return EvalLoader(ChosenExamples(self._examples["train"], np.zeros(0, np.int64)), 1, 1)
         labelled = is_labelled(self.dataset.splits[split])
-        return EvalLoader(self._drawn(split, limit_rows), self._eval_batch_size, self.config.max_length, labelled)
+
+        def load(rows: int | None) -> EvalLoader:
+            return EvalLoader(self._drawn(split, rows), self._eval_batch_size, self.config.max_length, labelled)
+
+        if limit_batches is None:
+            return load(limit_rows)
+        rows = limit_batches * self._eval_batch_size
+        loader = load(rows := min(rows, limit_rows or rows))
+        while len(loader) > limit_batches and rows > 1:  # long texts in windows fill more
+            loader = load(rows := max(1, rows * limit_batches // len(loader)))
+        return loader
 
     def samples(self, count: int = 3) -> list[Sample]:
         """``count`` training rows with their pieces and masks, as the encoder will see them; of windows, the first."""
-        examples = self._drawn("train", count)
-        rows = examples.source_rows
+        examples, classes = self._examples["train"], strata(self.dataset.splits["train"])
+        rows = draw(classes, min(count, len(classes)), self.config.split_seed)
         table = self.dataset.take("train", rows)
-        features, _ = examples.pack(np.arange(len(rows)))
+        features, _ = examples.pack(np.searchsorted(examples.source_rows, rows))
         if "text_of_window" in features:
             firsts = np.unique(features["text_of_window"], return_index=True)[1]
             features = {name: values[firsts] for name, values in features.items()}
@@ -141,11 +154,15 @@ class DataModule:
         return np.flatnonzero(counts)
 
     def _drawn(self, split: str, count: int | None) -> Examples:
-        """The examples of ``split``, or ``count`` of them, of every class some where possible."""
-        examples = self._examples[split]
-        if count is None:
+        """The examples of ``split``, or ``count`` of them, of every class some where possible.
+
+        Of windows about so many, each with all others of its question.
+        """
+        examples, table = self._examples[split], self.dataset.splits[split]
+        rows = examples.source_rows
+        if count is None or count >= len(rows):
             return examples
-        classes = strata(self.dataset.splits[split])[examples.source_rows]
-        if count >= len(classes):
-            return examples
+        if len(rows) > table.num_rows:
+            return ChosenExamples(examples, draw_groups(rows, count, self.config.split_seed, keep=0))
+        classes = strata(table)[rows]
         return ChosenExamples(examples, draw(classes, count, self.config.split_seed))

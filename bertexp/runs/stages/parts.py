@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from bertexp.config.schema import Config
@@ -60,6 +61,7 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     lanes = devices.count_lanes(config.trainer)
     module = FineTuningModule(model, task, lambda steps: build_optimizer(config.optimizer, learning_rate, steps), lanes)
     data = make_data(config, dataset, loaded)
+    _say_limits(config, data)
     summary = summarize(
         dataset,
         {split: data.examples(split).full_lengths for split in dataset.splits},
@@ -69,6 +71,20 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
         pretrained=config.model.source != "random",
     )
     return Parts(dataset, loaded, task, module, data, summary)
+
+
+def _say_limits(config: Config, data: DataModule) -> None:
+    """Says how many rows of a split judge the model where a limit draws them."""
+    for split, table in data.dataset.splits.items():
+        limit = getattr(config.trainer, f"limit_{split.partition('_')[0]}_batches")
+        if limit is None or split == "train":
+            continue
+        loader = data.eval_loader(split, limit_batches=limit)
+        judged = len(np.unique(loader.source_rows(loader.indices())))
+        says = f"{judged:,} of {table.num_rows:,} rows of {split}, drawn with dataset.split_seed"
+        if config.trainer.resume and split == "val":
+            says += "; a run that an earlier version began took the longest until now"
+        say(labelled("limit", says))
 
 
 def make_data(config: Config, dataset: TextDataset, loaded: LoadedEncoder) -> DataModule:
