@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from bertexp.data.table import TextDataset
 from bertexp.system.console import aligned, labelled
@@ -40,6 +41,7 @@ class SplitSummary:
     label_quantiles: dict[str, float]  # min, median, max of numbers; empty of other labels
     length_quantiles: dict[str, int]  # p50, p90, p99, max; word pieces with [CLS] and [SEP], before truncation
     truncated_share: float  # of the rows
+    in_training: int  # rows that have the texts of a training row; of the training split 0
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,10 @@ class DatasetSummary:
             lines.append(labelled("  mask", f"{_runs(sample.mask)}{types}"))
         if self.recommendation:
             lines.append(labelled("hint", self.recommendation))
+        for split, summary in self.splits.items():
+            if summary.in_training:
+                shared = f"{summary.in_training:,} of {summary.rows:,} rows of {split} have the text of a training row"
+                lines.append(labelled("hint", f"{shared}: they show what was remembered"))
         if data.tests_on_validation:
             same = "val and test are the same rows: what val chooses looks better on test than it is"
             lines.append(labelled("hint", same))
@@ -127,15 +133,18 @@ def summarize(
         trained_parameters: how many parameters of encoder and head the optimizer changes.
         pretrained: whether the encoder starts from trained weights; only such weights are worth freezing.
     """
+    train = dataset.splits["train"]
     splits = {
-        split: _summarize_split(table, dataset.label_names, lengths[split], max_length)
+        split: _summarize_split(table, train, dataset.label_names, lengths[split], max_length)
         for split, table in dataset.splits.items()
     }
-    advice = _recommendation(dataset.splits["train"].num_rows, trained_parameters) if pretrained else None
+    advice = _recommendation(train.num_rows, trained_parameters) if pretrained else None
     return DatasetSummary(dataset, max_length, splits, list(samples), trained_parameters, advice)
 
 
-def _summarize_split(table: pa.Table, label_names: Sequence[str], lengths: np.ndarray, max_length: int) -> SplitSummary:
+def _summarize_split(
+    table: pa.Table, train: pa.Table, label_names: Sequence[str], lengths: np.ndarray, max_length: int
+) -> SplitSummary:
     return SplitSummary(
         rows=table.num_rows,
         class_rows=_class_rows(table["label"], label_names),
@@ -145,7 +154,40 @@ def _summarize_split(table: pa.Table, label_names: Sequence[str], lengths: np.nd
             for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
         },
         truncated_share=float(np.mean(lengths > max_length)),
+        in_training=0 if table is train else count_in_training(table, train),
     )
+
+
+def count_in_training(table: pa.Table, train: pa.Table) -> int:
+    """How many rows of ``table`` have the text, and the second text if there is one, of a training row.
+
+    Training rows are gone through once and may be mapped files: what is kept are the texts of ``table``, and numbers.
+
+    Args:
+        table: with ``text`` and ``text_pair`` as ``train`` has them: <string>, or word pieces' ids <large_list<int32>>.
+    """
+    rows = table.num_rows
+    own, trained = np.zeros(rows, np.int64), np.zeros(train.num_rows, np.int64)  # equal numbers: equal texts so far
+    for name in ("text", "text_pair"):
+        if name in train.column_names:
+            texts = _comparable(table[name])
+            own = own * rows + pc.index_in(texts, value_set=texts).to_numpy()
+            found = pc.fill_null(pc.index_in(_comparable(train[name]), value_set=texts), -1).to_numpy()
+            trained = np.where((trained < 0) | (found < 0), -1, trained * rows + found)
+    return int(np.isin(own, trained[trained >= 0]).sum())
+
+
+def _comparable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts <large_string>; of lists the bytes of each <large_binary>, without a copy of them."""
+    if not pa.types.is_large_list(column.type):
+        return column.cast(pa.large_string())
+    rows = []
+    for lists in column.chunks:
+        ids = lists.values
+        offsets = (lists.offsets.to_numpy() + ids.offset) * (ids.type.bit_width // 8)
+        buffers = [None, pa.py_buffer(offsets), ids.buffers()[1] or pa.py_buffer(b"")]
+        rows.append(pa.Array.from_buffers(pa.large_binary(), len(lists), buffers))
+    return pa.chunked_array(rows, pa.large_binary())
 
 
 def _class_rows(label: pa.ChunkedArray, label_names: Sequence[str]) -> dict[str, int]:

@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from bertexp.config.schema import DatasetConfig
 from bertexp.data.splits import draw, hold_out
-from bertexp.data.summary import Sample, summarize
+from bertexp.data.summary import Sample, count_in_training, summarize
 from bertexp.data.table import TextDataset, make_fingerprint
 
 
@@ -66,8 +67,34 @@ def test_the_look_shows_sizes_classes_lengths_and_samples():
     train = next(line.split() for line in text.splitlines() if line.startswith("train"))
     assert train == ["train", "200", "75.0%", "25.0%", "101", "181", "199", "200", "36.0%"]
     assert "no label" in text
+    assert "10 of 10 rows of test have the text of a training row" in text
+    assert "rows of train have" not in text
     assert "[CLS] good film [SEP]\n  mask     1x4 0x1" in text
     assert "trainable=frozen" in summary.recommendation
     assert json.loads(json.dumps(summary.as_dict()))["splits"]["train"]["class_rows"] == {"bad": 150, "good": 50}
     for parameters, pretrained in ((1_000, True), (20_000_000, False)):
         assert summarize(dataset, lengths, 128, [], parameters, pretrained).recommendation is None
+
+
+def chunked(rows: list, kind: pa.DataType) -> pa.ChunkedArray:
+    """``rows`` in two chunks, the second one a slice, as tables that were filtered and mapped have them."""
+    middle = len(rows) // 2
+    return pa.chunked_array([pa.array(rows[:middle], kind), pa.array([rows[0], *rows], kind).slice(1 + middle)])
+
+
+TRAINED = [("a", "x"), ("a", "y"), ("b", "x"), ("c", "z"), ("a", "x")]
+HELD_OUT = [("a", "x"), ("b", "y"), ("b", "x"), ("d", "x"), ("a", "x"), ("", "x"), ("c", "z")]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.large_list(pa.int32())])
+@pytest.mark.parametrize(("columns", "shared"), [(("text",), 5), (("text", "text_pair"), 4)])
+def test_held_out_rows_whose_texts_are_all_those_of_one_training_row_are_counted(kind, columns, shared):
+    def table(rows):
+        if pa.types.is_large_list(kind):
+            rows = [[[*map(ord, cell)] for cell in row] for row in rows]
+        return pa.table({name: chunked([row[place] for row in rows], kind) for place, name in enumerate(columns)})
+
+    held_out, trained = table(HELD_OUT), table(TRAINED)
+    assert count_in_training(held_out, trained) == shared
+    assert count_in_training(held_out.slice(3, 3), trained.slice(0, 3)) == 1
+    assert count_in_training(held_out.slice(3, 1), trained) == 0
