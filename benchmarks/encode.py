@@ -50,8 +50,7 @@ def main() -> None:
     plan = make_plan(config)
     loaded = plan.dataset.load()
     dataset = replace(loaded, splits={"train": loaded.splits["train"].slice(0, arguments.rows)})
-    vocab, lowercase = read_vocabulary(plan.model)
-    tokenizer = Tokenizer(vocab, lowercase)
+    tokenizer = Tokenizer(*read_vocabulary(plan.model))
     if arguments.half:
         folder, number = Path(arguments.half[1:]), int(arguments.half[0])
         tokenizer.encode([""])

@@ -65,7 +65,7 @@ def main(words: Sequence[str]) -> int:
     for note in dataset.notes:
         say(labelled("note", note))
     plan = plan.fetch(config)
-    vocab, lowercase = read_vocabulary(plan.model) or _load_vocabulary(plan, config)
+    vocab, lowercase, strip_accents = read_vocabulary(plan.model) or _load_vocabulary(plan, config)
     rows = {split: table.num_rows for split, table in dataset.splits.items()}
     encoding = Encoding(
         format=options.format,
@@ -81,6 +81,7 @@ def main(words: Sequence[str]) -> int:
         source=dataset.source,
         shards=cut_into_shards(rows, options.shards),
         versions={"bertexp": bertexp.__version__, "tensorflow-text": metadata.version("tensorflow-text")},
+        strip_accents=strip_accents or not lowercase,
     )
     busy = DataError(f"another process is encoding into {out}; wait for it, or name another folder")
     with locked(out / ".lock", fail=busy):
@@ -129,7 +130,7 @@ def _check(config: Config, out: Path) -> None:
         raise DataError(f"out={out} holds other files and no {SHEET}; name a new or empty folder")
 
 
-def _load_vocabulary(plan: Plan, config: Config) -> tuple[tuple[str, ...], bool]:
+def _load_vocabulary(plan: Plan, config: Config) -> tuple[tuple[str, ...], bool, bool]:
     """The vocabulary of a model that must be loaded to know it."""
     from bertexp.system import devices
 
@@ -138,7 +139,7 @@ def _load_vocabulary(plan: Plan, config: Config) -> tuple[tuple[str, ...], bool]
     from bertexp.models.pretrained import load_encoder
 
     loaded = load_encoder(plan.model, config.model)
-    return loaded.vocab, loaded.lowercase
+    return loaded.vocab, loaded.lowercase, loaded.strip_accents
 
 
 def _claim(folder: Path, encoding: Encoding) -> None:
@@ -168,7 +169,7 @@ def _write(
 
     total = sum(shard.rows for shard in missing)
     say(labelled("encodes", f"{total:,} rows into {len(missing)} shards, {workers} at a time"))
-    tokenizer = Tokenizer(vocab, encoding.lowercase)
+    tokenizer = Tokenizer(vocab, encoding.lowercase, encoding.strip_accents)
     started = time.monotonic()
     with Progress("encoded", total, "rows") as bar:
         write_shards(missing, dataset, tokenizer, config.dataset, out, workers, bar.advance)

@@ -96,7 +96,8 @@ def _fill(config: Config) -> None:
 def _rehearse(config: Config) -> None:
     """Puts a small random encoder in the model's place and drops what belongs to the data; all else stays as it is."""
     model, trainable = config.model, config.trainable
-    model.source, model.path, model.vocab_file, model.lowercase = "random", None, None, None
+    model.source, model.path, model.vocab_file = "random", None, None
+    model.lowercase, model.strip_accents = None, None
     model.num_layers, model.hidden_size, model.num_heads = 2, 64, 1
     if trainable.top_layers:
         trainable.top_layers = min(trainable.top_layers, model.num_layers)

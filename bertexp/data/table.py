@@ -85,7 +85,7 @@ class TextDataset:
             return table.slice(rows[0], len(rows))  # without a copy
         return table.take(rows)
 
-    def spelled_by(self, vocab: Sequence[str], lowercase: bool) -> TextDataset:
+    def spelled_by(self, vocab: Sequence[str], lowercase: bool, strip_accents: bool = True) -> TextDataset:
         """The same rows where they are texts; of word pieces' ids, those that the model's vocabulary spells."""
         return self
 

@@ -119,12 +119,16 @@ def with_former_overrides(overrides: Sequence[str]) -> list[str]:
 def recorded_words(info: Mapping[str, Any]) -> list[str]:
     """The words that make a recorded run, none if it had not begun to be recorded.
 
-    Settings of other tasks are left out: once they were taken and had no effect, now they are refused.
+    Settings of other tasks are left out: once they were taken and had no effect, now they are refused. A run that knows
+    nothing of model.strip_accents took accents off, whatever the files of its weights said.
     """
     words = own_words(info.get("overrides", []))
-    task = info.get("parameters", {}).get("task.name")
+    parameters = info.get("parameters", {})
+    task = parameters.get("task.name")
     if task is None:
         return words
+    if parameters.get("model.source") in ("huggingface", "google") and "model.strip_accents" not in parameters:
+        words.append("model.strip_accents=true")
     words = without(words, *foreign_settings(task))
     return [f"task={task}" if read(word).key == "task.name" else word for word in words]
 

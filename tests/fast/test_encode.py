@@ -126,6 +126,8 @@ def test_another_vocabulary_is_refused(folder):
         dataset.spelled_by(VOCAB[:-1], lowercase=True)
     with pytest.raises(DataError, match=r"set model\.lowercase=true"):
         dataset.spelled_by(VOCAB, lowercase=False)
+    with pytest.raises(DataError, match=r"set model\.strip_accents=true"):
+        dataset.spelled_by(VOCAB, lowercase=True, strip_accents=False)
     foreign = replace(dataset, encoding=None)
     with pytest.raises(DataError, match="holds the id 119, and the model's vocabulary has 115 pieces"):
         foreign.spelled_by(VOCAB[:115], lowercase=True)

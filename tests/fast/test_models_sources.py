@@ -182,8 +182,8 @@ def test_other_sizes_than_the_source_has_are_refused_with_both_figures(huggingfa
 
 
 def test_missing_files_are_named_beside_those_that_are_there(huggingface: Path, tmp_path: Path) -> None:
-    (huggingface / "model.safetensors").rename(huggingface / "pytorch_model.bin")
-    with pytest.raises(WeightsError, match=r"lacks model.safetensors; it holds config.json, pytorch_model.bin, vocab"):
+    (huggingface / "model.safetensors").rename(huggingface / "flax_model.msgpack")
+    with pytest.raises(WeightsError, match=r"lacks model.safetensors; it holds config.json, flax_model.msgpack, vocab"):
         locate_model(ModelConfig(source="huggingface", path=str(huggingface)), str(tmp_path))
     with pytest.raises(WeightsError, match="does not exist"):
         locate_model(ModelConfig(source="huggingface", path=str(huggingface / "none")), str(tmp_path))

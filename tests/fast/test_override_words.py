@@ -196,6 +196,22 @@ def test_a_recorded_run_goes_on_without_the_settings_of_other_tasks_that_it_was_
     assert words.only(former, "task") == resumed
 
 
+@pytest.mark.parametrize(
+    ("source", "known", "added"),
+    [
+        ("huggingface", {}, ["model.strip_accents=true"]),
+        ("huggingface", {"model.strip_accents": None}, []),
+        ("random", {}, []),
+    ],
+)
+def test_a_run_that_knew_no_choice_goes_on_without_accents(finished, source, known, added):
+    """Before, they were taken off whatever tokenizer_config.json said."""
+    flat = {"task.name": "classification", "model.source": source} | known
+    (finished / "run.json").write_text(json.dumps({"overrides": ["model.hidden_size=64"], "parameters": flat}))
+    former = with_former_overrides(["trainer.resume=last", "run.outputs_dir=~/x"])
+    assert words.only(former, "model.strip_accents") == added
+
+
 @pytest.mark.parametrize("where", [["run.outputs_dir=~/x"], ["--outputs-dir", "~/x"], ["--outputs-dir=~/x"]])
 def test_the_home_folder_is_understood_by_the_commands(finished, where):
     assert finished.exists()

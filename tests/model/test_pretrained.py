@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,24 @@ def test_a_missing_pooler_matters_where_it_is_read(encoder: Encoder, tmp_path: P
     assert load("huggingface", tmp_path / "hf", tmp_path, pooling="cls").report["matched"] == 37
     with pytest.raises(WeightsError, match=r"has no pooler .* choose model.pooling=cls, mean or max"):
         load("huggingface", tmp_path / "hf", tmp_path, pooling="pooler")
+
+
+def test_shards_are_read_as_the_whole_file_is(encoder: Encoder, tmp_path: Path) -> None:
+    folder = tmp_path / "hf"
+    published.write_huggingface(folder, encoder, ARCHITECTURE, VOCAB)
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = [f"model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)]
+    weight_map = {weight: names[number % 3] for number, weight in enumerate(tensors)}
+    for name in names:
+        save_file({weight: tensors[weight] for weight, file in weight_map.items() if file == name}, folder / name)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    loaded = load("huggingface", folder, tmp_path)
+    assert largest_difference(loaded.encoder, encoder) < 1e-6
+    assert (loaded.report["matched"], loaded.report["left_over"]) == (39, [])
+    save_file(tensors, folder / names[2])
+    with pytest.raises(WeightsError, match=r"-00003-of-00003.safetensors holds .* once more than another shard"):
+        load("huggingface", folder, tmp_path)
 
 
 def test_weights_of_another_shape_and_broken_files_are_refused(encoder: Encoder, tmp_path: Path) -> None:

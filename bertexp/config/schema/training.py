@@ -42,6 +42,9 @@ class ModelConfig(Settings, group="model"):
         None, "a word piece a line; null: the source's; of random weights, the embedded one"
     )
     lowercase: bool | None = setting(None, "whether texts are put into lower case; null: as the source says")
+    strip_accents: bool | None = setting(
+        None, "whether accents are taken off texts in lower case; null: as the source says, else true"
+    )
     pooling: str | None = setting(
         None, "how one vector is made of a text's; null: pooler, none for tasks that read every word", choices=POOLINGS
     )

@@ -29,7 +29,7 @@ class EncodedDataset(TextDataset):
     encoding: Encoding | None  # where `encoded.json` lies beside the files
     vocab: tuple[str, ...] = ()
 
-    def spelled_by(self, vocab: Sequence[str], lowercase: bool) -> EncodedDataset:
+    def spelled_by(self, vocab: Sequence[str], lowercase: bool, strip_accents: bool = True) -> EncodedDataset:
         """The same rows, with the word pieces that the ids stand for.
 
         Raises:
@@ -45,6 +45,12 @@ class EncodedDataset(TextDataset):
             raise DataError(
                 f"{self.source} was encoded with lowercase={encoding.lowercase}, and the model has lowercase={lowercase}: "
                 f"set model.lowercase={str(encoding.lowercase).lower()} if that is right, or encode the texts for this model"
+            )
+        if encoding is not None and lowercase and encoding.strip_accents != strip_accents:
+            raise DataError(
+                f"{self.source} was encoded with strip_accents={encoding.strip_accents}, and the model has "
+                f"strip_accents={strip_accents}: set model.strip_accents={str(encoding.strip_accents).lower()} if that is right, "
+                "or encode the texts for this model"
             )
         if frame.largest_id >= len(vocab):
             raise DataError(

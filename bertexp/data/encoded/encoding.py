@@ -55,6 +55,7 @@ class Encoding:
     source: str  # where its rows came from, one phrase
     shards: dict[str, tuple[int, ...]]  # rows of each shard of each split
     versions: dict[str, str]
+    strip_accents: bool = True  # from texts in lower case; a sheet without it is from before there was a choice
 
     def files(self, split: str) -> list[str]:
         """The names of a split's shards."""

@@ -1,7 +1,7 @@
 """WordPiece tokens: text to ids, and their cache on disk.
 
-tensorflow-text's FastBertTokenizer does the work, here and inside the exported graph, so a model always meets the ids
-it was trained on. The tokenizer itself is built at the first text: a run whose token cache is warm never builds it.
+`fast_bert.py` makes what does the work, here and inside the exported graph, so a model always meets the ids
+it was trained on. It is built at the first text: a run whose token cache is warm never builds it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from bertexp.data.arrow_file import row_offsets
 from bertexp.data.tokens.cache import Chunk, Progress, TokenCache
+from bertexp.data.tokens.fast_bert import make_fast_bert
 from bertexp.data.tokens.packing import AlignedTokens, SpecialIds, TokenColumn
 from bertexp.errors import WeightsError
 from bertexp.interfaces import SPECIAL_TOKENS
@@ -34,14 +35,16 @@ class Tokenizer:
     Args:
         vocab: the word pieces; a piece's id is its index in this list.
         lowercase: whether the vocabulary is an uncased one.
+        strip_accents: whether accents are then taken off.
 
     Raises:
         WeightsError: the vocabulary lacks a special token or holds a piece twice.
     """
 
-    def __init__(self, vocab: Sequence[str], lowercase: bool):
+    def __init__(self, vocab: Sequence[str], lowercase: bool, strip_accents: bool = True):
         self.vocab = tuple(vocab)
         self.lowercase = bool(lowercase)
+        self.strip_accents = self.lowercase and bool(strip_accents)
         ids = {piece: id for id, piece in enumerate(self.vocab)}
         missing = [token for token in SPECIAL_TOKENS if token not in ids]
         if missing:
@@ -59,19 +62,15 @@ class Tokenizer:
     def fingerprint(self) -> str:
         """16 hex digits over vocabulary, options and the version of tensorflow-text."""
         version = importlib.metadata.version("tensorflow-text")
-        digest = hashlib.sha256(f"{version} lowercase={self.lowercase}\n".encode())
+        keeps = " strip_accents=False" if self.lowercase and not self.strip_accents else ""
+        digest = hashlib.sha256(f"{version} lowercase={self.lowercase}{keeps}\n".encode())
         digest.update("\n".join(self.vocab).encode())
         return digest.hexdigest()[:16]
 
     @cached_property
     def _fast_bert_tokenizer(self) -> Any:
-        import tensorflow as tf
-        import tensorflow_text
-
         try:
-            return tensorflow_text.FastBertTokenizer(
-                list(self.vocab), token_out_type=tf.int32, lower_case_nfd_strip_accents=self.lowercase
-            )
+            return make_fast_bert(self.vocab, self.lowercase, self.strip_accents)
         except RuntimeError as error:
             raise WeightsError(f"tensorflow-text cannot use this vocabulary: {error}") from error
 

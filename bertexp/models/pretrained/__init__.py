@@ -23,6 +23,7 @@ class LoadedEncoder:
     architecture: BertArchitecture | None  # None for an opaque SavedModel
     vocab: tuple[str, ...]
     lowercase: bool
+    strip_accents: bool  # where texts are put into lower case
     report: dict[str, Any]  # matched, variables, harmless, left_over; max_difference if the source can be run
 
 

@@ -25,6 +25,7 @@ from bertexp.models.pretrained.weights import assign_weights, is_harmless, short
 from bertexp.models.source.architecture import BertArchitecture
 from bertexp.models.source.folders import FILES, looks_lowercase, read_vocab, require_files
 from bertexp.models.source.locate import ModelSource, fit_architecture
+from bertexp.models.source.tokenizers import strips_accents
 
 _TOLERANCE = 1e-4  # largest difference between a SavedModel's outputs and those of the native layers
 _EXACT = "/CPU:0"  # an accelerator rounds otherwise (TF32)
@@ -74,7 +75,7 @@ def load(source: ModelSource, config: ModelConfig, only_cls: bool) -> LoadedEnco
     except _NoBert as error:
         why = f"the SavedModel stays as it is, its layers unknown: {error}; its dropout is its own and does not follow run.seed"
         encoder, architecture, report = Encoder(SavedModelLayer(folder, as_dict), why=why), None, {}
-    return LoadedEncoder(encoder, architecture, vocab, lowercase, report)
+    return LoadedEncoder(encoder, architecture, vocab, lowercase, strips_accents(config, lowercase), report)
 
 
 def _call(model: Callable[..., Any], inputs: Mapping[str, tf.Tensor], as_dict: bool) -> dict[str, tf.Tensor]:

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 from bertexp.errors import WeightsError
 from bertexp.models.garden import flat_shape, name_checkpoint_keys
 from bertexp.models.poolings.spec import others_than_pooler
+from bertexp.models.source.folders import weight_files
 
 # Heads of pretraining, optimizer state and counters: left over in any encoder, and no sign of a mistake.
 _HARMLESS = re.compile(
@@ -69,19 +70,23 @@ def read_google(folder: str) -> dict[str, np.ndarray]:
 
 
 def read_huggingface(folder: str) -> dict[str, np.ndarray]:
-    """Reads a Hugging Face folder's model.safetensors.
+    """Reads a Hugging Face folder's model.safetensors, or the shards in its place.
 
     Returns:
       <float>[...] in Google's shapes and names; what belongs to no BERT encoder keeps its own name.
 
     Raises:
-      WeightsError: the file is broken.
+      WeightsError: a file is broken or missing, or two hold weights of one name.
     """
-    path = Path(folder, "model.safetensors")
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path} is not a whole safetensors file ({error}); fetch it again") from error
+    tensors: dict[str, np.ndarray] = {}
+    for path in weight_files(folder):
+        try:
+            part = load_file(path)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise WeightsError(f"{path} is not a whole safetensors file ({error}); fetch it again") from error
+        if twice := tensors.keys() & part.keys():
+            raise WeightsError(f"{path} holds {shorten(sorted(twice))} once more than another shard; fetch all anew")
+        tensors |= part
     return dict(_translate_huggingface(name, value) for name, value in tensors.items())
 
 

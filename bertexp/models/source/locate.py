@@ -11,14 +11,8 @@ from bertexp.errors import ConfigError, NetworkError, WeightsError
 from bertexp.models.poolings.spec import POOLINGS, others_than_pooler
 from bertexp.models.source import handles
 from bertexp.models.source.architecture import BertArchitecture
-from bertexp.models.source.folders import (
-    FILES,
-    looks_lowercase,
-    read_architecture,
-    read_lowercase,
-    read_vocab,
-    require_files,
-)
+from bertexp.models.source.folders import FILES, looks_lowercase, read_architecture, read_vocab, require_files
+from bertexp.models.source.tokenizers import read_casing, strips_accents
 from bertexp.system import archives, downloads
 
 _WAYS = {
@@ -73,6 +67,7 @@ class ModelSource:
     architecture: BertArchitecture | None = None  # None: it is not known yet
     vocab_file: str = ""  # empty: its place is not known yet, or the SavedModel's own
     lowercase: bool = False  # whether texts are put into lower case, if `vocab_file` is known
+    strip_accents: bool = False  # whether accents are then taken off
 
     @property
     def positions(self) -> int | None:
@@ -98,6 +93,8 @@ class ModelSource:
           NetworkError: an address cannot be fetched.
           DataError: an archive is broken.
         """
+        if self.complete:  # perhaps without what a repository may lack: that was asked for first
+            return
         if self.archive is not None:
             archives.extract(self.archive, self.folder)
         for item in self.downloads:
@@ -129,20 +126,25 @@ def read_source(source: ModelSource, config: ModelConfig) -> ModelSource:
         source = replace(source, folder=folder)
         if source.kind != "tfhub":
             architecture = read_architecture(folder, source.kind)
-            lowercase = read_lowercase(folder) if config.lowercase is None else config.lowercase
-            source = replace(source, vocab_file=config.vocab_file or f"{folder}/vocab.txt", lowercase=lowercase)
+            lowercase, strip_accents = read_casing(folder, config)
+            vocab_file = config.vocab_file or f"{folder}/vocab.txt"
+            source = replace(source, vocab_file=vocab_file, lowercase=lowercase, strip_accents=strip_accents)
     if architecture is not None:
         architecture = fit_architecture(config, architecture, source.description)
     return replace(source, architecture=architecture)
 
 
-def read_vocabulary(source: ModelSource) -> tuple[tuple[str, ...], bool] | None:
-    """Word pieces and casing of a source that `read_source` has read; None if a SavedModel must be loaded to know them.
+def read_vocabulary(source: ModelSource) -> tuple[tuple[str, ...], bool, bool] | None:
+    """Word pieces, `lowercase` and `strip_accents` of a source that `read_source` has read.
+
+    Returns:
+      None if a SavedModel must be loaded to know them.
 
     Raises:
       WeightsError: the file is no BERT vocabulary.
     """
-    return None if source.kind == "tfhub" else (read_vocab(source.vocab_file), source.lowercase)
+    known = source.kind != "tfhub"
+    return (read_vocab(source.vocab_file), source.lowercase, source.strip_accents) if known else None
 
 
 def fit_architecture(config: ModelConfig, architecture: BertArchitecture, where: str) -> BertArchitecture:
@@ -218,12 +220,14 @@ def _locate_random(config: ModelConfig, cache: Path) -> ModelSource:
     )
     sizes = f"{architecture.num_layers} layers, hidden size {hidden}, {architecture.num_heads} heads"
     vocabulary = f"{config.vocab_file or 'embedded vocabulary'}, {len(vocab):,} pieces"
+    lowercase = looks_lowercase(vocab) if config.lowercase is None else config.lowercase
     return ModelSource(
         kind="random",
         description=f"random weights ({sizes}; {vocabulary})",
         architecture=architecture,
         vocab_file=vocab_file,
-        lowercase=looks_lowercase(vocab) if config.lowercase is None else config.lowercase,
+        lowercase=lowercase,
+        strip_accents=strips_accents(config, lowercase),
     )
 
 
@@ -233,10 +237,10 @@ def _locate_huggingface(config: ModelConfig, cache: Path) -> ModelSource:
     if base is None:
         return _locate_path("huggingface", path, cache)
     folder = cache / "huggingface" / handles.folder_name(base)
-    optional = "tokenizer_config.json"
+    optional = ("tokenizer_config.json", "tokenizer.json")
     wanted = tuple(
-        Download(f"{base}/resolve/main/{name}", folder / name, optional=name == optional)
-        for name in (*FILES["huggingface"], optional)
+        Download(f"{base}/resolve/main/{name}", folder / name, optional=name in optional)
+        for name in (*optional, *FILES["huggingface"])
     )
     return ModelSource("huggingface", base, str(folder), wanted)
 
@@ -272,7 +276,7 @@ def _locate_path(kind: str, given: str, cache: Path, setting: str = "model.path"
     path = Path(given).expanduser()
     if not path.exists():
         raise WeightsError(f"{setting}={given} does not exist; give {_WAYS[kind]}")
-    if path.is_file() and path.suffix in (".safetensors", ".index", ".json", ".pb"):
+    if path.is_file() and path.suffix in (".safetensors", ".bin", ".index", ".json", ".pb"):
         path = path.parent
     if path.is_dir():
         return ModelSource(kind, str(path), str(path))

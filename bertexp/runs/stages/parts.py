@@ -50,7 +50,7 @@ def build_parts(config: Config, plan: Plan, dataset: TextDataset) -> Parts:
     known = loaded.architecture
     longest = known.max_positions if known else count_positions(loaded.encoder, config.dataset.max_length)
     check_length(config, longest)
-    dataset = dataset.spelled_by(loaded.vocab, loaded.lowercase)
+    dataset = dataset.spelled_by(loaded.vocab, loaded.lowercase, loaded.strip_accents)
     task = config.task.spec.build(config.task, dataset)
     model = TextClassifier(
         loaded.encoder, task.units, config.model.pooling, config.model.dropout, config.run.seed, task.first_bias
@@ -92,7 +92,7 @@ def make_data(config: Config, dataset: TextDataset, loaded: LoadedEncoder) -> Da
     with Progress("tokens", dataset.texts, "words" if dataset.spec.reads_words else "texts") as bar:
         return DataModule(
             dataset,
-            Tokenizer(loaded.vocab, loaded.lowercase),
+            Tokenizer(loaded.vocab, loaded.lowercase, loaded.strip_accents),
             config.dataset,
             config.trainer.batch_size,
             config.trainer.eval_batch_size,

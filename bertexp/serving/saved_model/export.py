@@ -51,7 +51,8 @@ def ship_model(config: Config, parts: Parts, verifier: Verifier, folder: RunFold
         parts.task, config.dataset.max_length, dataset.has_pair, config.dataset.long_text, config.dataset.overlap
     )
     inputs = parts.task.spec.inputs(dataset.has_pair)
-    export_saved_model(model, parts.loaded.vocab, parts.loaded.lowercase, spec, folder.model_folder)
+    loaded = parts.loaded
+    export_saved_model(model, loaded.vocab, loaded.lowercase, spec, folder.model_folder, loaded.strip_accents)
     split = "test" if "test" in dataset.splits else "train"
     rows, examples = parts.data.read_anew(split, VERIFIED_ROWS)
     indices = np.arange(len(examples.lengths))
@@ -77,7 +78,12 @@ def ship_model(config: Config, parts: Parts, verifier: Verifier, folder: RunFold
 
 
 def export_saved_model(
-    model: tf_keras.Model, vocab: Sequence[str], lowercase: bool, spec: ServingSpec, folder: str | Path
+    model: tf_keras.Model,
+    vocab: Sequence[str],
+    lowercase: bool,
+    spec: ServingSpec,
+    folder: str | Path,
+    strip_accents: bool = True,
 ) -> Path:
     """Writes the model with its tokenizer as a SavedModel; the folder is complete or absent, an older one is replaced.
 
@@ -85,7 +91,9 @@ def export_saved_model(
         model: ``model(features, training=False) -> logits <float32>[batch, units]``; computes in float32 in the
             export, whatever precision it was trained in.
         vocab: the word pieces, padding first among them as ``[PAD]``.
+        lowercase: whether texts are put into lower case.
         folder: where ``saved_model.pb`` will lie.
+        strip_accents: whether accents are then taken off.
 
     Returns:
         The folder.
@@ -103,13 +111,15 @@ def export_saved_model(
             stack.enter_context(float32_inference(model))
             for encoder in (part for part in model.submodules if isinstance(part, Encoder)):
                 stack.enter_context(encoder.joined_attention())  # query, key and value: once for all graphs
-            signatures = spec.task.make_signatures(model, make_tokenizer(vocab, lowercase), spec)
+            tokenizer = make_tokenizer(vocab, lowercase, strip_accents)
+            signatures = spec.task.make_signatures(model, tokenizer, spec)
             graphs = [function.get_concrete_function().graph for function in signatures.values()]
             # only what is read: tracking the model would export each of its layers too
             module.weights = list({id(variable): variable for graph in graphs for variable in graph.variables}.values())
             tf.saved_model.save(module, str(written), signatures=signatures)
         versions = {"bertexp": __version__} | read_versions(("tensorflow", "tensorflow-text"))
-        about = spec.describe() | {"lowercase": lowercase, "versions": versions}
+        casing = {"lowercase": lowercase, "strip_accents": lowercase and strip_accents}
+        about = spec.describe() | casing | {"versions": versions}
         (written / "bertexp.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         check_ops(written)
     return folder

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-import tensorflow_text
 import tf_keras
 
+from bertexp.data.tokens.fast_bert import make_fast_bert
 from bertexp.interfaces import FEATURES, SPECIAL_TOKENS
 from bertexp.serving.spec import ServingSpec
 
@@ -22,19 +22,16 @@ Signatures = dict[str, tf.types.experimental.PolymorphicFunction]
 class GraphTokenizer(NamedTuple):
     """A tokenizer inside a graph, and the ids of the special pieces."""
 
-    fast_bert: Any  # tensorflow_text.FastBertTokenizer
+    fast_bert: Any  # as `make_fast_bert` gives it
     pad_id: int
     unk_id: int
     cls_id: int
     sep_id: int
 
 
-def make_tokenizer(vocab: Sequence[str], lowercase: bool) -> GraphTokenizer:
+def make_tokenizer(vocab: Sequence[str], lowercase: bool, strip_accents: bool = True) -> GraphTokenizer:
     """The tokenizer of a vocabulary, as ``data/tokens/tokenizer.py`` has it."""
-    fast_bert = tensorflow_text.FastBertTokenizer(
-        list(vocab), token_out_type=tf.int32, lower_case_nfd_strip_accents=lowercase
-    )
-    return GraphTokenizer(fast_bert, *map(list(vocab).index, SPECIAL_TOKENS))
+    return GraphTokenizer(make_fast_bert(vocab, lowercase, strip_accents), *map(list(vocab).index, SPECIAL_TOKENS))
 
 
 def serve_texts(
