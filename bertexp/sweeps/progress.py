@@ -61,10 +61,11 @@ class TrialTable:
         best = f"{len(summary.best)} points" if summary.best else ""
         if summary.winner:
             best = f"{summary.winner.values[0]:.4f} ({summary.winner.number})"
-        running = summary.count(RunState.RUNNING)
-        ended = len(summary.trials) - running
-        mean = sum(each.seconds for each in summary.trials if each.state != RunState.RUNNING) / max(ended, 1)
-        left = mean * (count_trials(summary.rules, summary.spec.space) - ended) / (running + 1)
+        ended = [each for each in summary.trials if each.state != RunState.RUNNING]
+        at_work = sum(each.state == RunState.RUNNING and bool(each.segments) for each in summary.trials)
+        again = sum(each.retries is not None for each in summary.trials)
+        mean = sum(each.seconds for each in ended) / max(len(ended), 1)
+        left = mean * (count_trials(summary.rules, summary.spec.space) + again - len(ended)) / (at_work + 1)
         _, begun, end = trial.segments[-1]
         facts = ["/".join(map(str, trial.steps)), f"{(end or begun) - begun:.0f}", best, show_seconds(left)]
         cells = [str(number), trial.state, *shown, *map(_short, trial.point.values()), *facts]
@@ -72,22 +73,19 @@ class TrialTable:
 
 
 def describe_end(summary: SweepSummary, folder: Path) -> str:
-    """The last lines: the best trial, what pruning saved, what to paste."""
+    """The last lines of a sweep that has a best trial: this one, what pruning saved, what to paste."""
     lines = [""]
     for trial in summary.front:
         values = [f"{name} {value:.4f}" for name, value in zip(summary.spec.objectives, trial.values, strict=True)]
         values += [f"{name}={_short(value, 4)}" for name, value in trial.point.items()]
         lines.append(labelled("" if len(lines) > 1 else "best", f"trial {trial.number}  {'  '.join(values)}"))
-    if not summary.best:
-        lines.append(labelled("best", "no trial has completed"))
     pruned = summary.count(RunState.PRUNED)
     if pruned:
         saved = show_seconds(summary.seconds_saved)
         lines.append(labelled("pruned", f"{pruned} of {len(summary.trials)} trials, {saved} saved"))
     lines.append(labelled("report", folder / "report.html"))
-    if summary.best:
-        lines.append(labelled("best again", summary.best_command))
-        lines.append(labelled("compare", command_line("compare", str(folder))))
+    lines.append(labelled("best again", summary.best_command))
+    lines.append(labelled("compare", command_line("compare", str(folder))))
     return "\n".join(lines)
 
 

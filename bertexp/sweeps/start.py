@@ -16,7 +16,7 @@ from bertexp.sweeps.progress import describe_end, describe_sweep
 from bertexp.sweeps.samplers import require_packages
 from bertexp.sweeps.spec import SweepSpec, check_space, choose_sampler, count_trials, local_overrides, make_spec
 from bertexp.sweeps.storage import check_storage
-from bertexp.system.console import say
+from bertexp.system.console import labelled, say
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,8 @@ def begin_sweep(sweep: NamedSweep, folder: str, workers: int) -> bool:
     from bertexp.sweeps.work.summary import summarize
 
     study = SweepStudy(Path(folder), rules, sweep.spec)
+    if again := study.retry_failed():
+        say(labelled("again", f"{again} failed trials are tried anew, for no trial has completed"))
     if not study.is_done(count_trials(rules, sweep.spec.space)):
         return True
     say(f"\nthe sweep is done: {study.ended} trials have ended; a higher sweep.trials goes on with it")

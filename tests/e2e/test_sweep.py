@@ -128,3 +128,15 @@ def test_a_sweep_without_m_is_told_so():
     ended = bertexp("sweep=lr_warmup", "run.seed=1")
     assert ended.status == 2
     assert "python -m bertexp -m sweep=lr_warmup run.seed=1" in ended.err
+
+
+def test_a_sweep_that_completes_no_trial_has_status_2_and_is_tried_again(tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\n" + "".join(f"film {row},{row % 2}\n" for row in range(40)))
+    words = ["-m", "optimizer.learning_rate=1e-4,1e-3", "sweep.name=failing", "dataset=files", "dataset.path=rows.csv",
+             "dataset.val_fraction=0"]  # fmt: skip
+    for again in (False, True):
+        ended = bertexp(*words, cwd=tmp_path)
+        assert ended.status == 2, ended.err + ended.out
+        assert "no trial of the sweep failing has completed, 2 failed and 0 were pruned" in ended.err
+        assert ("2 failed trials are tried anew" in ended.out) == again
+        assert in_store(tmp_path / "outputs", "select status from runs") == [("FAILED",)]

@@ -19,7 +19,7 @@ from optuna.trial import TrialState
 
 from bertexp.errors import ConfigError, DiskFull, EnvironmentProblem, SweepFailed, TrialTaken
 from bertexp.sweeps.progress import TrialTable
-from bertexp.sweeps.start import NamedSweep, name_sweep
+from bertexp.sweeps.start import NamedSweep, begin_sweep, name_sweep
 from bertexp.sweeps.storage import JOURNAL
 from bertexp.sweeps.work import job
 from bertexp.sweeps.work.study import MOST_DEATHS, Outcome, SweepStudy
@@ -27,6 +27,7 @@ from bertexp.sweeps.work.summary import SweepSummary, TrialSummary, summarize
 from bertexp.sweeps.work.trial import TrialRunner, free_disk
 from bertexp.sweeps.work.worker import pull_trials
 from bertexp.system.identity import is_free, new_lease
+from bertexp.tracking.base import Tracker
 
 LR, WARMUP = "optimizer.learning_rate", "optimizer.warmup_fraction"
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
@@ -315,6 +316,62 @@ def test_only_one_worker_writes_the_end_and_more_trials_bring_a_new_one(tmp_path
     more = run_all(tmp_path, named("sweep.trials=3"))
     with more.finishing() as mine:
         assert mine
+
+
+class Ends(Tracker):
+    """A tracker that keeps how its run ended."""
+
+    def __init__(self):
+        self.told: list[tuple[str, str]] = []
+
+    def finish(self, state, reason=""):
+        self.told.append((str(state), reason))
+
+
+def test_a_sweep_of_which_no_trial_completed_fails_and_given_again_tries_them_anew(tmp_path, monkeypatch, capsys):
+    sweep, ends = name_sweep([f"{LR}=3e-5,1e-4", "tracking=none"]), Ends()
+    monkeypatch.setattr(job, "build_tracker", lambda *_: ends)
+    monkeypatch.setattr(job, "_ship", lambda *_: None)
+
+    def give(outcome: Outcome) -> SweepStudy:
+        monkeypatch.setattr(job, "TrialRunner", lambda *_: lambda trial: outcome)
+        assert begin_sweep(sweep, str(tmp_path), 1)
+        job.work(sweep.config, sweep.job_words, tmp_path)
+        return SweepStudy(tmp_path, sweep.config.sweep)
+
+    sentence = r"no trial of the sweep .* has completed, 2 failed and 0 were pruned; the last one said: no GPU\. Mend the cause"
+    for _ in range(2):
+        with pytest.raises(SweepFailed, match=sentence):
+            give(Outcome("failed", reason="no GPU"))
+        assert {state for state, _ in ends.told} == {"failed"}
+        study = SweepStudy(tmp_path, sweep.config.sweep)
+        study.remember("final_lease", study.ended)  # as an older bertexp left it
+    study = give(Outcome("completed", (0.5,)))
+    assert points(study) == [(3e-5,), (1e-4,)] * 3
+    assert [trial.state.name for trial in study.trials] == ["FAIL"] * 4 + ["COMPLETE"] * 2
+    assert ends.told[-1] == ("completed", "")
+    assert capsys.readouterr().out.count("2 failed trials are tried anew") == 2
+    assert not begin_sweep(sweep, str(tmp_path), 1)
+
+
+def test_failed_trials_are_tried_again_before_new_points_and_none_where_one_completed_or_is_at_work(tmp_path):
+    sweep = named("sweep.trials=4", "sweep.max_failures=1", "sweep.sampler=random")
+    study = opened(tmp_path, sweep)
+    with pytest.raises(SweepFailed, match="give the same command again"):
+        pull_trials(study, lambda trial: Outcome("failed", reason="no network"))
+    assert study.retry_failed() == 2
+    assert study.retry_failed() == 0
+    begun = study.take(4)
+    assert begun.params == study.trials[0].params
+    assert study.retry_failed() == 0
+    study.tell(begun, Outcome("failed", reason="no network"))
+    assert study.retry_failed() == 1  # the other one waits already
+    pull_trials(study, lambda trial: Outcome("completed", (0.5,)))
+    undisturbed = points(run_all(tmp_path / "undisturbed", sweep))
+    assert [tuple(t.params.values()) for t in study.trials if t.state == TrialState.COMPLETE] == [
+        undisturbed[place] for place in (1, 0, 2, 3)
+    ]
+    assert study.retry_failed() == 0
 
 
 def test_the_table_has_one_width(tmp_path):

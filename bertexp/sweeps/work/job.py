@@ -19,7 +19,7 @@ from bertexp.sweeps.spec import choose_sampler, count_trials, local_overrides
 from bertexp.sweeps.work.study import SweepStudy
 from bertexp.sweeps.work.summary import SweepSummary, summarize
 from bertexp.sweeps.work.trial import TrialRunner, free_disk
-from bertexp.sweeps.work.worker import pull_trials
+from bertexp.sweeps.work.worker import pull_trials, require_completed
 from bertexp.system.console import labelled, say
 from bertexp.system.credentials import put_back
 from bertexp.system.files import write_text
@@ -37,7 +37,7 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
         words: the job's overrides; those that say where to write hold for its trials too.
 
     Raises:
-        SweepFailed: too many trials failed.
+        SweepFailed: too many trials failed, or none has completed.
         RunInterrupted: a signal came; the same command goes on.
     """
     study = SweepStudy(folder, config.sweep)
@@ -50,6 +50,7 @@ def work(config: Config, words: Sequence[str], folder: Path) -> None:
             with study.finishing() as mine:
                 if mine:
                     _finish(study, parent, words)
+            require_completed(study)
     except BaseException as error:
         state, reason = end_of(error)
         if state == RunState.INTERRUPTED:
@@ -128,7 +129,11 @@ class ParentRun:
         self._open().finish(state, reason)
 
     def finish(self, summary: SweepSummary, metrics: dict[str, float], files: Sequence[Path]) -> None:
-        """Writes the result, its pictures and files, and ends the run."""
+        """Writes the result, its pictures and files, and ends the run.
+
+        Raises:
+            SweepFailed: no trial has completed, and the run ends as failed.
+        """
         states, best = (RunState.COMPLETED, RunState.PRUNED, RunState.FAILED), next(iter(summary.front), None)
         found = {f"trials/{state}": float(summary.count(state)) for state in states}
         description = "No trial has completed."
@@ -146,6 +151,7 @@ class ParentRun:
                 tracker.log_dict({"trial": best.number, "command": summary.best_command} | best.point, "best.json")
             for file in files:
                 tracker.log_file(file, "figures" if file.suffix == ".png" else "")
+            require_completed(self._study)  # told to the tracker as how the sweep ends
 
     def _open(self, description: str = "") -> Tracker:
         config, spec, rules = self._config, self._study.spec, self._study.rules

@@ -25,7 +25,7 @@ from bertexp.system.identity import is_free, is_own, new_lease, renewed, worker_
 
 ENDS = {RunState.COMPLETED: TrialState.COMPLETE, RunState.PRUNED: TrialState.PRUNED, RunState.FAILED: TrialState.FAIL}
 MOST_DEATHS = 5
-_SPEC, _LEASE, _SEGMENTS, _FINAL = "spec", "lease", "segments", "final_lease"
+_SPEC, _LEASE, _SEGMENTS, _FINAL, RETRIES = "spec", "lease", "segments", "final_lease", "retries"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +84,13 @@ class SweepStudy:
         """How many trials have come to an end, whichever."""
         return self.count(*ENDS.values())
 
+    @property
+    def failed(self) -> list[FrozenTrial]:
+        """The failed trials, without those that are tried again."""
+        trials = self.trials
+        again = {trial.user_attrs.get(RETRIES) for trial in trials}
+        return [trial for trial in trials if trial.state == TrialState.FAIL and trial.number not in again]
+
     def best_of(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """The best completed one of ``trials``, or, of several objectives, the Pareto front; empty before the first.
 
@@ -110,13 +117,28 @@ class SweepStudy:
                 if frozen.state == TrialState.RUNNING and is_free(frozen.user_attrs.get(_LEASE)):
                     if self._end_deadly(frozen):
                         continue
-                    # it may have died before all values were drawn
-                    self.study.sampler = build_sampler(self.rules, self.spec, frozen.number)
+                    if RETRIES not in frozen.user_attrs:  # it may have died before all values were drawn
+                        self.study.sampler = build_sampler(self.rules, self.spec, _drawn(trials[: frozen.number]))
                     return self._claim(optuna.Trial(self.study, frozen._trial_id))
-            if len(trials) >= limit:
+            waiting = self.count(TrialState.WAITING)  # to be tried again: `ask` gives these first
+            if _drawn(trials) - waiting >= limit:
                 return None
-            self.study.sampler = build_sampler(self.rules, self.spec, len(trials))
+            if not waiting:
+                self.study.sampler = build_sampler(self.rules, self.spec, _drawn(trials))
             return self._claim(self.study.ask())
+
+    def retry_failed(self) -> int:
+        """Has failed trials tried again, if none has completed and nobody is at work; returns how many.
+
+        Each gets a new number, and its point; the failed one stays with its reason.
+        """
+        with self.locked():
+            running = [trial for trial in self.trials if trial.state == TrialState.RUNNING]
+            at_work = any(not is_free(trial.user_attrs.get(_LEASE)) for trial in running)
+            failed = [] if at_work or self.count(TrialState.COMPLETE) else self.failed
+            for trial in failed:
+                self.study.enqueue_trial(trial.params, {RETRIES: trial.number})
+        return len(failed)
 
     def _end_deadly(self, frozen: FrozenTrial) -> bool:
         """Ends a trial that took too many workers with it, such as one that needs more memory than there is."""
@@ -242,8 +264,10 @@ class SweepStudy:
         return self.study.user_attrs.get(key)
 
     def is_done(self, limit: int) -> bool:
-        """Whether ``limit`` trials have ended and the sweep's end is written."""
-        return self.ended >= limit and self.recall(_FINAL) == self.ended
+        """Whether ``limit`` trials have ended, one of them completed, and the sweep's end is written."""
+        trials, ended = self.trials, self.ended
+        whole = ended == len(trials) and _drawn(trials) >= limit and self.count(TrialState.COMPLETE) > 0
+        return whole and self.recall(_FINAL) == ended
 
     @property
     def is_being_finished(self) -> bool:
@@ -274,3 +298,8 @@ class SweepStudy:
             self.remember(_FINAL, None)
             raise
         self.remember(_FINAL, ended)
+
+
+def _drawn(trials: Sequence[FrozenTrial]) -> int:
+    """How many of ``trials`` had a point drawn for them; one that tries a failed trial again has that trial's."""
+    return sum(RETRIES not in trial.user_attrs for trial in trials)

@@ -13,7 +13,7 @@ from bertexp.config.store import run_line
 from bertexp.interfaces import RunState
 from bertexp.sweeps.space import Point
 from bertexp.sweeps.spec import SweepSpec
-from bertexp.sweeps.work.study import ENDS, SweepStudy
+from bertexp.sweeps.work.study import ENDS, RETRIES, SweepStudy
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class TrialSummary:
     reason: str = ""
     derived: tuple[str, ...] = ()  # overrides that followed from the data, such as how often a pruned trial validates
     distributions: Mapping[str, BaseDistribution] = field(default_factory=dict)  # what the point was drawn from
+    retries: int | None = None  # the number of the failed trial whose point it tries again
 
     @property
     def seconds(self) -> float:
@@ -156,6 +157,7 @@ def summarize(study: SweepStudy, local: Sequence[str] = ()) -> SweepSummary:
                 reason=facts.get("reason", ""),
                 derived=tuple(facts.get("derived", ())),
                 distributions=trial.distributions,
+                retries=facts.get(RETRIES),
             )
         )
     best = tuple(trial.number for trial in study.best_of(trials))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from bertexp.errors import SweepFailed, TrialTaken
 from bertexp.sweeps.progress import TrialTable
@@ -15,6 +15,7 @@ from bertexp.sweeps.work.summary import summarize
 from bertexp.system.console import say
 
 POLL_SECONDS = 2.0
+_RETRY = "Mend the cause and give the same command again, which tries the failed trials anew"
 
 
 def pull_trials(study: SweepStudy, run_trial: Callable[[Trial], Outcome]) -> None:
@@ -51,11 +52,27 @@ def pull_trials(study: SweepStudy, run_trial: Callable[[Trial], Outcome]) -> Non
             say(f"       {outcome.reason}")
 
 
+def require_completed(study: SweepStudy) -> None:
+    """Raises ``SweepFailed`` where no trial has completed, so that there is nothing to test, to ship or to quote."""
+    if study.count(TrialState.COMPLETE):
+        return
+    failed, pruned = study.failed, study.count(TrialState.PRUNED)
+    cure = f"the last one said: {_last_reason(failed)}. {_RETRY}" if failed else "sweep.pruner=none ends none early"
+    raise SweepFailed(
+        f"no trial of the sweep {study.spec.name} has completed, {len(failed)} failed and {pruned} were pruned; {cure}"
+    )
+
+
 def _stop_after_failures(study: SweepStudy) -> None:
-    failed = [trial for trial in study.trials if trial.state == TrialState.FAIL]
+    failed = study.failed
     if len(failed) > study.rules.max_failures:
+        goes_on = "Mend the cause and give the same command with a higher sweep.max_failures to go on"
         raise SweepFailed(
             f"{len(failed)} trials of the sweep {study.spec.name} failed, more than sweep.max_failures="
-            f"{study.rules.max_failures}; the last one said: {failed[-1].user_attrs.get('reason', 'nothing')}. Mend the cause "
-            f"and give the same command with a higher sweep.max_failures to go on"
+            f"{study.rules.max_failures}; the last one said: {_last_reason(failed)}. "
+            f"{goes_on if study.count(TrialState.COMPLETE) else _RETRY}"
         )
+
+
+def _last_reason(failed: Sequence[FrozenTrial]) -> str:
+    return str(failed[-1].user_attrs.get("reason", "nothing")).rstrip(".")
