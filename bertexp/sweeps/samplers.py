@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import itertools
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from bertexp.config.schema import SweepConfig
 from bertexp.errors import EnvironmentProblem
 from bertexp.sweeps.space import Point
-from bertexp.sweeps.spec import SweepSpec, choose_sampler, count_trials
+from bertexp.sweeps.spec import UNTRIED_FIRST, SweepSpec, choose_sampler, count_trials
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -34,16 +35,34 @@ def require_packages(sampler: str) -> None:
 
 
 def build_sampler(sweep: SweepConfig, spec: SweepSpec, number: int) -> BaseSampler:
-    """The sampler that draws trial ``number``.
+    """The sampler that draws the ``number``-th point, counted from 0.
 
-    Seeded by the trial's number, so that a sweep that goes on, or has many workers, never draws the same numbers twice.
+    Seeded by that number, so that a sweep that goes on, or has many workers, never draws the same numbers twice.
     """
     import optuna.samplers as samplers
 
-    kind, seed = choose_sampler(sweep, spec.space), spec.base_seed + number
-    given = given_point(sweep, spec, number)
+    seed, given = _seed(spec, number), given_point(sweep, spec, number)
     if given is not None:
         return samplers.PartialFixedSampler(dict(given), samplers.RandomSampler(seed))
+    sampler = _build_free_sampler(sweep, spec, seed)
+    if spec.drawing < UNTRIED_FIRST:
+        return sampler
+    from bertexp.sweeps.work.untried import UntriedFirst
+
+    return UntriedFirst(sampler, spec.space, seed)
+
+
+def _seed(spec: SweepSpec, number: int) -> int:
+    """Hashed: seeds that lie side by side would share nearly all points if ``number`` were added to them."""
+    if spec.drawing < UNTRIED_FIRST:
+        return spec.base_seed + number
+    return int.from_bytes(hashlib.sha256(f"{spec.base_seed} {number}".encode()).digest()[:4], "big")
+
+
+def _build_free_sampler(sweep: SweepConfig, spec: SweepSpec, seed: int) -> BaseSampler:
+    import optuna.samplers as samplers
+
+    kind = choose_sampler(sweep, spec.space)
     if kind == "qmc":  # one sequence; the study remembers how far it has come
         return samplers.QMCSampler(scramble=True, seed=spec.base_seed, warn_independent_sampling=False)
     if kind == "cmaes":

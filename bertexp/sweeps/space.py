@@ -6,12 +6,12 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bertexp.config.words import SweptValues, Value, read_sweep
 
 if TYPE_CHECKING:
-    import optuna
+    from optuna.distributions import BaseDistribution
 
 Point = dict[str, Value]  # a value for every dimension, by its dotted name
 
@@ -46,6 +46,12 @@ class Dimension(SweptValues):
         (low, high), step = self.bounds, self.step or 1
         return [low + index * step for index in range(math.floor((high - low) / step + 1e-9) + 1)]
 
+    def place(self, value: Any) -> Value:
+        """Which of ``values`` it is, counted from 0; of a continuous dimension the value itself."""
+        if self.choices:
+            return self.choices.index(value)
+        return round((value - self.bounds[0]) / (self.step or 1)) if self.discrete else value
+
     def ends(self) -> list[Value]:
         """The values that show whether all of them are allowed: every choice, or both bounds."""
         return list(self.choices or self.bounds)
@@ -65,16 +71,17 @@ class Dimension(SweptValues):
         low, high = self.bounds
         return f"{low:g} to {high:g}{steps}{', logarithmic' if self.log else ''}"
 
-    def suggest(self, trial: optuna.Trial) -> None:
-        """Gives the trial its value: drawn by its study's sampler the first time, the same ever after."""
+    @property
+    def distribution(self) -> BaseDistribution:
+        """What Optuna draws a value from."""
+        import optuna.distributions as distributions
+
         if self.choices:
-            trial.suggest_categorical(self.name, self.choices)
-            return
+            return distributions.CategoricalDistribution(self.choices)
         (low, high), step = self.bounds, None if self.log else self.step
         if self.whole:
-            trial.suggest_int(self.name, int(low), int(high), step=int(step or 1), log=self.log)
-        else:
-            trial.suggest_float(self.name, low, high, step=step, log=self.log)
+            return distributions.IntDistribution(int(low), int(high), self.log, int(step or 1))
+        return distributions.FloatDistribution(low, high, self.log, step)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from bertexp.tasks.spec import TaskSpec
 LATENCY = "predict/latency_ms"
 DEFAULT_TRIALS = 20
 DIRECTIONS = {"min": "minimize", "max": "maximize"}
+UNTRIED_FIRST = 2  # of SweepSpec.drawing: hashed seeds, and what is listed is gone through once before any repeats
 _SWEEPS = ("sweep", "hydra", "trainer.resume", "run.dry")  # of the sweep, not of its trials
 _LOCAL = ("tracking", "run.outputs_dir", "export")  # of a trial, but free to differ between starts
 
@@ -43,6 +44,7 @@ class SweepSpec:
     first: tuple[Point, ...]  # points tried before the sampler is asked
     pruned: bool
     reports: int
+    drawing: int = 1  # by which rules points are drawn; a study keeps those that it began with, 1 if it does not say
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "overrides", hide(self.overrides))
@@ -129,6 +131,7 @@ def make_spec(words: Sequence[str], config: Config) -> SweepSpec:
         first=_first_points(sweep, space, config),
         pruned=sweep.pruner != "none",
         reports=sweep.reports,
+        drawing=UNTRIED_FIRST,
     )
 
 

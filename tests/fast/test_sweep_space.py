@@ -42,6 +42,15 @@ def test_hydras_sweep_syntax_as_a_table(expression, expected):
     assert only(expression) == expected
 
 
+def test_the_place_of_a_value_sees_through_the_rounding_of_its_step():
+    tenths = only("range(0,0.5,0.1)")
+    assert [tenths.place(value) for value in tenths.values()] == [0, 1, 2, 3, 4]
+    assert tenths.place(0.3) == tenths.place(0.1 + 0.2) == 3
+    assert only("int(interval(3,9))").place(5) == 2
+    assert only("a,b").place("b") == 1
+    assert only("interval(0,1)").place(0.3) == 0.3
+
+
 def test_a_glob_chooses_among_the_options_of_its_group():
     assert only("glob(small_*)", ("small_a", "tiny", "small_b")).choices == ("small_a", "small_b")
 

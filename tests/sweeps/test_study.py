@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import random
@@ -20,7 +21,7 @@ from optuna.trial import TrialState
 from bertexp.errors import ConfigError, DiskFull, EnvironmentProblem, SweepFailed, TrialTaken
 from bertexp.sweeps.progress import TrialTable
 from bertexp.sweeps.start import NamedSweep, begin_sweep, name_sweep
-from bertexp.sweeps.storage import JOURNAL
+from bertexp.sweeps.storage import JOURNAL, open_storage
 from bertexp.sweeps.work import job
 from bertexp.sweeps.work.study import MOST_DEATHS, Outcome, SweepStudy
 from bertexp.sweeps.work.summary import SweepSummary, TrialSummary, summarize
@@ -60,6 +61,41 @@ def test_a_sweep_that_goes_on_draws_what_an_undisturbed_one_draws(tmp_path):
     assert points(parts) == points(whole)
     assert len(set(points(whole))) == 12
     assert [trial.number for trial in parts.trials] == list(range(12))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc"])
+def test_what_is_listed_is_gone_through_once_before_any_repeats(tmp_path, sampler):
+    def drawn(name: str, trials: int, *space: str) -> list[tuple]:
+        sweep = name_sweep([*space, f"sweep.sampler={sampler}", f"sweep.trials={trials}"])
+        return points(run_all(tmp_path / name, sweep, lambda trial: trial.params[LR]))
+
+    assert sorted(drawn("two", 2, f"{LR}=1e-4,1e-3")) == [(1e-4,), (1e-3,)]
+    mixed = drawn("mixed", 8, f"{LR}=1e-5,3e-5,1e-4,3e-4", f"{WARMUP}=interval(0,0.3)")
+    assert len({rate for rate, _ in mixed[:4]}) == 4
+    whole = drawn("whole", 27, f"{LR}=1e-5,3e-5,1e-4", f"{WARMUP}=range(0,0.3,0.1)", "trainer.max_epochs=range(1,4)")
+    assert len({(rate, round(warmup, 3), epochs) for rate, warmup, epochs in whole}) == 27
+
+
+def test_two_seeds_share_no_random_point(tmp_path):
+    def drawn(seed: int) -> set[tuple]:
+        sweep = named("sweep.trials=20", "sweep.sampler=random", f"run.seed={seed}")
+        return set(points(run_all(tmp_path / str(seed), sweep)))
+
+    assert not drawn(42) & drawn(43)
+
+
+def test_a_sweep_begun_before_draws_on_by_the_rule_that_it_began_with(tmp_path):
+    def drawn(seed: int) -> list[tuple]:
+        sweep = named("sweep.trials=8", "sweep.sampler=random", f"run.seed={seed}")
+        former = dataclasses.asdict(sweep.spec)
+        del former["drawing"]
+        storage, _ = open_storage(tmp_path / str(seed), None)
+        optuna.create_study(storage=storage, study_name=sweep.spec.name, direction="maximize").set_user_attr(
+            "spec", former
+        )
+        return points(run_all(tmp_path / str(seed), sweep))
+
+    assert drawn(42)[1:] == drawn(43)[:-1]  # the seed and the number were added
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "cmaes"])

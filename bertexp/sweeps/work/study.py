@@ -154,7 +154,7 @@ class SweepStudy:
 
     def _claim(self, trial: optuna.Trial) -> optuna.Trial:
         for dimension in self.spec.space.dimensions:
-            dimension.suggest(trial)
+            trial._suggest(dimension.name, dimension.distribution)  # what all of `suggest_int` and its like do
         trial.set_user_attr(_LEASE, new_lease(self.rules.lease_seconds))
         segments = [*trial.user_attrs.get(_SEGMENTS, []), [worker_name(), time.time(), None]]
         trial.set_user_attr(_SEGMENTS, segments)
