@@ -91,26 +91,15 @@ class RunRecord:
             say(f"go on with: {run_line(write('trainer.resume', known))}")
 
     def _former_info(self) -> dict[str, Any]:
-        """What ``run.json`` says of the run that is resumed, checked against what it is to become now.
-
-        A setting that the file does not know counts as what the run's own words mean now; one that there is no more, not.
-        """
+        """What ``run.json`` says of the run that is resumed, checked against what it is to become now."""
         former = self.folder.info
         if "state" not in former:
             raise RunNotFound(f"{self.folder.path} holds no run to resume; start it without trainer.resume")
         if former["state"] == RunState.COMPLETED and former.get("stage") != TRAINED:
             raise ConfigError(f"the run in {self.folder.path} is complete; start a new one without trainer.resume")
-        then = former["parameters"]
-        if not self.parameters.keys() <= then.keys():  # settings that are newer than the run
-            then = flat_parameters(compose_config(recorded_words(former))[0]) | then
-        different = ", ".join(
-            f"{key} was {then.get(key)} and is {value}"
-            for key, value in self.parameters.items()
-            if then.get(key) != value and not belongs(key, _MAY_DIFFER)
-        )
-        if different:
+        if different := changed_settings(former, self.parameters):
             raise ConfigError(
-                f"a resumed run must keep its settings: {different}; drop these overrides or start a new run"
+                f"a resumed run must keep its settings: {', '.join(different)}; drop these overrides or start a new run"
             )
         if former["data_fingerprint"] != self._fingerprint:
             raise ConfigError(
@@ -118,6 +107,21 @@ class RunRecord:
                 f"{self._fingerprint}); restore the data or start a new run"
             )
         return former
+
+
+def changed_settings(former: Mapping[str, Any], parameters: Mapping[str, Any]) -> list[str]:
+    """What a run recorded in ``run.json`` has otherwise than ``parameters`` and must keep, a phrase each.
+
+    A setting that the file does not know counts as what the run's own words mean now; one that there is no more, not.
+    """
+    then = former["parameters"]
+    if not parameters.keys() <= then.keys():  # settings that are newer than the run
+        then = flat_parameters(compose_config(recorded_words(former))[0]) | then
+    return [
+        f"{key} was {then.get(key)} and is {value}"
+        for key, value in parameters.items()
+        if then.get(key) != value and not belongs(key, _MAY_DIFFER)
+    ]
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from bertexp.config.words import Value, Word, belongs, only, read, split_overrid
 from bertexp.errors import ConfigError, did_you_mean
 from bertexp.runs.plan import Plan, make_plan
 from bertexp.sweeps.space import Dimension, Point, Space, as_override, make_space
+from bertexp.system.console import say
 from bertexp.system.credentials import hide, put_back
 from bertexp.tasks.spec import TaskSpec
 
@@ -24,6 +26,7 @@ DIRECTIONS = {"min": "minimize", "max": "maximize"}
 UNTRIED_FIRST = 2  # of SweepSpec.drawing: hashed seeds, and what is listed is gone through once before any repeats
 _SWEEPS = ("sweep", "hydra", "trainer.resume", "run.dry")  # of the sweep, not of its trials
 _LOCAL = ("tracking", "run.outputs_dir", "export")  # of a trial, but free to differ between starts
+NOT_OF_TRIALS = (*_SWEEPS, *_LOCAL)  # settings that are no part of what a trial finds
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class SweepSpec:
     pruned: bool
     reports: int
     drawing: int = 1  # by which rules points are drawn; a study keeps those that it began with, 1 if it does not say
+    settings: dict[str, str] | None = None  # that all trials share, resolved, as words say them; None: not known
+    data: tuple[str, ...] = ()  # fingerprints of what the trials read
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "overrides", hide(self.overrides))
@@ -71,7 +76,10 @@ class SweepSpec:
 
     def require_same(self, former: SweepSpec) -> None:
         """Raises ``ConfigError`` with the differences where this start asks for another sweep than the study holds."""
-        then, now = former._identity(), self._identity()
+        resolved = bool(self.settings and former.settings) and self.space.describe() == former.space.describe()
+        then, now = former._identity(resolved), self._identity(resolved)
+        if resolved:  # a setting that the study does not know counts as what its words mean now
+            then = {key: then.get(key, value) for key, value in now.items()}
         differences = [
             f"{key} was {then.get(key, 'not given')} and is {now.get(key, 'not given')}"
             for key in then | now
@@ -79,13 +87,30 @@ class SweepSpec:
         ]
         if differences:
             raise ConfigError(
-                f"the sweep {self.name} was started with other settings: {'; '.join(differences)}. Take them back to go on "
-                f"with it, or start another one with sweep.name=<new name>"
+                f"the sweep {self.name} was started with other settings or data: {'; '.join(differences)}. Take them back to "
+                f"go on with it, or start another one with sweep.name=<new name>"
             )
 
-    def _identity(self) -> dict[str, Any]:
+    def continuing(self, former: SweepSpec) -> SweepSpec:
+        """``former``, the sweep that a study holds, as it goes on; one without a fingerprint takes the present one.
+
+        Raises:
+            ConfigError: this is another one.
+        """
+        self.require_same(former)
+        if former.settings or not self.settings:
+            return former
+        say(
+            f"the sweep {self.name} was begun without a fingerprint of its settings and data, and takes the present one: "
+            f"whether they have changed since then is not known"
+        )
+        return dataclasses.replace(former, settings=self.settings, data=self.data)
+
+    def _identity(self, resolved: bool) -> dict[str, Any]:
         space = {f"the space of {name}": text for name, text in self.space.describe().items()}
-        fixed = {word.key: word.expression for word in map(read, self.overrides)}
+        fixed: dict[str, Any] = {word.key: word.expression for word in map(read, self.overrides)}
+        if resolved:
+            fixed = {**(self.settings or {}), "the fingerprint of the data": ", ".join(self.data)}
         return {
             **space,
             **fixed,
@@ -104,7 +129,7 @@ def make_spec(words: Sequence[str], config: Config) -> SweepSpec:
     """
     sweep = config.sweep
     fixed, swept = split_overrides(words)
-    rules = [name for name in swept if belongs(name, (*_SWEEPS, *_LOCAL)) or (name == "run.seed" and sweep.seeds > 1)]
+    rules = [name for name in swept if belongs(name, NOT_OF_TRIALS) or (name == "run.seed" and sweep.seeds > 1)]
     if rules:
         raise ConfigError(f"{rules[0]} cannot be swept over; give it one value")
     given = {read(word).key for word in fixed}
@@ -115,7 +140,7 @@ def make_spec(words: Sequence[str], config: Config) -> SweepSpec:
             "optimizer.learning_rate=3e-5,1e-4"
         )
     space = make_space(expressions, group_options())
-    overrides = tuple(without(fixed, *_SWEEPS, *_LOCAL))
+    overrides = tuple(without(fixed, *NOT_OF_TRIALS))
     monitor = config.trainer.monitor or f"val/{config.task.main_metric}"
     objectives = tuple(sweep.objectives or [sweep.objective or monitor])
     _check_objectives(objectives, config.task.spec)
@@ -140,7 +165,7 @@ def local_overrides(words: Sequence[str]) -> list[str]:
     return hide(only(split_overrides(words)[0], *_LOCAL))
 
 
-def check_space(spec: SweepSpec, typed: Sequence[str] = ()) -> list[Plan]:
+def check_space(spec: SweepSpec, typed: Sequence[str] = ()) -> list[tuple[Config, Plan]]:
     """Composes trials that hold every choice and every bound once and makes their plans.
 
     Args:
@@ -150,13 +175,15 @@ def check_space(spec: SweepSpec, typed: Sequence[str] = ()) -> list[Plan]:
         BertexpError: the first mistake that a trial would have met.
     """
     plans: dict[str, Plan] = {}
+    probes = []
     for point in [*spec.space.probes(), *spec.first]:
         words = put_back(spec.trial_overrides(point), typed)
         config, _ = compose_config(words)
         key = repr((config.dataset, config.model, config.trainer.accelerator))
         if key not in plans:
             plans[key] = make_plan(config, words)
-    return list(plans.values())
+        probes.append((config, plans[key]))
+    return probes
 
 
 def count_trials(sweep: SweepConfig, space: Space) -> int:

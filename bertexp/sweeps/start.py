@@ -12,6 +12,7 @@ from bertexp.config.schema import Config, SweepConfig
 from bertexp.config.words import replace, split_overrides, without, write
 from bertexp.errors import ConfigError
 from bertexp.runs.plan import describe_plan
+from bertexp.sweeps.fingerprint import keep_in_folder, require_same_folder, with_fingerprint
 from bertexp.sweeps.progress import describe_end, describe_sweep
 from bertexp.sweeps.samplers import require_packages
 from bertexp.sweeps.spec import SweepSpec, check_space, choose_sampler, count_trials, local_overrides, make_spec
@@ -51,21 +52,24 @@ def begin_sweep(sweep: NamedSweep, folder: str, workers: int) -> bool:
     rules = sweep.config.sweep
     check_storage(rules.storage)
     require_packages(choose_sampler(rules, sweep.spec.space))
-    plans = check_space(sweep.spec, sweep.job_words)
+    probes = check_space(sweep.spec, sweep.job_words)
     say(describe_sweep(sweep.spec, rules, folder, workers))
     if sweep.config.run.dry:
-        say(f"each trial {describe_plan(plans[0], sweep.config, f'{folder}/trial-0000')}")
+        say(f"each trial {describe_plan(probes[0][1], sweep.config, f'{folder}/trial-0000')}")
         return False
     from bertexp.sweeps.work.study import SweepStudy
     from bertexp.sweeps.work.summary import summarize
 
-    study = SweepStudy(Path(folder), rules, sweep.spec)
+    place, spec = Path(folder), with_fingerprint(sweep.spec, probes)
+    require_same_folder(spec, place)
+    study = SweepStudy(place, rules, spec)
+    keep_in_folder(study.spec, place)
     if again := study.retry_failed():
         say(labelled("again", f"{again} failed trials are tried anew, for no trial has completed"))
     if not study.is_done(count_trials(rules, sweep.spec.space)):
         return True
     say(f"\nthe sweep is done: {study.ended} trials have ended; a higher sweep.trials goes on with it")
-    say(describe_end(summarize(study, local_overrides(sweep.job_words)), Path(folder)))
+    say(describe_end(summarize(study, local_overrides(sweep.job_words)), place))
     return False
 
 

@@ -55,16 +55,16 @@ class SweepStudy:
         storage, self.locked = open_storage(folder, rules.storage)
         if spec is None:
             self.study = optuna.load_study(storage=storage, study_name=rules.name)
+            self.spec = SweepSpec.from_dict(self.study.user_attrs[_SPEC])
         else:
             with self.locked():
                 self.study = optuna.create_study(
                     storage=storage, study_name=spec.name, directions=list(spec.directions), load_if_exists=True
                 )
-                if _SPEC not in self.study.user_attrs:
-                    self.study.set_user_attr(_SPEC, dataclasses.asdict(spec))
-        self.spec = SweepSpec.from_dict(self.study.user_attrs[_SPEC])
-        if spec is not None:
-            spec.require_same(self.spec)
+                known = self.study.user_attrs.get(_SPEC)
+                self.spec = spec.continuing(SweepSpec.from_dict(known)) if known else spec
+                if known is None or known.get("settings") != self.spec.settings:
+                    self.study.set_user_attr(_SPEC, dataclasses.asdict(self.spec))
         self._taken: set[int] = set()  # trials in work here that another worker has taken over
         self._pruner = build_pruner(rules.pruner, self.spec.reports)
 

@@ -16,17 +16,17 @@ from optuna import Trial
 from bertexp.config.resolve import compose_config, flat_parameters
 from bertexp.config.schema import Config
 from bertexp.data.table import TextDataset
-from bertexp.errors import DataError, DiskFull, RunInterrupted, RunPruned
+from bertexp.errors import DataError, DiskFull, RunInterrupted, RunPruned, SweepFailed
 from bertexp.interfaces import RunState
 from bertexp.runs.folder import TRAINED, RunFolder
-from bertexp.runs.record import RunRecord, end_of, ending
+from bertexp.runs.record import RunRecord, changed_settings, end_of, ending
 from bertexp.runs.runner import Trained, prepare, train
 from bertexp.runs.stages.parts import Parts
-from bertexp.sweeps.spec import LATENCY, local_overrides
+from bertexp.sweeps.spec import LATENCY, SweepSpec, local_overrides
 from bertexp.sweeps.work.study import Outcome, SweepStudy
 from bertexp.sweeps.work.warm import WarmParts
 from bertexp.system.console import log_to, quiet
-from bertexp.system.credentials import put_back
+from bertexp.system.credentials import hide, put_back
 from bertexp.system.files import enough_space
 from bertexp.tracking.base import Tracker, build_tracker
 from bertexp.training.callbacks import Callback, ProgressReport
@@ -84,6 +84,7 @@ class TrialRunner:
         Raises:
             RunInterrupted: a signal came; the trial can go on from its checkpoint.
             DiskFull: the next trials would fail, too; this one can go on, as above.
+            SweepFailed: the folder holds trials of another sweep, or the data are other ones by now.
         """
         if not self._study.is_being_finished:
             free_disk(self._study)
@@ -103,7 +104,7 @@ class TrialRunner:
                     tracker.log_metrics(means | spreads | {"objective": means[spec.objectives[0]]}, 0)
         except Exception as error:  # whatever it is, the sweep goes on; the run's log has the traceback
             state, reason = end_of(error)
-            if state == RunState.INTERRUPTED or isinstance(error, DiskFull):
+            if state == RunState.INTERRUPTED or isinstance(error, (DiskFull, SweepFailed)):
                 raise
             if state == RunState.FAILED:
                 reason = f"{type(error).__name__}: {reason.splitlines()[0]}"
@@ -137,20 +138,21 @@ class TrialRunner:
     def _run(self, trial: Trial, index: int, tags: dict[str, str]) -> dict[str, float]:
         """The objectives of one seed's run."""
         folder = RunFolder(self._study.run_folder(trial.number, index))
-        former = folder.info
-        if former.get("state") == RunState.COMPLETED:  # the worker died between its run's end and the trial's
-            return former["objectives"]
-        if former.get("state") == RunState.PRUNED:
-            raise RunPruned(former["reason"])
-        spec = self._study.spec
+        former, spec = folder.info, self._study.spec
         overrides = self.overrides(trial, index)
         config, _ = compose_config(overrides)
         prepared = prepare(config, self._warm.plan(config))
+        _require_same_data(spec, prepared.dataset)
         _require_validation(spec.objectives, config, prepared.dataset)
         derived = self._validate_often(config, prepared.dataset)
         overrides += derived
         self._study.note(trial, "derived", derived)
-        if "state" in former:  # a worker that died earlier has left at most the id of its tracked run
+        if "parameters" in former:  # a worker that died earlier has left at most the id of its tracked run
+            _require_own(folder, config, prepared.dataset.fingerprint)
+            if former["state"] == RunState.COMPLETED:  # the worker died between its run's end and the trial's
+                return former["objectives"]
+            if former["state"] == RunState.PRUNED:
+                raise RunPruned(former["reason"])
             config.trainer.resume = str(folder.path)
         tags = tags | {"seed": str(config.run.seed)}
         name = f"trial {trial.number}" + (f" seed {config.run.seed}" if spec.seeds > 1 else "")
@@ -197,6 +199,28 @@ def free_disk(study: SweepStudy) -> None:
         if trial.state.is_finished() and trial.number not in best and not shipped:
             for index in range(study.spec.seeds):
                 remove_checkpoints(RunFolder(study.run_folder(trial.number, index)).checkpoints)
+
+
+def _require_same_data(spec: SweepSpec, dataset: TextDataset) -> None:
+    """Raises SweepFailed where all trials read the same data, and these are not those that the sweep began with."""
+    if len(spec.data) == 1 and spec.data[0] != dataset.fingerprint:
+        raise SweepFailed(
+            f"the data changed since the sweep {spec.name} began (fingerprint {spec.data[0]}, now {dataset.fingerprint}); "
+            f"restore them, or start another sweep with sweep.name=<new name>"
+        )
+
+
+def _require_own(folder: RunFolder, config: Config, fingerprint: str) -> None:
+    """Raises SweepFailed where ``folder`` holds a run of other settings or data: its result would be taken for this trial's."""
+    former = folder.info
+    changed = changed_settings(former, hide(flat_parameters(config)))
+    if former["data_fingerprint"] != fingerprint:
+        changed.append(f"the fingerprint of the data was {former['data_fingerprint']} and is {fingerprint}")
+    if changed:
+        raise SweepFailed(
+            f"{folder.path} holds a run of another sweep, whose study is gone: {', '.join(changed)}; give this sweep another "
+            f"folder with sweep.name=<new name>"
+        )
 
 
 def _require_validation(objectives: Sequence[str], config: Config, dataset: TextDataset) -> None:
