@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import compress, groupby
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ from bertexp.system.console import aligned, labelled
 FEW_ROWS = 1_000
 MANY_PARAMETERS_PER_ROW = 10_000
 _CLASSES_SHOWN = 4
-_WIDTH = 118
+_CLASSES_LISTED = 20
+_NAME_WIDTH = 40
+_ROOM = 118 - len(labelled("", ""))  # characters of a line behind its label
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class DatasetSummary:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in data.skipped.items())
             lines.append(labelled("left out", f"{sum(data.skipped.values()):,} bad rows: {reasons}"))
         lines += [labelled("note", note) for note in data.notes]
+        lines += self._classes()
         lines += self._table()
         for number, sample in enumerate(self.samples, start=1):
             text = sample.text if sample.text_pair is None else f"{sample.text} | {sample.text_pair}"
@@ -97,6 +101,15 @@ class DatasetSummary:
             same = "val and test are the same rows: what val chooses looks better on test than it is"
             lines.append(labelled("hint", same))
         return "\n".join(lines)
+
+    def _classes(self) -> list[str]:
+        """The classes with their training rows, the largest ones if there are many."""
+        counts = self.splits["train"].class_rows
+        listed = [*counts] if len(counts) <= _CLASSES_LISTED else sorted(counts, key=lambda name: -counts[name])
+        words = [f"{_short(name, _NAME_WIDTH)} {counts[name]:,}" for name in listed[:_CLASSES_LISTED]]
+        more = [f"{len(counts) - _CLASSES_LISTED} more"] if len(counts) > _CLASSES_LISTED else []
+        lines = wrap(", ".join([*words, *more]), _ROOM, break_on_hyphens=False)
+        return [labelled("" if number else self.dataset.spec.nouns[1], line) for number, line in enumerate(lines)]
 
     def _table(self) -> list[str]:
         names = self.dataset.label_names
@@ -224,9 +237,8 @@ def _recommendation(rows: int, trained_parameters: int) -> str | None:
     )
 
 
-def _short(text: str) -> str:
+def _short(text: str, room: int = _ROOM) -> str:
     line = " ".join(text.split())
-    room = _WIDTH - len(labelled("", ""))
     return line if len(line) <= room else line[: room - 1].rstrip() + "…"
 
 

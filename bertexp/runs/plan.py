@@ -99,6 +99,7 @@ def describe_plan(plan: Plan, config: Config, folder: str) -> str:
         classes = len(data.label_names)
         counts = (f"{split} {table.num_rows:,}" for split, table in data.splits.items())
         lines.append(labelled("rows", ", ".join(counts)))
+        lines += [labelled("note", note) for note in data.notes]
         least = "at least " if data.spec.reads_windows else ""  # a long context has several windows
         lines.append(labelled("steps", f"{least}{_describe_length(config, data.splits['train'].num_rows)}"))
     if plan.model.architecture is None:

@@ -103,8 +103,8 @@ class RunRecord:
             )
         if former["data_fingerprint"] != self._fingerprint:
             raise ConfigError(
-                f"the data changed since the run began (fingerprint {former['data_fingerprint']}, now "
-                f"{self._fingerprint}); restore the data or start a new run"
+                "the data, or the rules they are read by, changed since the run began (fingerprint "
+                f"{former['data_fingerprint']}, now {self._fingerprint}); restore the data or start a new run"
             )
         return former
 

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from bertexp.data.classes import sort_names
 from bertexp.data.formats.read import read_file, read_folder
 from bertexp.data.formats.spec import Columns
-from bertexp.data.labels import ClassLabels, discover_labels, encode_labels, make_labels
+from bertexp.data.labels import ClassLabels, encode_labels, make_labels
 from bertexp.errors import DataError
 
 NAMES = ("negative", "positive")
@@ -147,8 +148,8 @@ def test_a_missing_column_names_those_there_are(tmp_path):
 
 
 def test_labels_are_sorted_as_numbers_and_known_by_name_or_index(tmp_path):
-    assert discover_labels(pa.chunked_array([["10", "9", "9", "-1"]])) == ("-1", "9", "10")
-    assert discover_labels(pa.chunked_array([["b", "10", "a"]])) == ("10", "a", "b")
+    assert sort_names(["10", "9", "-1"]) == ("-1", "9", "10")
+    assert sort_names(["b", "10", "a"]) == ("10", "a", "b")
     table = pa.table({"text": ["a", "b", "c"], "label": ["positive", "0", "1"]})
     assert encode_labels(table, ClassLabels(NAMES))["label"].to_pylist() == [1, 0, 1]
     assert encode_labels(table.slice(1), ClassLabels(("1", "0")))["label"].to_pylist() == [1, 0]
@@ -179,7 +180,7 @@ def test_a_class_in_a_list_keeps_the_comma_in_its_name(tmp_path):
         content = "".join(json.dumps(line) + "\n" for line in lines + more)
         labels = make_labels("classes")
         table = read_file(write(tmp_path / "x.jsonl", content), Columns(), labels=labels).table
-        labels = labels.settle(table["label"])
+        labels, _ = labels.settle({"train": table["label"]})
         assert labels.names == ("Food", "Health, Wellness")
         assert encode_labels(table, labels)["label"].to_pylist() == [[1], [0, 1], [0]][: len(lines + more)]
 

@@ -51,6 +51,11 @@ class DatasetConfig(Settings, group="dataset"):
     limit_train: int | None = setting(None, "at most so many to train on, drawn with split_seed", unit="rows", above=0)
     limit_val: int | None = setting(None, "the same for validation", unit="rows", above=0)
     limit_test: int | None = setting(None, "the same for the test", unit="rows", above=0)
+    label_cleanup: str = setting(
+        "none",
+        "which names are one class: those that differ by white space and invisible characters alone, or by case, too",
+        choices=("none", "strip", "casefold"),
+    )
     label_separator: str = setting(",", "of sets of classes: one character between them in a cell of a csv or tsv file")
     max_length: int = setting(128, "of a row, [CLS] and [SEP] included", unit="word pieces", minimum=8, maximum=512)
     long_text: str = setting(

@@ -70,7 +70,7 @@ def _refuse_foreign_settings(config: DatasetConfig, task: TaskSpec) -> None:
         raise DataError(f"dataset={config.name} does not use {unused}; {cure}")
     others = {*(TEXT_SETTINGS if task.reads_words else WORD_SETTINGS)}
     if not task.has_classes and known.is_own:
-        others.add("label_names")
+        others |= {"label_names", "label_cleanup"}
     unused = ", ".join(f"dataset.{key}" for key in given if key in others)
     if unused:
         raise DataError(f"task={task.name} does not use {unused}; leave it out")

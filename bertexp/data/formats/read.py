@@ -18,7 +18,7 @@ from bertexp.config.schema import DatasetConfig
 from bertexp.data.find.paths import files_below, kind_of
 from bertexp.data.formats.spec import Bad, Columns, Sieve, Values, check_columns, column_names, is_utf8, place_of
 from bertexp.data.formats.text import UTF8, encoding_by_mark
-from bertexp.data.labels import LIST_SEPARATOR, ClassLabels, Labels, encode_labels, make_labels
+from bertexp.data.labels import ClassLabels, Labels, encode_labels, make_labels
 from bertexp.data.splits import hold_out_absent, make_dataset
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError
@@ -48,7 +48,8 @@ def load_files(
     Raises:
         DataError: a row is bad, or the rows cannot be split as asked for.
     """
-    labels = make_labels(find_task(task).label_form, config.label_names, config.label_separator)
+    form = find_task(task).label_form
+    labels = make_labels(form, config.label_names, config.label_separator, config.label_cleanup)
     tables, labels, skipped, found = read_splits(files, labels, config.on_bad_row)
     tables = hold_out_absent(tables, labels.names, config)
     source = ", ".join(f"{split} {path}" for split, (path, _) in files.items())
@@ -60,7 +61,7 @@ def load_files(
 def read_splits(
     files: Mapping[str, tuple[Path, Columns]], labels: Labels, on_bad_row: str
 ) -> tuple[dict[str, pa.Table], Labels, Counter[str], list[str]]:
-    """Reads files or folders of texts, ``train`` first, which settles the classes unless ``labels`` knows them.
+    """Reads files or folders of texts, ``train`` among them, whose rows settle the classes unless ``labels`` knows them.
 
     Returns:
         A table for each split, its labels in canonical form; what labels are; reasons and numbers of rows left out;
@@ -69,20 +70,47 @@ def read_splits(
     Raises:
         DataError: as ``read_file``.
     """
+    read = {split: _read(*place, labels.unsettled(), on_bad_row) for split, place in files.items()}
+    found = {split: rows.table["label"] for split, rows in read.items() if "label" in rows.table.column_names}
+    labels, said = labels.settle(found)
     tables: dict[str, pa.Table] = {}
     skipped: Counter[str] = Counter()
     notes: list[str] = []
-    for split, (path, columns) in files.items():
-        if path.is_dir():
-            rows = read_folder(path, labels, on_bad_row, encoding=columns.encoding)
-        else:
-            rows = read_file(path, columns, labels, on_bad_row)
-        if split == "train":
-            labels = labels.settle(rows.table["label"])
-        tables[split] = encode_labels(rows.table, labels)
+    for split, place in files.items():
+        rows, own = read[split], labels if split == "train" else labels.beyond_training()
+        if split in found and not own.are_clean(found[split]):
+            rows = _read(*place, own, on_bad_row)  # which says the row, or leaves it out
         skipped += rows.skipped
         notes += rows.notes
-    return tables, labels, skipped, notes
+        table = encode_labels(rows.table, own)
+        if split in found and split != "train":
+            table = _without_unlabelled(split, table, notes)
+        if table is not None:
+            tables[split] = table
+    return tables, labels, skipped, [*notes, *said]
+
+
+def _read(path: Path, columns: Columns, labels: Labels, on_bad_row: str) -> Rows:
+    if path.is_dir():
+        return read_folder(path, labels, on_bad_row, encoding=columns.encoding)
+    return read_file(path, columns, labels, on_bad_row)
+
+
+def _without_unlabelled(split: str, table: pa.Table, notes: list[str]) -> pa.Table | None:
+    """The rows with a label; a test without any stays as it is, and there is no validation without any."""
+    label = table["label"]
+    labelled = pc.greater_equal(label, 0) if pa.types.is_integer(label.type) else pc.is_valid(label)
+    left = pc.sum(labelled).as_py()
+    if left == table.num_rows:
+        return table
+    becomes = "are left out" if left else "are predicted and not judged" if split == "test" else "are not read"
+    notes.append(
+        f"{table.num_rows - left:,} of {table.num_rows:,} rows of {split} are unlabelled (-1 or ?, which no training row "
+        f"has) and {becomes}"
+    )
+    if left:
+        return table.filter(labelled)
+    return table if split == "test" else None
 
 
 def read_file(path: Path, columns: Columns, labels: Labels | None = None, on_bad_row: str = "error") -> Rows:
@@ -98,7 +126,7 @@ def read_file(path: Path, columns: Columns, labels: Labels | None = None, on_bad
     module = check_columns(path, columns)
     labels, notes = labels or ClassLabels(), tuple(module.said(path, columns))
     try:
-        table = _spell_labels(_pick(module.read_table(path, columns), columns, path), labels.separator)
+        table = _spell_labels(_pick(module.read_table(path, columns), columns, path), labels)
         if table is not None and table.num_rows and _is_clean(table, labels):
             return Rows(table, Counter(), notes)
     except (pa.ArrowInvalid, UnicodeDecodeError):
@@ -188,12 +216,14 @@ def _pick(table: pa.Table, columns: Columns, path: Path) -> pa.Table:
     """The wanted columns under their canonical names, texts as <string>.
 
     Raises:
-        DataError: a text column holds something else.
+        DataError: a text column holds something else, or the label is a record.
     """
     picked = {}
     for canonical, name in columns.wanted().items():
         column = table[name]
-        if canonical != "label":
+        if canonical == "label":
+            _check_label_type(column.type, name, path, columns)
+        else:
             if not any(is_text(column.type) for is_text in _TEXT_TYPES):
                 raise DataError(
                     f"column {name!r} of {path} holds {column.type} and no texts; name another one with "
@@ -204,19 +234,22 @@ def _pick(table: pa.Table, columns: Columns, path: Path) -> pa.Table:
     return pa.table(picked)
 
 
-def _spell_labels(table: pa.Table, separator: str | None) -> pa.Table | None:
-    """Labels as trimmed strings, several of a row as one; None where lists lie there and a row has one label."""
+def _check_label_type(type: pa.DataType, name: str, path: Path, columns: Columns) -> None:
+    """Raises DataError for records, maps and lists of lists."""
+    is_list = pa.types.is_list(type) or pa.types.is_large_list(type) or pa.types.is_fixed_size_list(type)
+    if pa.types.is_nested(type.value_type if is_list else type):
+        raise DataError(
+            f"column {name!r} of {path} holds {type}, and a label is a text, a number, a truth value or a list of them; "
+            f"name another one with dataset.label_column (columns: {', '.join(column_names(path, columns))})"
+        )
+
+
+def _spell_labels(table: pa.Table, labels: Labels) -> pa.Table | None:
+    """Labels as trimmed strings, several of a row as one; None where one is bad."""
     if "label" not in table.column_names:
         return table
-    column = table["label"]
-    if pa.types.is_nested(column.type):
-        if separator is None:
-            return None
-        joined = pc.binary_join(column.cast(pa.list_(pa.string())), LIST_SEPARATOR)
-    else:
-        joined = column.cast(pa.string())
-        joined = joined if separator is None else pc.replace_substring(joined, separator, LIST_SEPARATOR)
-    return table.set_column(table.column_names.index("label"), "label", pc.utf8_trim_whitespace(joined))
+    column = labels.spell_column(table["label"])
+    return None if column is None else table.set_column(table.column_names.index("label"), "label", column)
 
 
 def _is_clean(table: pa.Table, labels: Labels) -> bool:

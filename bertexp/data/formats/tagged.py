@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bertexp.config.schema import DatasetConfig
+from bertexp.data.classes import spellings
 from bertexp.data.formats.conll import place_of_word, read_sentences
 from bertexp.data.formats.spec import Bad, Sieve, place_of
 from bertexp.data.formats.tags import scheme_of, sort_tags, split_tag
-from bertexp.data.labels import spellings
 from bertexp.data.splits import hold_out_absent, make_dataset
 from bertexp.data.table import TextDataset
 from bertexp.errors import DataError, did_you_mean

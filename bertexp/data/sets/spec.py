@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 _SPLIT_FILES = ("train_file", "val_file", "test_file")
-TEXT_SETTINGS = ("text_column", "text_pair_column", "label_column", "separator", "header", "encoding")
+TEXT_SETTINGS = ("text_column", "text_pair_column", "label_column", "label_cleanup", "separator", "header", "encoding")
 WORD_SETTINGS = ("words_column", "tags_column")
 
 

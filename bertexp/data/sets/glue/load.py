@@ -33,12 +33,12 @@ def load_glue(config: DatasetConfig, task: str, archive: Path | None, folder: Pa
     glue, paths = GLUE[config.name], find_labelled(config.name, folder)
     labels = make_labels(find_task(task).label_form, glue.label_names)
     files = {split: (path, glue.columns) for split, path in paths.items()}
-    tables, _, skipped, _ = read_splits(files, labels, config.on_bad_row)
+    tables, _, skipped, notes = read_splits(files, labels, config.on_bad_row)
     tables = hold_out_absent(tables, glue.label_names, config)
     seen = "tested on" if "val" in tables else "validation and test are both"
     source = f"{paths['train']}, {seen} the official {'dev' if paths['test'].suffix == '.tsv' else 'test'} set"
     tables.setdefault("val", tables["test"])
-    return make_dataset(config, task, tables, glue.label_names, source, skipped)
+    return make_dataset(config, task, tables, glue.label_names, source, skipped, notes)
 
 
 def divide_msr(folder: Path) -> None:
